@@ -1,0 +1,90 @@
+"""Batches of lines as tensors: which lines a step sees, and their images, texts and lengths.
+
+Legend: B batch, H height, W width, L characters (padded), T frames, D features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ganhtr.charset import Charset
+from ganhtr.data.pairs import Lines
+from ganhtr.seeds import generator
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some lines on a device. Images are float32 in [0, 1]; text holds every character, targets only those a reader knows."""
+
+    degraded: torch.Tensor  # (B, 1, H, W)
+    clean: torch.Tensor  # (B, 1, H, W)
+    inside: torch.Tensor  # (B, 1, 1, W) bool: inside the line's own width
+    widths: torch.Tensor  # (B,)
+    text: torch.Tensor  # (B, L)
+    text_lengths: torch.Tensor  # (B,)
+    targets: torch.Tensor  # (sum of target lengths,)
+    target_lengths: torch.Tensor  # (B,)
+    same: torch.Tensor  # (B, B) bool: equal transcriptions
+    clean_tap: torch.Tensor | None  # (B, T, D): the guide's features of the clean lines, where they were computed before
+
+    def __len__(self) -> int:
+        return len(self.widths)
+
+    def frames(self, stride: int) -> torch.Tensor:
+        """Frames (B,) of a reader with `stride` pixels a frame that lie inside each line's own width."""
+        return (self.widths + stride - 1) // stride
+
+
+def pad(rows: list[np.ndarray]) -> np.ndarray:
+    """Index rows as one (B, L) int64 array, padded with 0 behind each length; L is at least 1."""
+    padded = np.zeros((len(rows), max(1, *(len(row) for row in rows))), dtype=np.int64)
+    for i, row in enumerate(rows):
+        padded[i, : len(row)] = row
+    return padded
+
+
+class LineBatches:
+    """Serves the lines of one split by index. Reads the arrays where they lie; only a batch is copied."""
+
+    def __init__(self, lines: Lines, charset: Charset, device: torch.device, taps: np.ndarray | None = None):
+        self.lines, self.charset, self.device, self.taps = lines, charset, device, taps
+        self.texts = [charset.encode(text) for text in lines.transcripts]
+        self.targets = [charset.target(text) for text in lines.transcripts]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def take(self, indices: np.ndarray) -> Batch:
+        """The batch of these lines, in this order."""
+        def image(array: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(array[indices]).to(self.device)[:, None].float().div_(255)
+
+        def number(values: np.ndarray | list[int]) -> torch.Tensor:
+            return torch.as_tensor(np.asarray(values, dtype=np.int64), device=self.device)
+
+        transcripts = np.array([self.lines.transcripts[i] for i in indices], dtype=object)
+        texts, targets = [self.texts[i] for i in indices], [self.targets[i] for i in indices]
+        widths = number(self.lines.widths[indices])
+        columns = torch.arange(self.lines.clean.shape[2], device=self.device)
+        return Batch(
+            degraded=image(self.lines.degraded), clean=image(self.lines.clean),
+            inside=(columns < widths[:, None])[:, None, None, :], widths=widths,
+            text=number(pad(texts)), text_lengths=number([len(text) for text in texts]),
+            targets=number(np.concatenate(targets)), target_lengths=number([len(target) for target in targets]),
+            same=torch.as_tensor(transcripts[:, None] == transcripts[None, :], device=self.device),
+            clean_tap=None if self.taps is None else torch.from_numpy(self.taps[indices]).to(self.device))
+
+
+def step_indices(count: int, batch_size: int, step: int, seed: int) -> np.ndarray:
+    """The lines of update number `step` (from 0): a window on an endless row of permutations of all lines.
+
+    It depends on (seed, step) alone, so that a resumed run goes on with the same lines. Raises: ValueError when a batch does not fit.
+    """
+    if batch_size > count:
+        raise ValueError(f"train.batch_size must be at most the number of training lines ({count}), got {batch_size}")
+    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    shuffled = {k: generator(seed, "data order", int(k)).permutation(count) for k in np.unique(positions // count)}
+    return np.array([shuffled[p // count][p % count] for p in positions])

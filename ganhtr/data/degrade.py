@@ -1,0 +1,157 @@
+"""Damage: what time, damp, worms and cameras do to a written line.
+
+Each damage is a pure function (image, rng, strength) -> image. Legend: H height, W width; images float32 (H, W) in
+[0, 1], 0 ink, 1 white paper. Strength 0 gives the image back, 1 is what bad archive material shows, and the random
+draws do not depend on it: with the same seed more strength is more of the same damage. Features scale with H.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter, shift
+
+Damage = Callable[[np.ndarray, np.random.Generator, float], np.ndarray]
+
+
+def _clouds(shape: tuple[int, int], rng: np.random.Generator, cell: float) -> np.ndarray:
+    """Smooth random field (H, W) float32 in [0, 1] whose patches are about `cell` pixels wide."""
+    height, width = shape
+    knots = rng.random((int(height / cell) + 2, int(width / cell) + 2), dtype=np.float32)
+    return np.clip(np.asarray(Image.fromarray(knots).resize((width, height), Image.Resampling.BICUBIC)), 0, 1)
+
+
+def _cell(image: np.ndarray, heights: float) -> float:
+    return max(1.0, heights * image.shape[0])
+
+
+def _grid(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixel coordinates y (H, 1) and x (1, W), in line heights."""
+    height, width = image.shape
+    y, x = np.ogrid[:height, :width]
+    return (y / height).astype(np.float32), (x / height).astype(np.float32)
+
+
+def _count(image: np.ndarray, rng: np.random.Generator, per_height: float) -> int:
+    """How many marks there are when each stretch of a line as long as it is high has `per_height`; at least one."""
+    return 1 + int(rng.poisson(per_height * image.shape[1] / image.shape[0]))
+
+
+def fade_ink(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Ink that has paled, more in some places than in others, and has flaked off in specks."""
+    patches, flakes = _clouds(image.shape, rng, _cell(image, 0.8)), _clouds(image.shape, rng, _cell(image, 0.07))
+    lost = strength * (0.35 + 0.3 * patches + 0.35 * np.clip(3 * (flakes - 0.5), 0, 1))
+    return image + (1 - image) * np.clip(lost, 0, 0.88)
+
+
+def bleed_through(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """The verso's writing shows through: the line itself, mirrored, moved, blurred and faint."""
+    height, width = image.shape
+    ghost = np.roll(1 - image[:, ::-1], int(rng.integers(width)), axis=1)
+    ghost = shift(ghost, (height * rng.uniform(-0.3, 0.3), 0), order=1)
+    ghost = gaussian_filter(ghost, 0.03 * height)
+    # Verso ink is as dark as it was when it soaked in, also where this side's ink has faded.
+    ghost *= _clouds(image.shape, rng, _cell(image, 1.0)) / max(float(ghost.max()), 0.2)
+    return image * np.clip(1 - 0.55 * strength * ghost, 0, 1)
+
+
+def stain(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Water stains: darkened patches with a darker tide line at their ragged edge."""
+    y, x = _grid(image)
+    edge = 0.5 * _clouds(image.shape, rng, _cell(image, 0.3))
+    dark = np.zeros_like(image)
+    for _ in range(_count(image, rng, 0.15)):
+        middle, across, down = rng.uniform(0, x[0, -1] + 1e-3), rng.uniform(0.5, 1.8), rng.uniform(0.4, 1.0)
+        distance = np.hypot((x - middle) / across, (y - rng.uniform(0, 1)) / down) + edge
+        inside = np.clip((1 - distance) * 8, 0, 1)
+        dark = np.maximum(dark, 0.28 * inside + 0.22 * np.exp(-((distance - 0.95) / 0.07) ** 2))
+    return image * np.clip(1 - strength * dark, 0, 1)
+
+
+def foxing(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Small brown spots of mould."""
+    height, width = image.shape
+    dark = np.zeros_like(image)
+    for radius in (0.035, 0.09):
+        n = _count(image, rng, 0.12 / radius)
+        seeds = np.zeros_like(image)
+        seeds[rng.integers(height, size=n), rng.integers(width, size=n)] = rng.uniform(0.3, 1, size=n)
+        sigma = radius * height
+        dark += gaussian_filter(seeds, sigma) * max(1.0, 2 * np.pi * sigma**2)
+    return image * (1 - np.clip(0.6 * strength * dark, 0, 0.8))
+
+
+def fold(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """One or two creases: a shadow beside a light ridge where the ink is worn off."""
+    y, x = _grid(image)
+    for _ in range(int(rng.integers(1, 3))):
+        slope, middle = rng.uniform(-0.4, 0.4), rng.uniform(0, x[0, -1] + 1e-3)
+        distance = x - middle - slope * (y - 0.5)
+        if rng.random() < 0.35:  # along the line
+            distance = y - rng.uniform(0.15, 0.85) - 0.05 * slope * (x - middle)
+        worn = np.exp(-((distance / 0.03) ** 2))
+        shadow = np.exp(-(((distance - 0.06) / 0.05) ** 2))
+        image = image + (1 - image) * np.clip(0.8 * strength * worn, 0, 1)
+        image = image * np.clip(1 - 0.45 * strength * shadow, 0, 1)
+    return image
+
+
+def holes(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Worm holes, through which the darker leaf below is seen; strength widens them."""
+    y, x = _grid(image)
+    ragged = 0.35 * _clouds(image.shape, rng, _cell(image, 0.1))
+    for _ in range(_count(image, rng, 0.25)):
+        middle, level = rng.uniform(0, x[0, -1] + 1e-3), rng.uniform(0, 1)
+        long, radius, floor = rng.uniform(0.6, 2.0), rng.uniform(0.07, 0.18), rng.uniform(0.15, 0.4)
+        distance = np.hypot((x - middle) / long, (y - level) * long**0.5) / radius + ragged
+        gone = np.clip((strength - distance) * 4, 0, 1)
+        image = image * (1 - gone) + floor * gone
+    return image
+
+
+def blur(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """A picture out of focus, or taken with an unsteady hand: more along one axis than along the other."""
+    sigma = strength * image.shape[0] * rng.uniform(0.015, 0.035, size=2)
+    return gaussian_filter(image, tuple(sigma))
+
+
+def uneven_paper(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Browned, cloudy, fibrous paper under light that falls off to one side."""
+    tint, slope = rng.uniform(0.08, 0.22), rng.uniform(-0.12, 0.12)
+    dark = tint + slope * np.linspace(-1, 1, image.shape[1], dtype=np.float32)
+    for size, depth in ((1.5, 0.2), (0.25, 0.1), (0.06, 0.06)):
+        dark = dark + depth * _clouds(image.shape, rng, _cell(image, size))
+    return image * (1 - np.clip(strength * dark, 0, 0.85))
+
+
+def noise(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Grain of film or sensor, fine and coarse."""
+    fine = rng.standard_normal(image.shape, dtype=np.float32)
+    coarse = _clouds(image.shape, rng, _cell(image, 0.05)) - 0.5
+    return np.clip(image + strength * (0.035 * fine + 0.1 * coarse), 0, 1)
+
+
+# In the order in which they come about: the ink ages, then the sheet, and at last a camera looks at it.
+DEGRADATIONS: dict[str, Damage] = {
+    "fade_ink": fade_ink, "bleed_through": bleed_through, "uneven_paper": uneven_paper, "stain": stain,
+    "foxing": foxing, "fold": fold, "holes": holes, "blur": blur, "noise": noise,
+}
+ALWAYS = ("uneven_paper", "noise")
+SHARE = 0.6  # of the lines that have any one of the other damages
+
+
+def degrade(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """A line with a random choice of damages, each up to `strength`.
+
+    Shapes: (H, W) uint8 to (H, W) uint8; strength 0 gives an equal copy. Raises: ValueError for a negative strength.
+    """
+    if strength < 0:
+        raise ValueError(f"degrade: strength must be at least 0, got {strength:g}")
+    line = image.astype(np.float32) / 255
+    for name, damage in DEGRADATIONS.items():
+        chosen, share = rng.random() < SHARE, rng.uniform(0.5, 1.0)
+        if chosen or name in ALWAYS:
+            line = damage(line, rng, strength * share)
+    return np.rint(np.clip(line, 0, 1) * 255).astype(np.uint8)

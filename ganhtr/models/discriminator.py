@@ -1,0 +1,87 @@
+"""The dual-modal discriminator: is this line image, beside this text, a real clean one?
+
+Legend: B batch, H height, W width, L characters (padded).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from ganhtr.config import DiscriminatorConfig
+
+BN = {"eps": 1e-3, "momentum": 0.2}  # Keras' epsilon; its momentum .8 is .2 here
+
+
+def last_state(lstm: nn.LSTM, embedded_BLE: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
+    """Last hidden state of every direction over the real characters; zeros for an empty text.
+
+    Shapes: (B, L, E), (B,) -> (B, directions * hidden). Lengths are carried, never read off the padding; one of 0, which the packed
+    form refuses, is run as 1 and its result dropped.
+    """
+    packed = pack_padded_sequence(embedded_BLE, lengths_B.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
+    _, (hidden, _) = lstm(packed)
+    directions = 2 if lstm.bidirectional else 1
+    last = torch.cat(list(hidden[-directions:]), dim=1)
+    return last * (lengths_B > 0).to(last)[:, None]
+
+
+def init_lstm(lstm: nn.LSTM) -> None:
+    """Glorot-uniform input, orthogonal recurrent weights, forget bias 1 (Jozefowicz et al. 2015), as Keras has them."""
+    for name, parameter in lstm.named_parameters():
+        if "weight_ih" in name:
+            nn.init.xavier_uniform_(parameter)
+        elif "weight_hh" in name:
+            nn.init.orthogonal_(parameter)
+        else:
+            nn.init.zeros_(parameter)
+            if "bias_ih" in name:
+                parameter.data[lstm.hidden_size : 2 * lstm.hidden_size] = 1
+
+
+class Discriminator(nn.Module):
+    """Strided convolutions over the image, an LSTM over the text, and three dense layers over both.
+
+    Shapes: image (B, 1, H, W), text (B, L) indices, lengths (B,) -> logits (B,); above 0 means real.
+    Differs from the original: PyTorch's LSTM has two bias vectors; the second is held at zero, so that each bias counts once.
+    """
+
+    def __init__(self, config: DiscriminatorConfig, height: int, width: int, tokens: int):
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs, size = 1, (height, width)
+        for i in range(4):
+            outputs = config.base * 2**i
+            layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [nn.BatchNorm2d(outputs, **BN)] if i else []
+            inputs, size = outputs, (size[0] // 2, size[1] // 2)
+        self.image = nn.Sequential(*layers)
+        self.embedding = nn.Embedding(tokens, config.embedding)
+        self.text = nn.LSTM(config.embedding, config.text_hidden, batch_first=True)
+        self.join = nn.Sequential(
+            nn.Linear(inputs * size[0] * size[1] + config.text_hidden, config.hidden), nn.LeakyReLU(0.2, inplace=True),
+            nn.Linear(config.hidden, config.hidden // 2), nn.LeakyReLU(0.2, inplace=True),
+            nn.Linear(config.hidden // 2, 1))
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
+        init_lstm(self.text)
+        self.text.bias_hh_l0.requires_grad_(False)
+
+    def trainable(self) -> list[nn.Parameter]:
+        """The parameters that are learned: all but the LSTM's second, redundant bias."""
+        return [p for name, p in self.named_parameters() if name != "text.bias_hh_l0"]
+
+    def encode_text(self, text_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
+        """Text vector (B, text_hidden)."""
+        return last_state(self.text, self.embedding(text_BL), lengths_B)
+
+    def judge(self, image_B1HW: torch.Tensor, text_BE: torch.Tensor) -> torch.Tensor:
+        """Logits (B,) of images beside encoded texts, so that a text shared by two images is encoded once."""
+        return self.join(torch.cat([self.image(image_B1HW).flatten(1), text_BE], dim=1)).squeeze(1)
+
+    def forward(self, image_B1HW: torch.Tensor, text_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
+        return self.judge(image_B1HW, self.encode_text(text_BL, lengths_B))

@@ -1,0 +1,141 @@
+"""Line readers: a CRNN and the transformer of the experiment. Both give features (the tap) and CTC logits per frame.
+
+Legend: B batch, H height, W width, T frames, D features, K classes (0 is the blank).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ganhtr.config import RecognizerConfig
+
+
+class DifferentiableLSTM(nn.LSTM):
+    """An LSTM without dropout that can be differentiated in eval mode.
+
+    cuDNN refuses the backward pass of an RNN in eval mode; without dropout the mode changes nothing else, so the flag is raised
+    for the call alone.
+    """
+
+    def forward(self, *inputs):  # noqa: D102
+        held, self.training = self.training, True
+        try:
+            return super().forward(*inputs)
+        finally:
+            self.training = held
+
+
+class CRNN(nn.Module):
+    """Five convolution blocks, the maximum over each column, BiLSTM layers, and a linear CTC head.
+
+    Shapes: images (B, 1, H, W), any H of at least 16 -> tap (B, W/4, 8 base), logits (B, W/4, K).
+    The second return of `read` is the shortcut head's logits, which train the columns directly and are not used for reading.
+    Source: Shi et al. 2015; column maximum and CTC shortcut: Retsinas et al. 2022.
+    """
+
+    stride = 4  # pixels a frame
+
+    def __init__(self, config: RecognizerConfig, classes: int, height: int, width: int):
+        super().__init__()
+        channels = [config.base * m for m in (1, 2, 4, 6, 8)]
+        pools = [(2, 2), (2, 2), (2, 1), (2, 1), None]
+        layers: list[nn.Module] = []
+        inputs = 1
+        for outputs, pool in zip(channels, pools, strict=True):
+            layers += [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+            layers += [nn.MaxPool2d(pool)] if pool else []
+            inputs = outputs
+        self.convolutions = nn.Sequential(*layers)
+        self.dropout = nn.Dropout(config.dropout)
+        self.features = inputs
+        self.recurrent = DifferentiableLSTM(inputs, config.dim, config.layers, batch_first=True, bidirectional=True)
+        self.classify = nn.Linear(2 * config.dim, classes)
+        self.shortcut = nn.Conv1d(inputs, classes, 3, padding=1)
+
+    def tap(self, images_B1HW: torch.Tensor) -> torch.Tensor:
+        """Features (B, T, D): what the feature loss and the contrastive loss look at."""
+        return self.convolutions(images_B1HW).amax(dim=2).transpose(1, 2)
+
+    def read(self, tap_BTD: torch.Tensor) -> torch.Tensor:
+        """CTC logits (B, T, K) of the features."""
+        states, _ = self.recurrent(self.dropout(tap_BTD))
+        return self.classify(self.dropout(states))
+
+    def read_shortcut(self, tap_BTD: torch.Tensor) -> torch.Tensor:
+        """CTC logits (B, T, K) of the shortcut head, for training the reader."""
+        return self.shortcut(self.dropout(tap_BTD).transpose(1, 2)).transpose(1, 2)
+
+    def forward(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        tap = self.tap(images_B1HW)
+        return tap, self.read(tap)
+
+
+class TransformerReader(nn.Module):
+    """The experiment's recognizer: convolutions, dense layer, learned positions, post-LN transformer.
+
+    Shapes: images (B, 1, H, W) of the one size it was built for -> tap (B, W/8, dim), logits (B, W/8, K).
+    Source: sizes in the experiment's report (base 64, dim 512, 6 layers, 108 characters, 128 x 1024: 27,920,301 parameters).
+    """
+
+    stride = 8
+
+    def __init__(self, config: RecognizerConfig, classes: int, height: int, width: int):
+        super().__init__()
+        base, norm = config.base, {"eps": 1e-3, "momentum": 0.01}
+        layers: list[nn.Module] = []
+        plan = [(1, 7, (2, 1), None), (1, 3, 1, (2, 2)), (2, 3, 1, None), (2, 3, 1, (2, 2)),
+                (4, 3, 1, None), (4, 3, 1, (1, 2)), (8, 3, 1, None), (8, 3, 1, None)]
+        inputs = 1
+        for multiple, kernel, stride, pool in plan:
+            outputs = base * multiple
+            layers += [nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
+                       nn.BatchNorm2d(outputs, **norm), nn.GELU()]
+            layers += [nn.MaxPool2d(pool)] if pool else []
+            inputs = outputs
+        self.convolutions = nn.Sequential(*layers)
+        self.dense = nn.Linear(inputs * (height // 8), config.dim)
+        self.normalise = nn.LayerNorm(config.dim, eps=1e-3)
+        self.positions = nn.Parameter(torch.empty(width // self.stride, config.dim).uniform_(-0.05, 0.05))
+        self.features = config.dim
+        layer = nn.TransformerEncoderLayer(config.dim, config.heads, 4 * config.dim, config.dropout, activation=F.gelu,
+                                           layer_norm_eps=1e-3, batch_first=True, norm_first=False)
+        self.transformer = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
+        self.dropout = nn.Dropout(config.dropout)
+        self.classify = nn.Linear(config.dim, classes)
+
+    def tap(self, images_B1HW: torch.Tensor) -> torch.Tensor:
+        """Features (B, T, D) behind the layer norm, before the positions."""
+        columns = self.convolutions(images_B1HW).permute(0, 3, 1, 2).flatten(2)
+        return self.normalise(self.dense(columns))
+
+    def read(self, tap_BTD: torch.Tensor) -> torch.Tensor:
+        """CTC logits (B, T, K) of the features."""
+        return self.classify(self.transformer(self.dropout(tap_BTD + self.positions)))
+
+    def forward(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        tap = self.tap(images_B1HW)
+        return tap, self.read(tap)
+
+
+READERS = {"crnn": CRNN, "transformer": TransformerReader}
+
+
+def build_reader(config: RecognizerConfig, classes: int, height: int, width: int) -> CRNN | TransformerReader:
+    """The reader that `config.kind` names, with fresh weights."""
+    return READERS[config.kind](config, classes, height, width)
+
+
+def freeze(reader: nn.Module) -> nn.Module:
+    """Puts a reader into eval mode without gradients for its weights; gradients still flow through it to the image.
+
+    Batch norms are folded into the convolutions before them: the same function with less work.
+    """
+    reader.eval().requires_grad_(False)
+    layers = reader.convolutions
+    for i, layer in enumerate(layers):
+        if isinstance(layer, nn.BatchNorm2d):
+            layers[i - 1], layers[i] = fuse_conv_bn_eval(layers[i - 1], layer), nn.Identity()
+    return reader.requires_grad_(False)

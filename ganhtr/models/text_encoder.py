@@ -1,0 +1,33 @@
+"""The text side of the contrastive loss: a BiLSTM over the transcription.
+
+Legend: B batch, L characters (padded), D features.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from ganhtr.config import TextEncoderConfig
+
+
+class TextEncoder(nn.Module):
+    """Embedding, BiLSTM, mean of the states over the real characters.
+
+    Shapes: text (B, L) indices, lengths (B,) -> (B, features). An empty text gives the zero vector: lengths are carried, and the packed
+    form, which refuses a length of 0, never sees one.
+    """
+
+    def __init__(self, config: TextEncoderConfig, tokens: int, features: int):
+        super().__init__()
+        self.embedding = nn.Embedding(tokens, config.embedding)
+        self.dropout = nn.Dropout(config.dropout)
+        self.recurrent = nn.LSTM(config.embedding, features // 2, batch_first=True, bidirectional=True)
+
+    def forward(self, text_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
+        embedded = self.dropout(self.embedding(text_BL))
+        run = lengths_B.clamp(min=1).cpu()
+        packed = pack_padded_sequence(embedded, run, batch_first=True, enforce_sorted=False)
+        states_BLD, _ = pad_packed_sequence(self.recurrent(packed)[0], batch_first=True)  # zeros behind each length
+        return states_BLD.sum(dim=1) * ((lengths_B > 0) / lengths_B.clamp(min=1))[:, None]

@@ -1,0 +1,62 @@
+"""Checkpoints of a trial, written atomically, and the weights of a finished generator."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from ganhtr.train.state import TrainState
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replaces a file in one move, after its bytes are on the disk; a reader sees the old one or the new one, whole."""
+    half = path.with_name(f".{path.name}.writing")
+    with open(half, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    half.replace(path)
+
+
+def _save(path: Path, held: dict[str, Any]) -> None:
+    buffer = io.BytesIO()
+    torch.save(held, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def save_checkpoint(path: Path, state: TrainState, progress: dict[str, Any], optimizers: bool = True) -> None:
+    """Writes networks, step count and the driver's own `progress` (plain values); the optimisers too, unless the trial has ended."""
+    _save(path, {"step": state.step, "progress": progress,
+                 "modules": {name: module.state_dict() for name, module in state.modules().items()},
+                 "optimizers": {name: opt.state_dict() for name, opt in state.optimizers.items()} if optimizers else {}})
+
+
+def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """What `save_checkpoint` wrote; no code of the file is run. Raises: ValueError naming a file that does not load."""
+    try:
+        held = torch.load(path, map_location=device, weights_only=True)
+        return {key: held[key] for key in ("step", "progress", "modules", "optimizers")}
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path}: must be a trial's checkpoint, got a file that does not load ({error}). Delete it to start the "
+                         "trial again") from error
+
+
+def restore_state(state: TrainState, held: dict[str, Any]) -> None:
+    """Puts a checkpoint back, strictly. Raises: RuntimeError or KeyError when it belongs to another configuration."""
+    for name, module in state.modules().items():
+        module.load_state_dict(held["modules"][name], strict=True)
+    for name, optimizer in state.optimizers.items():
+        optimizer.load_state_dict(held["optimizers"][name])
+    state.step = held["step"]
+
+
+def save_generator(path: Path, state: TrainState) -> None:
+    """Writes the generator's weights as safetensors."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.generator.state_dict().items()}
+    write_atomically(path, safetensors.torch.save(tensors))

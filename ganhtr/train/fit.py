@@ -1,0 +1,120 @@
+"""The training loop, the only one there is: a generator that yields one report an epoch.
+
+Whoever drives it (Ray Tune, single-trial mode, a test, a notebook) reports, stops and keeps checkpoints.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from ganhtr.data.batches import LineBatches, step_indices
+from ganhtr.metrics.text import infeasible
+from ganhtr.train.evaluate import Evaluation, by_generator, evaluate
+from ganhtr.train.inputs import TrialInputs
+from ganhtr.train.state import TrainState
+from ganhtr.train.step import restore, train_step
+
+LOSSES = ("total", "pixel", "feature", "ctc", "adversarial", "contrastive", "discriminator")
+NORMS = ("generator_norm", "discriminator_norm", "matcher_norm")
+
+
+class Diverged(ArithmeticError):
+    """A loss or a gradient that is no finite number any more."""
+
+    def __init__(self, epoch: int, step: int, part: str):
+        self.epoch, self.step, self.part = epoch, step, part
+        super().__init__(f"diverged: {part} was not finite in epoch {epoch}, step {step}")
+
+    def __reduce__(self):
+        return Diverged, (self.epoch, self.step, self.part)
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What one epoch was. `steps` holds a list of a value a step for every loss, norm and accuracy."""
+
+    epoch: int  # from 1
+    steps: dict[str, list[float]]
+    infeasible: float  # share of the training lines seen whose transcription no CTC path can spell
+    evaluation: Evaluation
+    seconds: float
+    validation_seconds: float
+    peak_memory_mb: float  # on the device; 0 without CUDA
+
+    def mean(self, name: str) -> float:
+        """Mean over the epoch's steps; NaN for what was not computed."""
+        return float(np.mean(self.steps[name])) if name in self.steps else float("nan")
+
+    def metrics(self) -> dict[str, float]:
+        """Every figure of the epoch under one flat name: validation, mean losses, mean norms and accuracies."""
+        means = {f"train_{name}" if name in LOSSES else name: self.mean(name) for name in self.steps}
+        return {**self.evaluation.metrics(), **means, "train_infeasible": self.infeasible,
+                "seconds": self.seconds, "validation_seconds": self.validation_seconds, "peak_memory_mb": self.peak_memory_mb}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The frozen side of a trial on its device: lines and readers. Serves one trial after another."""
+
+    train: LineBatches
+    validation: LineBatches
+    guide: nn.Module
+    judge: nn.Module
+    infeasible: np.ndarray  # (N,) bool, of the training lines
+    pixels_per_character: float
+
+    @classmethod
+    def of(cls, inputs: TrialInputs, device: torch.device) -> Bench:
+        """Builds the readers and lays the lines on the device."""
+        train, validation = inputs.batches(device)
+        characters = sum(map(len, inputs.pairs.train.transcripts))
+        guide = inputs.guide.build(device)
+        frames = -(-inputs.pairs.train.widths // guide.stride)
+        return cls(train, validation, guide, inputs.judge.build(device), infeasible(train.targets, frames),
+                   float(inputs.pairs.train.widths.sum()) / max(1, characters))
+
+
+def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
+    """Trains from where `state` stands to the last epoch, yielding a report after each.
+
+    Raises: Diverged, naming epoch, step and part; ValueError when a batch is larger than the split.
+    """
+    train = state.config.train
+    for epoch in range(state.epoch + 1, train.epochs + 1):
+        started = time.perf_counter()
+        if state.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(state.device)
+        steps: dict[str, list[torch.Tensor]] = {}
+        lines_seen = []
+        for number in range(train.steps_per_epoch):
+            indices = step_indices(len(bench.train), train.batch_size, state.step, train.seed)
+            lines_seen.append(indices)
+            values = train_step(state, bench.guide, bench.train.take(indices), bench.pixels_per_character, measure=number == 0)
+            for name, value in values.items():
+                steps.setdefault(name, []).append(value.detach())
+        plain = {name: torch.stack(values).cpu().double().tolist() for name, values in steps.items()}
+        for name in (*LOSSES, *NORMS):
+            finite = np.isfinite(plain.get(name, []))
+            if not finite.all():
+                raise Diverged(epoch, int(np.argmin(finite)) + 1, name)
+        trained = time.perf_counter()
+        evaluation = evaluate(by_generator(state.generator), bench.validation, bench.guide, bench.judge)
+        ended = time.perf_counter()
+        peak = torch.cuda.max_memory_allocated(state.device) / 2**20 if state.device.type == "cuda" else 0.0
+        yield EpochReport(epoch, plain, float(bench.infeasible[np.concatenate(lines_seen)].mean()), evaluation,
+                          ended - started, ended - trained, peak)
+
+
+@torch.no_grad()
+def samples(state: TrainState, bench: Bench, count: int) -> np.ndarray:
+    """The first search-validation lines as (count, 3, H, W) uint8: degraded, restored, clean."""
+    state.generator.eval()
+    batch = bench.validation.take(np.arange(min(count, len(bench.validation))))
+    images = torch.cat([batch.degraded, restore(state.generator, batch.degraded, batch.inside), batch.clean], dim=1)
+    return (images * 255).round().byte().cpu().numpy()

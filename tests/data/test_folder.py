@@ -1,0 +1,268 @@
+"""Reading a folder of lines: what is kept untouched, what is skipped and named, what raises; and its split."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganhtr.data.folder import group_of, read_folder, read_grey, split_groups
+
+ROOT = Path(__file__).parents[2]
+REAL = Path(os.environ.get("GANHTR_TEST_DATA", ROOT / ".." / "shared" / "data")) / "lines"
+GRADIENT = np.tile(np.linspace(0, 255, 24, dtype=np.uint8), (10, 1))
+
+
+def write(folder, table, images=()):
+    """A folder with a table (text or bytes) and a grey image under each name."""
+    folder.mkdir(exist_ok=True)
+    for name in images:
+        (folder / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(GRADIENT).save(folder / name)
+    (folder / "lines.tsv").write_bytes(table if isinstance(table, bytes) else table.encode())
+    return folder
+
+
+def with_bad_row(folder, row):
+    """A folder whose rows 1, 3 and 4 are good and whose row 2 is given."""
+    images = ["a_l1.png", "b_l1.png", "b_l2.png", "x.png"]
+    return write(folder, f"a_l1.png\tA\n{row}\nb_l1.png\tB\nb_l2.png\tC\n", images)
+
+
+def test_transcripts_are_untouched_but_for_nfc(tmp_path):
+    texts = ["Nassauw,  A!", " en de ", "e\u0301te\u0301", "a\u2028b\x0cc", "\u00a0x"]
+    rows = "".join(f"{i}.png\t{text}\r\n\r\n" for i, text in enumerate(texts))
+    lines = read_folder(write(tmp_path, b"\xef\xbb\xbf" + rows.encode(), [f"{i}.png" for i in range(5)]))
+    assert lines.transcripts == ("Nassauw,  A!", " en de ", "\u00e9t\u00e9", "a\u2028b\x0cc", "\u00a0x")
+    assert lines.names == ("0.png", "1.png", "2.png", "3.png", "4.png")
+    assert len(lines) == len(lines.images) == 5
+    assert len(lines.notes) == 1 and lines.notes[0].startswith("each line is a group of its own")
+
+
+def test_images_keep_their_own_size_and_values(tmp_path):
+    write(tmp_path, "a_1.png\tA\na_2.png\tB\n", ["a_1.png"])
+    Image.fromarray(GRADIENT.T.copy()).save(tmp_path / "a_2.png")
+    lines = read_folder(tmp_path)
+    assert [image.dtype for image in lines.images] == [np.uint8] * 2
+    assert (lines.images[0] == GRADIENT).all() and (lines.images[1] == GRADIENT.T).all()
+
+
+@pytest.mark.parametrize(("name", "group"), [
+    ("br_0020_l01.png", "br_0020"), ("m18_candide_11-659c2_l03.png", "m18_candide_11-659c2"),
+    ("tp_AN-0374-0_l9.png", "tp_AN-0374-0"), ("page 7 line 12.tif", "page 7 line"), ("page7/03.png", "page7"),
+    ("a/br_0020_l01.png", "a/br_0020"), ("0012.png", "0012"), ("l01.png", "l01"), ("_01.png", "_01"),
+    ("wills.png", "wills"), ("wills_last.png", "wills_last"), (".", "."),
+])
+def test_group_of_a_file_name(name, group):
+    assert group_of(name) == group
+
+
+def test_a_third_column_names_the_group(tmp_path):
+    table = "a_1.png\tA\tJan\na_2.png\tB\t\nsub/3.png\tC\n"
+    lines = read_folder(write(tmp_path, table, ["a_1.png", "a_2.png", "sub/3.png"]))
+    assert lines.groups == ("Jan", "a", "sub")
+
+
+@pytest.mark.parametrize(("row", "note", "fault"), [
+    ("x.png", "their row has not two or three columns: lines.tsv:2",
+     "row must be file TAB transcription [TAB group], got 1 columns."),
+    ("x.png\tX\tg\tmore", "their row has not two or three columns: x.png", "got 4 columns."),
+    ("\tX", "their row names no file: lines.tsv:2", "file must be a name, got ''."),
+    ("../x.png\tX", "their file lies outside the folder: ../x.png",
+     "file must lie in the folder of the table, got '../x.png'."),
+    ("sub/../../x.png\tX", "their file lies outside the folder: sub/../../x.png", "file must lie in the folder"),
+    ("/etc/x.png\tX", "their file lies outside the folder: /etc/x.png", "got '/etc/x.png'."),
+    ("y.png\tX", "their image is missing: y.png", "file must be an image in the folder, got 'y.png'"),
+    ("y" * 400 + "\tX", "their image is missing: yyy", "file must be an image in the folder"),
+    ("y\0.png\tX", "their image is missing: y", "file must be an image in the folder"),
+    (".\tX", "their image is missing: .", "file must be an image in the folder"),
+    ("./a_l1.png\tX", "their image is named twice: a_l1.png", "file must be named once, got 'a_l1.png' again."),
+    ("x.png\t", "their transcription is empty: x.png", "transcription must hold a character, got ''."),
+    ("x.png\t  ", "their transcription is empty: x.png", "transcription must hold a character, got '  '."),
+])
+def test_a_bad_row_is_skipped_and_named(tmp_path, row, note, fault):
+    lines = read_folder(with_bad_row(tmp_path / "many", row))
+    assert lines.transcripts == ("A", "B", "C")
+    assert len(lines.notes) == 1 and lines.notes[0].startswith(f"1 skipped, {note}")
+    few = write(tmp_path / "few", f"a_l1.png\tA\n\n{row}\n{row}\n{row}\n", ["a_l1.png", "x.png"])
+    with pytest.raises(ValueError) as caught:
+        read_folder(few)
+    listed = str(caught.value).split("\n")
+    assert listed[0] == f"{few / 'lines.tsv'}: half of the lines must be usable, got 1 of 4"
+    assert len(listed) == 4 and listed[1].startswith(f"{few / 'lines.tsv'}:3: ") and fault in listed[1]
+
+
+def damage(path, kind):
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)).save(path)
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_text("not an image")
+    elif kind == "truncated":
+        path.write_bytes(path.read_bytes()[:2000])
+    else:
+        Image.new("1", (12_000, 8_000)).save(path)  # 96 million pixels in 12 kB
+
+
+@pytest.mark.parametrize(("kind", "error"), [("empty", "UnidentifiedImageError"), ("text", "UnidentifiedImageError"),
+                                             ("truncated", "OSError"), ("bomb", "DecompressionBombWarning")])
+def test_a_damaged_image_is_skipped_and_named(tmp_path, kind, error):
+    folder = with_bad_row(tmp_path, "x.png\tX")
+    damage(folder / "x.png", kind)
+    lines = read_folder(folder)
+    assert lines.transcripts == ("A", "B", "C") and lines.notes == ("1 skipped, their image cannot be read: x.png",)
+    (folder / "lines.tsv").write_text("x.png\tX\n")
+    with pytest.raises(ValueError, match=f":1: x.png must be a whole image file, got {error}: .*Save the image anew"):
+        read_folder(folder)
+
+
+@pytest.mark.parametrize("size", [(40, 1), (40, 7), (7, 40)])
+def test_a_tiny_image_is_skipped_and_named(tmp_path, size):
+    folder = with_bad_row(tmp_path, "x.png\tX")
+    Image.new("L", size).save(folder / "x.png")
+    assert read_folder(folder).notes == ("1 skipped, their image is too small: x.png",)
+    Image.new("L", (8, 8)).save(folder / "x.png")
+    assert read_folder(folder).notes == ()
+
+
+def test_a_note_counts_all_and_names_five(tmp_path):
+    good = [f"g_{i}.png" for i in range(9)]
+    rows = [f"{name}\tA" for name in good] + [f"m{i}.png\tA" for i in range(7)] + ["g_0.png\tB"]
+    notes = read_folder(write(tmp_path, "\n".join(rows), good)).notes
+    assert notes == ("7 skipped, their image is missing: m0.png, m1.png, m2.png, m3.png, m4.png, ...",
+                     "1 skipped, their image is named twice: g_0.png")
+
+
+def test_half_of_the_lines_is_enough_and_less_is_not(tmp_path):
+    folder = write(tmp_path, "g_1.png\tA\ng_2.png\tB\nno1.png\tA\nno2.png\tA\n", ["g_1.png", "g_2.png"])
+    assert len(read_folder(folder)) == 2
+    with (folder / "lines.tsv").open("a") as table:
+        table.writelines(f"no{i}.png\tA\n" for i in range(3, 26))
+    with pytest.raises(ValueError) as caught:
+        read_folder(folder)
+    listed = str(caught.value).split("\n")
+    assert listed[0].endswith("half of the lines must be usable, got 2 of 27")
+    assert [row.split(": ")[0] for row in listed[1:21]] == [f"{folder / 'lines.tsv'}:{n}" for n in range(3, 23)]
+    assert listed[21:] == ["and 5 more"]
+
+
+def test_what_is_no_folder_of_lines_raises(tmp_path):
+    with pytest.raises(ValueError, match="nowhere: must be a folder of line images with lines.tsv, got no folder"):
+        read_folder(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"lines.tsv: must be a table of rows .*, got No such file or directory"):
+        read_folder(tmp_path)
+    with pytest.raises(ValueError, match=r"lines.tsv:3: text must be UTF-8, got byte 0xe9. Save the table as UTF-8"):
+        read_folder(write(tmp_path, "a.png\té\n\nb.png\t".encode() + b"\xe9t\xe9\n"))
+    for empty in ("", "\n \r\n\t\n", "\ufeff"):
+        with pytest.raises(ValueError, match="half of the lines must be usable, got 0 of 0"):
+            read_folder(write(tmp_path, empty))
+
+
+def saved(tmp_path, image, suffix=".png", **options):
+    path = tmp_path / f"image{suffix}"
+    image.save(path, **options)
+    return read_grey(path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+def test_16_bits_are_scaled_not_clipped(tmp_path, suffix):
+    deep = GRADIENT.astype(np.uint16) * 257
+    assert (saved(tmp_path, Image.fromarray(deep), suffix) == GRADIENT).all()
+    deep[0, :3] = 257 * 100 + np.array([-128, 128, 129])
+    assert saved(tmp_path, Image.fromarray(deep), suffix)[0, :3].tolist() == [100, 100, 101]
+
+
+def test_wide_integers_and_floats(tmp_path):
+    assert (saved(tmp_path, Image.fromarray(GRADIENT.astype(np.int32) * 257), ".tif") == GRADIENT).all()
+    assert (saved(tmp_path, Image.fromarray(GRADIENT.astype(np.float32) / 255), ".tif") == GRADIENT).all()
+    assert (saved(tmp_path, Image.fromarray(GRADIENT.astype(np.float32)), ".tif") == GRADIENT).all()
+    for bad in (70_000, -1, np.nan):
+        wrong = np.full((8, 8), bad, dtype=np.float32 if bad != 70_000 else np.int32)
+        with pytest.raises(ValueError, match="values must be from 0 to"):
+            saved(tmp_path, Image.fromarray(wrong), ".tif")
+
+
+@pytest.mark.parametrize(("mode", "color", "grey"), [
+    ("1", 1, 255), ("1", 0, 0), ("LA", (40, 255), 40), ("LA", (40, 0), 255), ("LA", (0, 51), 204),
+    ("RGBA", (0, 0, 0, 0), 255), ("RGBA", (40, 40, 40, 255), 40), ("RGBA", (0, 0, 0, 51), 204),
+    ("RGB", (255, 0, 0), 76), ("RGB", (0, 255, 0), 150), ("RGB", (0, 0, 255), 29),
+    ("CMYK", (0, 0, 0, 0), 255), ("CMYK", (0, 0, 0, 155), 100), ("CMYK", (255, 255, 255, 0), 0),
+])
+def test_every_mode_becomes_grey_on_white(tmp_path, mode, color, grey):
+    image = saved(tmp_path, Image.new(mode, (12, 9), color), ".tif" if mode == "CMYK" else ".png")
+    assert image.shape == (9, 12) and image.dtype == np.uint8
+    assert np.abs(image.astype(int) - grey).max() <= 1
+
+
+def test_palettes_are_looked_up_and_their_holes_are_paper(tmp_path):
+    image = Image.new("P", (9, 9), 1)
+    image.putpalette([200, 200, 200, 30, 30, 30, 0, 0, 0])
+    image.putpixel((0, 0), 0)
+    image.putpixel((1, 0), 2)
+    grey = saved(tmp_path, image)
+    assert grey[0, :3].tolist() == [200, 0, 30]
+    assert saved(tmp_path, image, transparency=2)[0, :3].tolist() == [200, 255, 30]
+
+
+def test_exif_turns_the_image_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # held with its right side up: to be turned a quarter clockwise
+    assert (saved(tmp_path, Image.fromarray(GRADIENT), exif=exif) == np.rot90(GRADIENT, -1)).all()
+
+
+def some_groups(seed=0, groups=59):
+    rng = np.random.default_rng(seed)
+    return [f"page{i}" for i in range(groups) for _ in range(rng.integers(8, 25))]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_split_holds_whole_groups_near_the_shares(seed):
+    groups = some_groups(seed)
+    split = split_groups(groups, seed)
+    assert split.shape == (len(groups),)
+    assert len(set(zip(groups, split.tolist(), strict=True))) == 59
+    assert np.abs(np.bincount(split, minlength=3) / len(groups) - [0.8, 0.1, 0.1]).max() < 0.03
+    halves = np.bincount(split_groups(groups, seed, (2, 1, 1)), minlength=3) / len(groups)
+    assert np.abs(halves - [0.5, 0.25, 0.25]).max() < 0.03
+
+
+def test_a_split_depends_on_seed_and_groups_alone():
+    groups = some_groups()
+    split = split_groups(groups, 3)
+    assert (split_groups(tuple(groups), 3) == split).all()
+    assert (split_groups(groups, 4) != split).any()
+    order = np.random.default_rng(0).permutation(len(groups))
+    assert (split_groups([groups[i] for i in order], 3) == split[order]).all()
+
+
+def test_a_line_more_moves_hardly_a_group():
+    groups = some_groups()
+    split = split_groups(groups, 0)
+    moved = [len({g for g, a, b in zip(groups, split, split_groups([*groups, f"page{i}"], 0), strict=False) if a != b})
+             for i in range(59)]
+    assert max(moved) <= 1 and np.mean(moved) < 0.1
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (100, 1, 1), (1, 1, 1000, 1), (50, 50, 50), (1, 200, 3, 2)])
+def test_no_split_is_empty(sizes):
+    groups = [f"g{i}" for i, size in enumerate(sizes) for _ in range(size)]
+    for seed in range(30):
+        assert set(split_groups(groups, seed).tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("groups", [[], ["a"] * 9, ["a", "b"] * 9])
+def test_too_few_groups_name_the_fix(groups):
+    with pytest.raises(ValueError, match=f"at least 3.*got {len(set(groups))} .*third column of lines.tsv"):
+        split_groups(groups, 0)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"no real lines at {REAL}; set GANHTR_TEST_DATA to the data folder")
+def test_the_real_lines():
+    lines = read_folder(REAL)
+    assert (len(lines), len(set(lines.groups)), lines.notes) == (641, 59, ())
+    rows = (REAL / "lines.tsv").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    assert [f"{name}\t{text}" for name, text in zip(lines.names, lines.transcripts, strict=True)] == rows
+    assert {image.shape[0] for image in lines.images} == {128}
+    counts = np.bincount(split_groups(lines.groups, 0))
+    assert np.abs(counts / 641 - [0.8, 0.1, 0.1]).max() < 0.03

@@ -1,0 +1,329 @@
+"""A valid space samples what it allows, and only that; it survives a round trip; its schema agrees with the reader."""
+
+import dataclasses
+import math
+import pickle
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ganhtr.config import RULES, build_config
+from tune.parameter import Parameter
+from tune.space import Budget, EarlyStopping, SpaceError, find_space, load_space, space_from_plain
+from tune.space_schema import json_schema
+from tune.yaml_source import parse_yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = sorted((ROOT / "search_spaces").glob("*.yaml"))
+CONTRASTIVE = ROOT / "search_spaces" / "contrastive.yaml"
+
+
+def load(tmp_path, text):
+    path = tmp_path / "some.yaml"
+    path.write_text(text)
+    return load_space(path)
+
+
+# --- what is read ---
+
+def test_defaults_of_all_that_may_be_left_out(tmp_path):
+    space = load(tmp_path, "space: {head.dim: {int: [8, 16]}}")
+    assert space.name == "some"
+    assert (space.objective, space.preset, space.fixed) == ("score", None, {})
+    assert space.budget == Budget(12, None, None)
+    assert space.early_stopping == EarlyStopping(15, 0.01)
+    assert space.baseline == {"contrastive.formulation": "none"}
+    assert space.parameters == (Parameter("head.dim", "int", 8, 16),)
+
+
+def test_everything_that_can_be_written(tmp_path):
+    space = load(tmp_path, """
+preset: seed
+objective: cer
+budget: {trials: 3, epochs: 4, steps_per_epoch: 5}
+early_stopping: {patience: 2, min_delta: 1e-3}
+baseline: {contrastive.formulation: none, loss.pixel: 7}
+fixed: {data.width: 512, train.seed: 4}
+space:
+  head.layers: {int: [1, 5], step: 2, when: {head.kind: mlp, contrastive.symmetric: [true]}, default: 3}
+  contrastive.symmetric: {bool: true, default: false}
+  loss.pixel: {float: [1e-3, 1E+2], log: true}
+  head.kind: {choice: [none, mlp]}
+""")
+    assert (space.preset, space.objective) == ("seed", "cer")
+    assert space.budget == Budget(3, 4, 5)
+    assert space.early_stopping == EarlyStopping(2, 0.001)
+    assert space.fixed == {"data.width": 512, "train.seed": 4}
+    assert space.parameters == (  # ancestors first, else as in the file
+        Parameter("head.kind", "choice", choices=("none", "mlp")),
+        Parameter("contrastive.symmetric", "bool", choices=(False, True), default=False),
+        Parameter("head.layers", "int", 1, 5, step=2, default=3,
+                  when={"head.kind": ("mlp",), "contrastive.symmetric": (True,)}),
+        Parameter("loss.pixel", "float", 0.001, 100.0, log=True),
+    )
+
+
+def test_the_baseline_may_rest_on_a_fixed_none(tmp_path):
+    space = load(tmp_path, """
+fixed: {contrastive.formulation: none}
+baseline: {loss.pixel: 1}
+space: {head.dim: {int: [8, 16]}}
+""")
+    assert space.baseline_overrides() == {"contrastive.formulation": "none", "loss.pixel": 1.0}
+
+
+@pytest.mark.parametrize(("text", "value"), [
+    ("1e-3", 0.001), ("1E5", 1e5), ("+.5", 0.5), ("5.", 5.0), ("-7", -7), ("010", 10), ("true", True), ("FALSE", False),
+    ("~", None), ("", None), ("null", None), ("none", "none"), ("yes", "yes"), ("off", "off"), ("1:30", "1:30"),
+    ("0x10", "0x10"), ("1_000", "1_000"), ("'1'", "1"), ('"true"', "true"), ("2001-01-01", "2001-01-01"),
+    ("<<", "<<"), ("=", "="), (".inf", math.inf), ("-.inf", -math.inf), ("1" * 400, math.inf), ("-", [None]),
+])
+def test_scalars_are_those_of_yaml_1_2(text, value):
+    found = parse_yaml(f"a:\n  {text}\n", "f").value["a"]
+    assert (found, type(found)) == (value, type(value))
+
+
+# --- what is sampled ---
+
+def test_sample_asks_for_the_active_only():
+    space = load_space(CONTRASTIVE)
+    asked = []
+
+    def pick(parameter):
+        asked.append(parameter.key)
+        return {"contrastive.formulation": "clip", "head.kind": "linear", "head.dim": 64}.get(parameter.key, 1.0)
+
+    values = space.sample(pick)
+    assert asked == list(values) == [
+        "contrastive.formulation", "contrastive.weight", "contrastive.temperature", "head.kind", "head.dim"]
+    assert [parameter.key for parameter in space.active(values)] == asked
+
+
+def test_random_values_follow_their_seed():
+    space = load_space(CONTRASTIVE)
+    assert space.random_values(3) == space.random_values(random.Random(3))
+    assert len({str(space.random_values(seed)) for seed in range(20)}) == 20
+
+
+def test_a_log_range_is_drawn_evenly_in_the_logarithm_and_a_linear_one_is_not():
+    rng = random.Random(0)
+    for log, low_half in ((True, 0.5), (False, 0.0099)):
+        parameter = Parameter("loss.pixel", "float", 0.01, 100.0, log=log)
+        draws = [parameter.random_value(rng) for _ in range(4000)]
+        assert sum(draw < 1 for draw in draws) / 4000 == pytest.approx(low_half, abs=0.03)
+
+
+@pytest.mark.parametrize(("log", "step"), [(False, None), (True, None), (False, 2)])
+def test_a_whole_range_is_drawn_from_end_to_end(log, step):
+    parameter = Parameter("head.dim", "int", 3, 7, log=log, step=step)
+    rng = random.Random(0)
+    assert {parameter.random_value(rng) for _ in range(500)} == set(range(3, 8, step or 1))
+
+
+def test_a_stepped_float_draws_clean_numbers():
+    parameter = Parameter("loss.ctc", "float", 0.1, 0.7, step=0.2)
+    rng = random.Random(0)
+    assert {parameter.random_value(rng) for _ in range(200)} == {0.1, 0.3, 0.5, 0.7}
+
+
+# Keys that go together in any combination, so that a random space is a valid one.
+NUMBERS = {"loss.pixel": (0, 100), "loss.ctc": (0, 50), "contrastive.weight": (0, 1000), "train.clip_norm": (1, 100)}
+WHOLE = {"head.dim": (2, 500), "head.layers": (1, 6), "head.width": (2, 900), "train.batch_size": (2, 64)}
+TEXT = ("head.kind", "head.norm", "contrastive.formulation", "train.discriminator_optimizer")
+FLAGS = ("contrastive.symmetric", "contrastive.learned_temperature")
+
+
+@st.composite
+def plain_spaces(draw):
+    """A valid space in plain values, in an order of its own, with conditions on what was drawn before."""
+    keys = draw(st.lists(st.sampled_from([*NUMBERS, *WHOLE, *TEXT, *FLAGS]), min_size=1, unique=True))
+    space, discrete = {}, {}
+    for key in keys:
+        plain, discrete_values = draw(parameters(key))
+        if discrete and draw(st.booleans()):
+            ancestors = draw(st.lists(st.sampled_from(sorted(discrete)), min_size=1, max_size=2, unique=True))
+            plain["when"] = {ancestor: draw(st.lists(st.sampled_from(discrete[ancestor]), min_size=1, unique=True))
+                             for ancestor in ancestors}
+        space[key] = plain
+        if discrete_values:
+            discrete[key] = discrete_values
+    return {"space": {key: space[key] for key in draw(st.permutations(keys))}}
+
+
+@st.composite
+def parameters(draw, key):
+    """A parameter in plain values, and the values that it can take if they can be counted."""
+    if key in FLAGS:
+        return {"bool": True}, [False, True]
+    if key in TEXT:
+        choices = draw(st.lists(st.sampled_from(RULES[key].choices), min_size=1, unique=True))
+        return {"choice": choices}, choices
+    lowest, highest = (NUMBERS | WHOLE)[key]
+    ends = st.integers(lowest, highest) if key in WHOLE else st.floats(lowest, highest)
+    low, high = sorted(draw(st.lists(ends, min_size=2, max_size=2, unique=True)))
+    if key in NUMBERS:
+        return {"float": [low, high], "log": low > 0 and draw(st.booleans())}, None
+    step = draw(st.integers(1, 3))
+    if (high - low) % step:
+        return {"int": [low, high], "log": draw(st.booleans())}, list(range(low, high + 1))
+    return {"int": [low, high], "step": step}, list(range(low, high + 1, step))
+
+
+@settings(max_examples=80, deadline=None)
+@given(plain=plain_spaces(), seed=st.integers(0, 10_000))
+def test_a_random_space_samples_only_what_it_allows(plain, seed):
+    space = space_from_plain(plain)
+    assert {parameter.key for parameter in space.parameters} == set(plain["space"])
+    values = space.random_values(seed)
+
+    def is_active(key):  # straight from the plain values, ancestors first
+        return all(is_active(name) and values[name] in allowed
+                   for name, allowed in plain["space"][key].get("when", {}).items())
+
+    assert set(values) == {key for key in plain["space"] if is_active(key)}
+    for key, value in values.items():
+        options = plain["space"][key]
+        if "choice" in options:
+            assert value in options["choice"]
+        elif "bool" in options:
+            assert isinstance(value, bool)
+        else:
+            low, high = options.get("int") or options["float"]
+            assert low <= value <= high
+            assert isinstance(value, int if "int" in options else float)
+            assert (value - low) % options.get("step", 1) == 0 or "float" in options
+    build_config("tiny", space.overrides(values))
+    assert space_from_plain(space.to_plain()) == space
+    assert space_from_plain(space.to_plain()).parameters == space.parameters
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_space_loads_samples_and_builds(path):
+    space = load_space(path)
+    assert path.read_text().startswith("# ")
+    for seed in range(200):
+        values = space.random_values(seed)
+        flat = build_config(space.preset or "tiny", space.overrides(values)).flat()
+        assert {key: flat[key] for key in values} == values
+    off = build_config(space.preset or "tiny", space.baseline_overrides())
+    assert off.contrastive.formulation == "none"
+
+
+def test_overrides_lay_values_over_defaults_over_fixed_and_the_budget_over_all(tmp_path):
+    space = load(tmp_path, """
+budget: {epochs: 7}
+fixed: {loss.ctc: 2}
+space:
+  head.kind: {choice: [none, mlp], default: none}
+  head.layers: {int: [1, 3], when: {head.kind: mlp}, default: 3}
+  head.dim: {int: [8, 16]}
+""")
+    assert space.overrides({}) == {"loss.ctc": 2.0, "head.kind": "none", "head.layers": 3, "train.epochs": 7}
+    assert space.overrides({"head.kind": "mlp", "head.layers": 1})["head.layers"] == 1
+
+
+# --- round trip, digest, names ---
+
+def test_round_trip_through_a_file(tmp_path):
+    space = load_space(CONTRASTIVE)
+    again = load(tmp_path, yaml.safe_dump(space.to_plain()))
+    assert (again.digest(), again.to_plain()) == (space.digest(), space.to_plain())
+    ordered = load(tmp_path, yaml.safe_dump(space.to_plain(), sort_keys=False))
+    assert ordered == space
+    assert ordered.name != space.name
+    assert pickle.loads(pickle.dumps(space)) == space
+
+
+ONE = "space: {loss.pixel: {float: [1, 2]}, head.dim: {choice: [8, 16]}}"
+
+
+@pytest.mark.parametrize("same", [
+    "# a comment\nspace:\n  head.dim:\n    choice:\n    - 8\n    - 16\n  loss.pixel: {float: [1.0, 2e0]}\n",
+    ONE + "\nobjective: score\nbudget: {trials: 12}\nfixed: {}\n",
+    ONE + "\nbudget: {trials: 99}\n",
+    ONE.replace("[1, 2]", "[1, 2], log: false"),
+])
+def test_digest_does_not_see_writing(tmp_path, same):
+    assert load(tmp_path, ONE).digest() == load(tmp_path, same).digest()
+
+
+@pytest.mark.parametrize("other", [
+    ONE.replace("[1, 2]", "[1, 3]"), ONE.replace("[8, 16]", "[16, 8]"), ONE.replace("[1, 2]", "[1, 2], log: true"),
+    ONE + "\nobjective: psnr", ONE + "\nbudget: {epochs: 3}", ONE + "\nfixed: {loss.ctc: 2}", ONE + "\npreset: seed",
+    ONE + "\nearly_stopping: {patience: 3}", ONE.replace("[1, 2]", "[1, 2], default: 2"),
+])
+def test_digest_sees_content(tmp_path, other):
+    assert load(tmp_path, ONE).digest() != load(tmp_path, other).digest()
+
+
+def test_find_space(tmp_path):
+    for name in ("contrastive", "losses"):
+        (tmp_path / f"{name}.yaml").write_text(ONE)
+    wanted = tmp_path / "losses.yaml"
+    assert find_space("losses", tmp_path) == find_space("losses.yaml", tmp_path) == wanted
+    assert find_space(wanted, "nowhere") == wanted
+    with pytest.raises(SpaceError, match=r"Did you mean losses\? Known: contrastive, losses\."):
+        find_space("loses", tmp_path)
+    with pytest.raises(SpaceError, match=r"There is no \.yaml file in"):
+        find_space("losses", tmp_path / "nowhere")
+
+
+def test_a_space_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load_space(CONTRASTIVE).objective = "cer"
+
+
+def test_reading_a_space_imports_no_heavy_library():
+    code = ("import sys, tune.space, tune.space_schema; "
+            "sys.exit(', '.join({'ray', 'optuna', 'torch', 'numpy'} & set(sys.modules)) or 0)")
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True,
+                            text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+# --- JSON Schema ---
+
+SCHEMA = jsonschema.Draft202012Validator(json_schema())
+
+
+def test_the_schema_is_a_schema():
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+    assert RULES["head.dim"].doc in str(json_schema()["properties"]["space"]["properties"]["head.dim"])
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_space_follows_the_schema(path):
+    SCHEMA.validate(parse_yaml(path.read_text(), path.name).value)
+    SCHEMA.validate(load_space(path).to_plain())
+
+
+@settings(max_examples=25, deadline=None)
+@given(plain=plain_spaces())
+def test_what_the_reader_takes_the_schema_takes(plain):
+    SCHEMA.validate(plain)
+    SCHEMA.validate(space_from_plain(plain).to_plain())
+
+
+@pytest.mark.parametrize("text", [
+    "{}", "space: {}", "[]", ONE + "\nobjectiv: score", ONE + "\nobjective: loss", ONE + "\nbudget: {trials: 0}",
+    ONE + "\nbudget: {epochs: x}", ONE + "\nbaseline: {contrastive.formulation: clip}",
+    ONE + "\nfixed: {train.epochs: 3}",
+    "space: {head.dmi: {int: [8, 16]}}", "space: {head.dim: {float: [8, 16]}}", "space: {head.dim: {int: [8]}}",
+    "space: {head.dim: {int: [8, 9999]}}", "space: {head.dim: {int: [8, 16], choice: [8]}}",
+    "space: {head.dim: {log: true}}", "space: {data.width: {int: [64, 128]}}", "space: {train.seed: {int: [0, 1]}}",
+    "space: {head.norm: {choice: [batch, batch]}}", "space: {head.norm: {choice: [bach]}}",
+    "space: {head.norm: {choice: [batch], step: 1}}", "space: {contrastive.symmetric: {bool: false}}",
+    "space: {head.dim: {int: [8, 16], log: true, step: 2}}", "space: {head.dim: {int: [8, 16], step: 0}}",
+    "space: {head.dim: {int: [8, 16], when: {head.knid: mlp}}}", "space: {head.dim: {int: [8, 16], default: x}}",
+])
+def test_the_schema_refuses_what_the_reader_refuses(text, tmp_path):
+    assert not SCHEMA.is_valid(parse_yaml(text, "f").value)
+    with pytest.raises(SpaceError):
+        load(tmp_path, text)

@@ -1,0 +1,82 @@
+"""Ray for the length of a search: started here or joined, its noise in a log file, its dashboard's address handed out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+ROOT = Path(__file__).resolve().parent.parent
+
+SETTINGS = {  # read by Ray when it is imported or started
+    "RAY_USAGE_STATS_ENABLED": "0",  # a researcher's machine reports nothing anywhere
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the study folder has its own files
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a trial that fails at once has no value to report
+    "TUNE_MAX_PENDING_TRIALS_PG": "1",  # ask for a trial when it can start, so that the model has seen all that ended
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+def configure() -> None:
+    """Sets Ray's environment; what the user has set stays. To be called before Ray is imported."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def noise_to(log: Path) -> Iterator[TextIO]:
+    """Inside, standard output and error of this process and its children go to a file; yields a stream to the real output."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    out, err = os.dup(1), os.dup(2)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "ab", buffering=0) as sink, os.fdopen(os.dup(out), "w", encoding="utf-8", buffering=1) as real:
+        os.dup2(sink.fileno(), 1)
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield real
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.dup2(out, 1)
+            os.dup2(err, 2)
+            os.close(out)
+            os.close(err)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running Ray: where its dashboard is, and how many trials fit at once."""
+
+    dashboard: str | None
+    cpus: float
+    gpus: float
+
+
+@contextmanager
+def ray_session(address: str | None, shared_bytes: int, dashboard: bool = True) -> Iterator[Cluster]:
+    """Starts Ray on this machine, or joins the cluster at `address`; leaves it at the end.
+
+    `shared_bytes` is what the trials share; the object store is made for it with room to spare.
+    """
+    import ray
+
+    environment = {"env_vars": {"PYTHONPATH": str(ROOT)}}  # workers must find the packages from any folder
+    if address:
+        context = ray.init(address=address, runtime_env=environment, log_to_driver=False)
+    else:
+        store = max(256 * 2**20, 2 * shared_bytes)
+        context = ray.init(address="local", include_dashboard=dashboard, dashboard_host="127.0.0.1", runtime_env=environment,
+                           object_store_memory=store, log_to_driver=False)
+    try:
+        held = ray.cluster_resources()
+        url = context.dashboard_url if address or dashboard else None
+        yield Cluster(f"http://{url}" if url else None, held.get("CPU", 0), held.get("GPU", 0))
+    finally:
+        ray.shutdown()

@@ -1,0 +1,145 @@
+"""The command line of a search: options, what they mean, and what is said when they do not fit."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ganhtr.config import ConfigError, build_config, key_fault
+from tune.cluster import ROOT
+from tune.space import Space, find_space, load_space
+from tune.space_schema import json_schema
+from tune.study import Request, StudyError, StudyFolder
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+SPACES = ROOT / "search_spaces"
+
+
+
+def choose_preset(asked: str | None, space: Space) -> tuple[str, str]:
+    """The preset and why: asked for, the space's own, or by what this machine has."""
+    if asked:
+        return asked, "asked for with --preset"
+    if space.preset:
+        return space.preset, f"named by {space.name}.yaml"
+    import torch
+
+    if torch.cuda.is_available():
+        return "small", f"the default with CUDA ({torch.cuda.get_device_name()})"
+    return "tiny", "the default without CUDA"
+
+
+def parse_settings(pairs: list[str]) -> dict[str, Any]:
+    """`key=value` words as a mapping; values are read as YAML scalars. Raises: ConfigError with every fault."""
+    settings, faults = {}, []
+    for pair in pairs:
+        key, sign, text = pair.partition("=")
+        if not sign:
+            faults.append(f"--set must be key=value, got {pair!r}")
+        elif fault := key_fault(key):
+            faults.append(f"--set {fault}")
+        else:
+            settings[key] = number_or_word(text)
+    if faults:
+        raise ConfigError(faults)
+    return settings
+
+
+def number_or_word(text: str) -> Any:
+    """A number (1e-3 too), true or false, or the text itself."""
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
+@app.command()
+def search(
+    space: Annotated[str, typer.Option(help="The search space: a YAML file, or a name in search_spaces/.")] = "contrastive.yaml",
+    data: Annotated[str, typer.Option(help="`builtin`, or a folder of line images with lines.tsv (file TAB transcription [TAB group]).")] = "builtin",
+    charset: Annotated[Path | None, typer.Option(help="One character a line; without it, the characters of the training transcriptions.")] = None,
+    fonts: Annotated[Path | None, typer.Option(help="A folder of TTF or OTF files for the built-in lines, beside the stroke fonts.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Sizes: tiny (32 x 256), small (64 x 768), seed (the original's 128 x 1024).")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, the OFF arm included. Default: the space's budget.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of a trial. Default: the space's budget.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every trial and of the sampler.")] = 0,
+    name: Annotated[str | None, typer.Option(help="Name of the study's folder. Default: the space and a time stamp.")] = None,
+    results: Annotated[Path, typer.Option(help="Where study folders go.")] = ROOT / "results",
+    set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Fixes a configuration key; may be repeated.")] = [],  # noqa: B006
+    cpus_per_trial: Annotated[float, typer.Option(min=0.1, help="Processors a trial takes.")] = 1,
+    gpus_per_trial: Annotated[float | None, typer.Option(min=0, help="GPUs a trial takes; a fraction packs trials. Default: 1 with CUDA.")] = None,
+    address: Annotated[str | None, typer.Option(help="A running Ray cluster to join, such as auto. Default: start Ray here.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a study: the one of --name, else the newest.")] = False,
+    single_trial: Annotated[bool, typer.Option("--single-trial", help="Train one configuration in this process, without Ray.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and run nothing.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of a space file.")] = False,
+) -> None:
+    """Searches weight, temperature and projection head of a contrastive loss for the restoration of handwritten lines.
+
+    The OFF arm (no contrastive loss) runs first; Optuna's TPE proposes the others; a trial stops after 15 epochs without a gain. The
+    study's folder holds every trial, the best weights and report.md.
+
+    Try: `--dry-run` to see the plan, `--single-trial --set contrastive.temperature=0.1` to train one configuration, `--data DIR` for your
+    own lines.
+    """
+    if schema:
+        print(json.dumps(json_schema(), indent=1))
+        return
+    try:
+        if resume:
+            folder = StudyFolder.existing(results, name)
+            request = folder.request()
+        else:
+            request = build_request(space, data, charset, fonts, preset, trials, epochs, seed, set_, cpus_per_trial, gpus_per_trial,
+                                    single_trial)
+            if dry_run:
+                from tune.preview import preview
+                print(preview(request, results))
+                return
+            folder = StudyFolder.new(results, name, request)
+        from tune.driver import run_search, run_single
+        print(f"study: {folder.path}")
+        print(f"preset: {request.preset} ({request.preset_reason})", flush=True)
+        if single_trial:
+            ended_well = run_single(folder, request, sys.stdout)["status"] != "failed"
+        else:
+            ended_well = run_search(folder, request, address, sys.stdout)
+    except (ConfigError, StudyError, ValueError) as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted before the first trial", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if not ended_well:
+        raise typer.Exit(1 if single_trial else 130)
+
+
+def build_request(space: str, data: str, charset: Path | None, fonts: Path | None, preset: str | None, trials: int | None,
+                  epochs: int | None, seed: int, set_: list[str], cpus: float, gpus: float | None, single: bool) -> Request:
+    """The request that the options make. Raises: SpaceError, ConfigError, ValueError."""
+    chosen = load_space(find_space(space, SPACES))
+    settings = parse_settings(set_)
+    if epochs is not None:
+        settings["train.epochs"] = epochs
+    searched = {parameter.key for parameter in chosen.parameters} & set(settings)
+    if searched and not single:
+        raise ConfigError([f"--set {key} must be a key that the space does not search: {chosen.name} searches it. Take it out of the "
+                           "space, or add --single-trial" for key in sorted(searched)])
+    named, reason = choose_preset(preset, chosen)
+    if gpus is None:
+        import torch
+
+        gpus = 1.0 if torch.cuda.is_available() else 0.0
+    if data != "builtin":
+        data = str(Path(data).resolve())
+    request = Request(chosen, named, reason, settings, data, *(str(p.resolve()) if p else None for p in (charset, fonts)),
+                      trials or chosen.budget.trials, seed, cpus, gpus)
+    build_config(named)
+    request.config()
+    return request

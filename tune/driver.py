@@ -1,0 +1,171 @@
+"""Runs a study from its request to its report; and a single trial, without Ray."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+
+from ganhtr.data.source import load_pairs
+from ganhtr.train.checkpoint import write_atomically
+from ganhtr.train.evaluate import reference_metrics
+from ganhtr.train.fit import Bench
+from ganhtr.train.inputs import TrialInputs, prepare_inputs
+from tune.cluster import noise_to, ray_session
+from tune.monitor import Monitor, clock
+from tune.report_text import write_report
+from tune.searcher import OptunaSearcher
+from tune.study import Request, StudyFolder
+from tune.trainable import GanHtrTrial, TrialPlan
+from tune.trial_folder import to_json
+from tune.trial_table import best_row, collect, write_best, write_csv
+
+Say = Callable[[str], None]
+
+
+def inputs_of(request: Request, say: Say) -> TrialInputs:
+    """The study's pairs and readers, made or trained now where they are not in the cache."""
+    config = request.config()
+    torch.set_num_threads(os.cpu_count() or 1)
+    say(f"data: {request.data}, lines of {config.data.height} x {config.data.width} px (made on first use)")
+    pairs = load_pairs(request.data, config.data, *(Path(p) if p else None for p in (request.charset, request.fonts)))
+    say(f"data: {len(pairs.train)} training and {len(pairs.validation)} search-validation lines, {len(pairs.charset)} characters")
+    inputs = prepare_inputs(config, pairs, torch.device("cuda" if torch.cuda.is_available() else "cpu"), say)
+    for note in inputs.pairs.notes:
+        say(f"note: {note}")
+    return inputs
+
+
+def plan_of(request: Request, folder: StudyFolder) -> TrialPlan:
+    """What the study's trials have in common."""
+    stopping = request.space.early_stopping
+    return TrialPlan(request.config(), request.space.objective, stopping.patience, stopping.min_delta, folder.path,
+                     max(1, int(request.cpus_per_trial)))
+
+
+def write_start(folder: StudyFolder, inputs: TrialInputs) -> None:
+    """The files that stand before the first trial: environment and reference rows."""
+    pairs = inputs.pairs
+    folder.write_environment({
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "data": {"name": pairs.name, "digest": pairs.digest, "train": len(pairs.train), "validation": len(pairs.validation),
+                 "charset": pairs.charset.characters, "notes": pairs.notes},
+        "readers": {role: {"digest": reader.digest, "cer_clean": reader.cer}
+                    for role, reader in (("guide", inputs.guide), ("judge", inputs.judge))}})
+    if not (folder.path / "references.json").exists():
+        bench = Bench.of(inputs, torch.device("cpu"))
+        write_atomically(folder.path / "references.json", to_json(reference_metrics(bench.validation, bench.guide, bench.judge)))
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Inside, SIGTERM does what Ctrl-C does."""
+    held = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, held)
+
+
+def run_search(folder: StudyFolder, request: Request, address: str | None, stream: TextIO) -> bool:
+    """Runs what is left of a study. Returns whether it is finished; False when it was interrupted.
+
+    Raises: StudyError while another search has the folder; ValueError for unusable data.
+    """
+    def say(line: str) -> None:
+        print(line, file=stream, flush=True)
+
+    with folder.locked():
+        inputs = inputs_of(request, say)
+        write_start(folder, inputs)
+        searcher = OptunaSearcher(request.space, folder.journal, request.trials, request.seed)
+        searcher.open()
+        finished = True
+        if searcher.remaining:
+            with noise_to(folder.log) as real:
+                finished = run_trials(folder, request, inputs, searcher, address, real)
+        finish(folder, request, searcher, stream)
+        if not finished:
+            say(f"stopped. Go on with: python tune/search.py --resume --name {folder.path.name} --results {folder.path.parent}")
+        return finished
+
+
+def run_trials(folder: StudyFolder, request: Request, inputs: TrialInputs, searcher: OptunaSearcher, address: str | None,
+               real: TextIO) -> bool:
+    """Hands the trials to Ray Tune. Returns whether all of them ended."""
+    from ray import tune as ray_tune
+
+    pairs = inputs.pairs
+    shared = sum(a.nbytes for part in (pairs.train, pairs.validation) for a in (part.clean, part.degraded))
+    shared += inputs.taps.nbytes if inputs.taps is not None else 0
+    epochs = plan_of(request, folder).config.train.epochs
+    ended = request.trials - searcher.remaining
+    with ray_session(address, shared) as cluster, Monitor(real, request.trials, epochs, request.space.objective, ended) as monitor:
+        if cluster.dashboard:
+            monitor.say(f"Ray dashboard: {cluster.dashboard} (its token: `ray get-auth-token`)")
+        trainable = ray_tune.with_resources(
+            ray_tune.with_parameters(GanHtrTrial, plan=plan_of(request, folder), inputs=inputs),
+            {"cpu": request.cpus_per_trial, "gpu": request.gpus_per_trial})
+        tuner = ray_tune.Tuner(
+            trainable,
+            tune_config=ray_tune.TuneConfig(search_alg=searcher, num_samples=searcher.remaining, reuse_actors=True,
+                                            trial_dirname_creator=lambda trial: trial.trial_id),
+            run_config=ray_tune.RunConfig(name="ray", storage_path=str(folder.path / "logs"), verbose=0, callbacks=[monitor],
+                                          failure_config=ray_tune.FailureConfig(max_failures=2)))
+        with sigterm_as_interrupt():
+            try:
+                tuner.fit()
+            except KeyboardInterrupt:
+                monitor.say("interrupted")
+            finally:
+                searcher.suspend()
+    searcher.open()
+    return not searcher.remaining
+
+
+def finish(folder: StudyFolder, request: Request, searcher: OptunaSearcher, stream: TextIO) -> None:
+    """Writes trials.csv, best/ and report.md from what there is, and prints the table and the paths."""
+    rows = collect(folder, searcher.all_trials())
+    write_csv(folder, rows)
+    best = best_row(rows)
+    if best is not None:
+        write_best(folder, best)
+    print(write_report(folder, request, rows), file=stream)
+    for name in ("report.md", "trials.csv", "best"):
+        if (folder.path / name).exists():
+            print(f"{folder.path / name}", file=stream)
+
+
+def run_single(folder: StudyFolder, request: Request, stream: TextIO) -> dict[str, Any]:
+    """Trains one configuration in this process, through the same trainable, with no Ray started. Returns the last result."""
+    def say(line: str) -> None:
+        print(line, file=stream, flush=True)
+
+    with folder.locked():
+        inputs = inputs_of(request, say)
+        write_start(folder, inputs)
+        plan = plan_of(request, folder)
+
+        class SingleTrial(GanHtrTrial):
+            def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
+                super().setup(config, plan, inputs)
+
+        arm = "off" if plan.config.contrastive.formulation == "none" else "on"
+        trial = SingleTrial({"id": "single", "arm": arm, "proposed_by": "user", "values": {}})
+        started = time.monotonic()
+        result: dict[str, Any] = {"done": False}
+        while not result["done"]:
+            result = trial.train()
+            if "value" in result and result["status"] != "failed":
+                m = result["metrics"]
+                say(f"epoch {result['epoch']}/{plan.config.train.epochs}: {request.space.objective} {result['value']:.2f} (best "
+                    f"{result['best_value']:.2f}), PSNR {m['psnr']:.2f} dB, SSIM {m['ssim']:.3f}, CER {m['cer']:.3f}, WER {m['wer']:.3f}, "
+                    f"{clock(time.monotonic() - started)}")
+        say(f"{result['status']}: {result.get('error') or folder.path / 'trials' / 'single'}")
+        return result

@@ -1,0 +1,96 @@
+"""One searched hyperparameter: the values it can take, and when it takes part at all."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+Kind = Literal["float", "int", "choice", "bool"]
+KINDS: tuple[Kind, ...] = ("float", "int", "choice", "bool")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A configuration key with its range (numbers `low`, `high`) or its `choices` (false and true for a bool).
+
+    `when` names the ancestors: the parameter is active if each of them is, with one of the values given.
+    `default` is the value where it is inactive and in single-trial mode; None leaves that to the configuration.
+    """
+
+    key: str
+    kind: Kind
+    low: Any = None
+    high: Any = None
+    choices: tuple = ()
+    log: bool = False
+    step: float | None = None
+    when: Mapping[str, tuple] = field(default_factory=dict)
+    default: Any = None
+
+    def active(self, values: Mapping[str, Any]) -> bool:
+        """Whether it takes part, given the values of the active parameters before it."""
+        return all(values.get(key) in allowed for key, allowed in self.when.items())
+
+    def allows(self, value: Any) -> bool:
+        """Whether the parameter can take `value`."""
+        if self.choices:
+            return any(value == choice and isinstance(value, bool) == isinstance(choice, bool)
+                       for choice in self.choices)
+        numbers = int if self.kind == "int" else (int, float)
+        if isinstance(value, bool) or not isinstance(value, numbers) or not self.low <= value <= self.high:
+            return False
+        return self.step is None or on_grid(value, self.low, self.step)
+
+    def extremes(self) -> tuple:
+        """Every choice, or the ends of the range."""
+        return self.choices or (self.low, self.high)
+
+    def random_value(self, rng: random.Random) -> Any:
+        """A value drawn evenly from the choices or the range; evenly in the logarithm if `log`."""
+        if self.choices:
+            return rng.choice(self.choices)
+        if self.step is not None:
+            steps = rng.randint(0, round((self.high - self.low) / self.step))
+            exact = Decimal(str(self.low)) + steps * Decimal(str(self.step))  # 0.1 + 2 * 0.1 is 0.3 here
+            return int(exact) if self.kind == "int" else min(float(exact), self.high)
+        if self.kind == "int" and not self.log:
+            return rng.randint(self.low, self.high)
+        if self.kind == "int":
+            # Half a unit at each end gives the first and the last whole number their full share.
+            return _within(round(_log_uniform(rng, self.low - 0.5, self.high + 0.5)), self.low, self.high)
+        value = _log_uniform(rng, self.low, self.high) if self.log else rng.uniform(self.low, self.high)
+        return _within(value, self.low, self.high)
+
+    def to_plain(self) -> dict[str, Any]:
+        """The parameter as it is written in a space file."""
+        plain: dict[str, Any] = {self.kind: [self.low, self.high]}
+        if self.choices:
+            plain = {self.kind: True if self.kind == "bool" else list(self.choices)}
+        if self.log:
+            plain["log"] = True
+        if self.step is not None:
+            plain["step"] = self.step
+        if self.when:
+            plain["when"] = {key: list(allowed) for key, allowed in self.when.items()}
+        if self.default is not None:
+            plain["default"] = self.default
+        return plain
+
+
+def on_grid(value: float, low: float, step: float) -> bool:
+    """Whether `value` is a whole number of steps above `low`, up to rounding."""
+    steps = (value - low) / step
+    return math.isfinite(steps) and abs(steps - round(steps)) < 1e-6
+
+
+def _log_uniform(rng: random.Random, low: float, high: float) -> float:
+    return math.exp(rng.uniform(math.log(low), math.log(high)))
+
+
+def _within(value: Any, low: Any, high: Any) -> Any:
+    """exp(log(x)) may miss the ends by a rounding."""
+    return min(max(value, low), high)

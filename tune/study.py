@@ -1,0 +1,149 @@
+"""A study's folder: what was asked for, on what machine, every trial's row, the best trial, and the lock that keeps a second search out.
+
+    study.yaml         the space, the configuration, the data and every option, resolved
+    environment.json   versions, commit, machine, data
+    study.journal      Optuna's journal, an Optuna study for each arm
+    references.json    degraded, Sauvola and clean lines, measured as the trials are
+    trials.csv         a row a trial
+    trials/<id>/       see trial_folder.py
+    best/              configuration and weights of the best trial
+    report.md          the result
+    logs/ray.log       what Ray and its workers said
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ganhtr.config import Config, build_config
+from ganhtr.train.checkpoint import write_atomically
+from tune.cluster import ROOT
+from tune.space import Space, space_from_plain
+from tune.trial_folder import to_json
+
+PACKAGES = ("ray", "torch", "optuna", "numpy", "scikit-image", "jiwer", "safetensors", "pillow", "Hershey-Fonts")
+METRICS = ("psnr", "ssim", "cer", "wer", "judge_cer", "judge_wer", "ctc", "infeasible")
+
+
+class StudyError(ValueError):
+    """A study folder that cannot be made, or is not what was asked for."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A study as it was asked for; study.yaml holds it."""
+
+    space: Space
+    preset: str
+    preset_reason: str
+    settings: dict[str, Any]  # keys set on the command line
+    data: str
+    charset: str | None
+    fonts: str | None
+    trials: int
+    seed: int
+    cpus_per_trial: float
+    gpus_per_trial: float
+
+    def config(self) -> Config:
+        """The configuration that every trial starts from. Raises: ConfigError."""
+        return build_config(self.preset, {**self.space.overrides({}), **self.settings, "train.seed": self.seed})
+
+    def plain(self) -> dict[str, Any]:
+        """As study.yaml has it, the configuration resolved."""
+        held = {name: value for name, value in vars(self).items() if name != "space"}
+        return {**held, "space_name": self.space.name, "space": self.space.to_plain(), "config": self.config().flat()}
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> Request:
+        """Reads `plain` back."""
+        rest = {name: value for name, value in plain.items() if name not in ("space", "space_name", "config")}
+        return cls(space=space_from_plain(plain["space"], plain["space_name"]), **rest)
+
+
+@dataclass
+class StudyFolder:
+    """Paths and files of a study."""
+
+    path: Path
+    _lock: Any = field(default=None, repr=False)
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "study.journal"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "logs" / "ray.log"
+
+    @classmethod
+    def new(cls, results: Path, name: str | None, request: Request) -> StudyFolder:
+        """Makes the folder. Raises: StudyError when it exists or cannot be written."""
+        base = name or f"{request.space.name}-{datetime.now():%Y%m%d-%H%M%S}"
+        folder = cls(results.resolve() / base)
+        try:
+            folder.path.mkdir(parents=True)
+        except FileExistsError as error:
+            raise StudyError(f"{folder.path}: --name must be new, got a study that exists. Add --resume to go on with it, or choose "
+                             "another name") from error
+        except OSError as error:
+            raise StudyError(f"{folder.path}: the results folder must be writable, got: {error.strerror}. Choose another with "
+                             "--results") from error
+        write_atomically(folder.path / "study.yaml", yaml.safe_dump(request.plain(), sort_keys=False, allow_unicode=True).encode())
+        return folder
+
+    @classmethod
+    def existing(cls, results: Path, name: str | None) -> StudyFolder:
+        """The study of that name, or the newest one without. Raises: StudyError."""
+        found = sorted(results.resolve().glob("*/study.yaml"), key=lambda path: path.stat().st_mtime)
+        path = results.resolve() / name / "study.yaml" if name else (found[-1] if found else results / "study.yaml")
+        if not path.exists():
+            names = ", ".join(p.parent.name for p in found[-8:]) or "none"
+            raise StudyError(f"{path.parent}: --resume must name a study that exists. There are: {names}")
+        return cls(path.parent)
+
+    def request(self) -> Request:
+        """What was asked for. Raises: StudyError when study.yaml is damaged."""
+        path = self.path / "study.yaml"
+        try:
+            return Request.of(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError, ValueError) as error:
+            raise StudyError(f"{path}: must be a study's settings as a search wrote them, got a file that does not load ({error})") from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the study for this process. Raises: StudyError while another search has it."""
+        with open(self.path / ".lock", "w", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise StudyError(f"{self.path}: another search is running in this folder. Wait for it or stop it first") from error
+            yield
+
+    def write_environment(self, extra: dict[str, Any]) -> None:
+        """Writes versions, commit and machine, and `extra` (data and readers)."""
+        versions = {name: metadata.version(name) for name in PACKAGES}
+        head = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+        dirty = subprocess.run(["git", "-C", str(ROOT), "status", "--porcelain"], capture_output=True, text=True, check=False)
+        write_atomically(self.path / "environment.json", to_json({
+            "python": platform.python_version(), "packages": versions, "commit": head.stdout.strip() or None,
+            "uncommitted_changes": bool(dirty.stdout.strip()), "machine": {
+                "system": platform.platform(), "processor": platform.machine(), "cpus": os.cpu_count()}, **extra}))
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """One of the folder's JSON files; empty when it is not there yet."""
+        path = self.path / name
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

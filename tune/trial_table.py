@@ -1,0 +1,86 @@
+"""The rows of a study: one a trial, put together from Optuna's journal and the trials' folders; trials.csv and the best trial."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from ganhtr.train.checkpoint import write_atomically
+from tune.study import METRICS, StudyFolder
+from tune.trial_folder import to_json
+
+STATUS = {TrialState.RUNNING: "running", TrialState.WAITING: "waiting", TrialState.FAIL: "failed", TrialState.PRUNED: "pruned",
+          TrialState.COMPLETE: "complete"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial as it stands. `metrics` are those of its best epoch; `value` is its best, higher is better."""
+
+    id: str
+    arm: str
+    proposed_by: str
+    status: str  # running, waiting, complete, stopped (patience), pruned, failed
+    value: float | None
+    best_epoch: int | None
+    epochs: int
+    seconds: float
+    metrics: dict[str, float]
+    last_metrics: dict[str, float]
+    values: dict[str, Any]
+    error: str | None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it may win: it ran to its end, or to the end of its patience."""
+        return self.status in ("complete", "stopped")
+
+
+def collect(folder: StudyFolder, trials: Iterable[tuple[str, FrozenTrial]]) -> list[Row]:
+    """A row for every trial of the journal, OFF first."""
+    rows = []
+    for _, trial in trials:
+        if "proposal" not in trial.user_attrs:
+            continue  # asked for an instant before a crash: it has no name yet
+        proposal = json.loads(trial.user_attrs["proposal"])
+        result = folder.read_json(f"trials/{proposal['id']}/result.json")
+        rows.append(Row(
+            proposal["id"], proposal["arm"], proposal["proposed_by"], trial.user_attrs.get("status", STATUS[trial.state]),
+            result.get("best_value"), result.get("best_epoch"), result.get("epoch", 0), result.get("seconds", 0.0),
+            result.get("best_metrics", {}), result.get("metrics", {}), proposal["values"], result.get("error")))
+    return rows
+
+
+def best_row(rows: Iterable[Row], arm: str | None = None) -> Row | None:
+    """The finished trial of the highest value, of one arm or of all."""
+    held = [row for row in rows if row.finished and row.value is not None and arm in (None, row.arm)]
+    return max(held, key=lambda row: row.value or 0.0, default=None)
+
+
+def write_csv(folder: StudyFolder, rows: list[Row]) -> None:
+    """Writes trials.csv."""
+    keys = sorted({key for row in rows for key in row.values})
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["trial", "arm", "proposed_by", "status", "value", "best_epoch", "epochs", "seconds", *METRICS, *keys, "error"])
+    for row in rows:
+        writer.writerow([row.id, row.arm, row.proposed_by, row.status, row.value, row.best_epoch, row.epochs, f"{row.seconds:.1f}",
+                         *(row.metrics.get(name) for name in METRICS), *(row.values.get(key) for key in keys), row.error])
+    write_atomically(folder.path / "trials.csv", buffer.getvalue().encode())
+
+
+def write_best(folder: StudyFolder, row: Row) -> None:
+    """Puts the best trial's weights and configuration into best/."""
+    source, target = folder.path / "trials" / row.id, folder.path / "best"
+    target.mkdir(exist_ok=True)
+    shutil.copy(source / "best.safetensors", target / ".generator.copying")
+    (target / ".generator.copying").replace(target / "generator.safetensors")
+    held = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    write_atomically(target / "config.json", to_json({**held, "best_epoch": row.best_epoch, "metrics": row.metrics}))
