@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ganhtr.config import ConfigError, build_config, key_fault
+from ganhtr.config import ConfigError, key_fault
 from tune.cluster import ROOT
 from tune.space import Space, find_space, load_space
 from tune.space_schema import json_schema
@@ -62,9 +62,9 @@ def number_or_word(text: str) -> Any:
 @app.command()
 def search(
     space: Annotated[str, typer.Option(help="The search space: a YAML file, or a name in search_spaces/.")] = "contrastive.yaml",
-    data: Annotated[str, typer.Option(help="`builtin`, or a folder of line images with lines.tsv (file TAB transcription [TAB group]).")] = "builtin",
-    charset: Annotated[Path | None, typer.Option(help="One character a line; without it, the characters of the training transcriptions.")] = None,
-    fonts: Annotated[Path | None, typer.Option(help="A folder of TTF or OTF files for the built-in lines, beside the stroke fonts.")] = None,
+    data: Annotated[str, typer.Option(help="builtin, or a folder of line images with lines.tsv (file, transcription, [group]).")] = "builtin",
+    charset: Annotated[Path | None, typer.Option(help="One character a line. Default: those of the training transcriptions.")] = None,
+    fonts: Annotated[Path | None, typer.Option(help="TTF or OTF files for the built-in lines, beside the stroke fonts.")] = None,
     preset: Annotated[str | None, typer.Option(help="Sizes: tiny (32 x 256), small (64 x 768), seed (the original's 128 x 1024).")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, the OFF arm included. Default: the space's budget.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of a trial. Default: the space's budget.")] = None,
@@ -73,7 +73,7 @@ def search(
     results: Annotated[Path, typer.Option(help="Where study folders go.")] = ROOT / "results",
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Fixes a configuration key; may be repeated.")] = [],  # noqa: B006
     cpus_per_trial: Annotated[float, typer.Option(min=0.1, help="Processors a trial takes.")] = 1,
-    gpus_per_trial: Annotated[float | None, typer.Option(min=0, help="GPUs a trial takes; a fraction packs trials. Default: 1 with CUDA.")] = None,
+    gpus_per_trial: Annotated[float | None, typer.Option(min=0, help="GPUs a trial takes; fractions pack. Default: 1 with CUDA.")] = None,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster to join, such as auto. Default: start Ray here.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a study: the one of --name, else the newest.")] = False,
     single_trial: Annotated[bool, typer.Option("--single-trial", help="Train one configuration in this process, without Ray.")] = False,
@@ -138,8 +138,15 @@ def build_request(space: str, data: str, charset: Path | None, fonts: Path | Non
         gpus = 1.0 if torch.cuda.is_available() else 0.0
     if data != "builtin":
         data = str(Path(data).resolve())
-    request = Request(chosen, named, reason, settings, data, *(str(p.resolve()) if p else None for p in (charset, fonts)),
-                      trials or chosen.budget.trials, seed, cpus, gpus)
-    build_config(named)
+    request = Request(chosen, named, reason, settings, data, absolute(charset), absolute(fonts), trials or chosen.budget.trials, seed,
+                      cpus, gpus)
     request.config()
+    faults = [fault for _, fault in chosen.config_faults(named)]
+    if faults:
+        raise ConfigError([f"{chosen.name}: {fault}" for fault in faults])
     return request
+
+
+def absolute(path: Path | None) -> str | None:
+    """The path as any working directory sees it."""
+    return str(path.resolve()) if path else None

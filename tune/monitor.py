@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 from ray.tune import Callback
@@ -17,6 +18,12 @@ def clock(seconds: float) -> str:
     """Minutes and seconds, or hours and minutes."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes // 60}h{minutes % 60:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+def short(values: Mapping[str, Any]) -> str:
+    """A trial's values in one line, keys without their section."""
+    words = {key.split(".")[-1]: f"{value:.3g}" if isinstance(value, float) else value for key, value in values.items()}
+    return " ".join(f"{key}={value}" for key, value in words.items())
 
 
 class Monitor(Callback):
@@ -47,11 +54,10 @@ class Monitor(Callback):
         config = trial.config
         if trial.trial_id not in self.running:
             self.running[trial.trial_id] = (config["id"], {})
-            shown = {k: v for k, v in config["values"].items() if k.split(".")[0] in ("contrastive", "head")}
-            values = " ".join(f"{k.split('.')[1]}={v:.3g}" if isinstance(v, float) else f"{k.split('.')[1]}={v}" for k, v in shown.items())
-            self.say(f"{config['id']} starts ({config['proposed_by']}): {values}")
+            self.say(f"{config['id']} starts ({config['proposed_by']}): {short(config['values'])}")
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict[str, Any], **info: Any) -> None:
+        """Notes an epoch."""
         if "value" not in result:
             return
         self.worked += 1
@@ -63,6 +69,7 @@ class Monitor(Callback):
             self.say(self.progress())
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        """Says how a trial ended."""
         name, _ = self.running.pop(trial.trial_id, (trial.config["id"], {}))
         result = trial.last_result or {}
         self.ended += 1

@@ -7,7 +7,7 @@ from typing import Any
 
 from ganhtr.train.checkpoint import write_atomically
 from ganhtr.train.inputs import WEAK_READER
-from tune.monitor import clock
+from tune.monitor import clock, short
 from tune.study import Request, StudyFolder
 from tune.trial_table import Row, best_row
 
@@ -70,7 +70,8 @@ def findings(request: Request, rows: list[Row], environment: Mapping[str, Any], 
         said.append(f"The discriminator stayed at chance in {len(chance)} of {len(rows)} trials ({', '.join(chance[:8])}).")
     failed = [row for row in rows if row.status == "failed"]
     if failed:
-        said.append(f"{len(failed)} trials failed and cannot win: " + "; ".join(f"{row.id} ({cell(row.error)})" for row in failed[:5]) + ".")
+        named = "; ".join(f"{row.id} ({cell(row.error)})" for row in failed[:5])
+        said.append(f"{len(failed)} trials failed and cannot win: {named}.")
     unfinished = [row.id for row in rows if row.status in ("running", "waiting")]
     if unfinished:
         said.append(f"The study is not finished: {', '.join(unfinished)} wait to be continued.")
@@ -84,7 +85,7 @@ def trial_rows(rows: list[Row]) -> list[list[str]]:
              *(f"{row.metrics[k]:.3f}" if k in row.metrics else "-" for k in ("psnr", "cer", "judge_cer")),
              *(f"{row.last_metrics[k]:.2f}" if row.last_metrics.get(k) is not None else "-" for k in
                ("retrieval_top1", "length_top1", "contrastive_ratio")),
-             cell(" ".join(f"{k.split('.')[-1]}={v:.3g}" if isinstance(v, float) else f"{k.split('.')[-1]}={v}" for k, v in row.values.items()))]
+             cell(short(row.values))]
             for row in ordered]
 
 
@@ -118,9 +119,9 @@ def write_report(folder: StudyFolder, request: Request, rows: list[Row]) -> str:
                "values"], trial_rows(rows)), ""]
     for title, row in (("OFF", off), ("Best", best)):
         samples = sorted((folder.path / "trials" / row.id / "samples").glob("comparison_*.png")) if row else []
-        if samples:
+        if row and samples:
             newest = samples[-1].name.split("_sample_")[0]
             parts += [f"## {title}: degraded, restored, clean", "",
-                      *(f"![{path.stem}]({path.relative_to(folder.path).as_posix()})\n" for path in samples if path.name.startswith(newest))]
+                      *(f"![{path.stem}](trials/{row.id}/samples/{path.name})\n" for path in samples if path.name.startswith(newest))]
     write_atomically(folder.path / "report.md", "\n".join(parts).encode())
     return "\n".join(["", result, "", *(f"- {line}" for line in said), ""])

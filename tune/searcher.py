@@ -1,7 +1,7 @@
 """The searcher: Optuna's ask and tell behind Ray Tune's Searcher, with the journal as its one memory.
 
-Each arm is an Optuna study of its own in that journal, so that the OFF arm is never seen by the sampler. Whatever is cut off (a crash between
-two calls, a kill, Ctrl-C) is put right by `open`, which is idempotent: trials left over are continued, none is asked for twice.
+Each arm is an Optuna study of its own in that journal, so that the OFF arm is never seen by the sampler. Whatever is cut off (a crash
+between two calls, a kill, Ctrl-C) is put right by `open`, which is idempotent: trials left over are continued, none is asked for twice.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ def suggest_value(trial: Trial, parameter: Parameter) -> Any:
     """Asks Optuna for a value of one parameter."""
     if parameter.choices:
         return trial.suggest_categorical(parameter.key, parameter.choices)
-    ask = trial.suggest_int if parameter.kind == "int" else trial.suggest_float
-    step = {} if parameter.step is None else {"step": parameter.step}
+    ask: Any = trial.suggest_int if parameter.kind == "int" else trial.suggest_float
+    step: dict[str, Any] = {} if parameter.step is None else {"step": parameter.step}
     return ask(parameter.key, parameter.low, parameter.high, log=parameter.log, **step)
 
 
 class OptunaSearcher(Searcher):
     """Proposes the OFF arm first and then what the sampler says, `trials` in all; tells Optuna how each ended.
 
-    A trial that ran to its end or ran out of patience is COMPLETE with its best value so far; one that a scheduler stopped is PRUNED; one that
-    failed is FAIL. Every epoch is reported, the last too.
+    A trial that ran to its end or ran out of patience is COMPLETE with its best value so far; one that a scheduler stopped is PRUNED;
+    one that failed is FAIL. Every epoch is reported, the last too.
     """
 
     def __init__(self, space: Space, journal: Path, trials: int, seed: int):
@@ -80,7 +80,7 @@ class OptunaSearcher(Searcher):
         asked = sum(1 for _ in self.all_trials())
         return len(self._left_over) + max(0, self.trials - asked)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+    def suggest(self, trial_id: str) -> Any:
         """The next trial for Ray: one left over, else OFF if there is none yet, else what the sampler proposes."""
         if self._left_over:
             arm, frozen = self._left_over.pop(0)
@@ -133,8 +133,8 @@ class OptunaSearcher(Searcher):
         """Tells Optuna how the trial ended."""
         if trial_id not in self._running:
             return
-        if result:
-            self.on_trial_result(trial_id, result)
+        result = result or {}
+        self.on_trial_result(trial_id, result)
         arm, trial = self._running.pop(trial_id)
         status = "failed" if error or not result else result["status"]
         if status == "running":

@@ -121,7 +121,7 @@ class StudyFolder:
         try:
             return Request.of(yaml.safe_load(path.read_text(encoding="utf-8")))
         except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError, ValueError) as error:
-            raise StudyError(f"{path}: must be a study's settings as a search wrote them, got a file that does not load ({error})") from error
+            raise StudyError(f"{path}: must be the settings that a search wrote, got a file that does not load ({error})") from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -6,7 +6,6 @@ search or on another worker after a crash, goes on behind the last epoch that th
 
 from __future__ import annotations
 
-import shutil
 import os
 import shutil
 import time
@@ -50,7 +49,7 @@ class GanHtrTrial(Trainable):
     of a trial ends that trial alone: it is written to its folder and reported as failed.
     """
 
-    def setup(self, config: dict[str, Any], plan: TrialPlan, inputs: TrialInputs) -> None:
+    def setup(self, config: dict[str, Any], plan: TrialPlan, inputs: TrialInputs) -> None:  # type: ignore[override]
         """Builds the frozen bench, once a worker, and the first trial on it."""
         self.plan, self.inputs = plan, inputs
         torch.set_num_threads(plan.threads)
@@ -67,7 +66,8 @@ class GanHtrTrial(Trainable):
         plan = self.plan
         self.folder = TrialFolder(plan.folder / "trials" / config["id"])
         self.patience = Patience(plan.patience, plan.min_delta)
-        self.seconds, self.last = 0.0, {"status": RUNNING}
+        self.seconds = 0.0
+        self.last: dict[str, Any] = {"status": RUNNING}
         self.fault: Exception | None = None
         try:
             self.run = plan.config.replace(config["values"])

@@ -65,7 +65,7 @@ class TrialFolder:
         """Adds an epoch to the metrics, in the layout of the original experiment's file, and keeps its per-line values."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         held = self.metrics() or {"start_time": now, "hyperparameters": config.flat(), "epochs": []}
-        held["epochs"] = held["epochs"][: report.epoch - 1] + [epoch_entry(report, config, patience, improved)]
+        held["epochs"] = [*held["epochs"][: report.epoch - 1], epoch_entry(report, config, patience, improved)]
         held["end_time"] = None if status == "running" else now
         held["best_val_psnr"] = max(entry["validation"]["psnr"] for entry in held["epochs"])
         held["best_epoch"] = patience.best_epoch
@@ -90,7 +90,8 @@ class TrialFolder:
             own = rows[:, :, :width]
             gap = np.full((own.shape[1], 8), 128, dtype=np.uint8)
             comparison = np.concatenate([own[0], gap, own[1], gap, own[2]], axis=1)
-            for name, image in ((f"epoch_{epoch:04d}_sample_{i}.png", own[1]), (f"comparison_epoch_{epoch:04d}_sample_{i}.png", comparison)):
+            stem = f"epoch_{epoch:04d}_sample_{i}.png"
+            for name, image in ((stem, own[1]), (f"comparison_{stem}", comparison)):
                 buffer = io.BytesIO()
                 Image.fromarray(np.ascontiguousarray(image)).save(buffer, "PNG")
                 write_atomically(self.path / "samples" / name, buffer.getvalue())

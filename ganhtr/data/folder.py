@@ -69,7 +69,8 @@ def read_folder(folder: Path) -> FolderLines:
         except _Unusable as fault:
             faults.append((number, fault))
     if len(faults) > len(lines) or not lines:
-        message = [f"{table}: half of the lines must be usable, got {len(lines)} of {len(lines) + len(faults)}"]
+        fix = "Mend these rows" if faults else "Write one row for each line image"
+        message = [f"{table}: half of the lines must be usable, got {len(lines)} of {len(lines) + len(faults)}. {fix}"]
         message += [f"{table}:{number}: {fault}" for number, fault in faults[:_LISTED]]
         message += [f"and {len(faults) - _LISTED} more"] if len(faults) > _LISTED else []
         raise ValueError("\n".join(message))

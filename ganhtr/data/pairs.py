@@ -58,7 +58,8 @@ def fit_line(image: np.ndarray, height: int, width: int) -> tuple[np.ndarray, in
 
     own = max(1, min(width, round(image.shape[1] * height / image.shape[0])))
     if image.shape != (height, own):
-        image = np.asarray(Image.fromarray(image).resize((own, height), Image.Resampling.LANCZOS if image.shape[0] >= height else Image.Resampling.BICUBIC))
+        method = Image.Resampling.LANCZOS if image.shape[0] >= height else Image.Resampling.BICUBIC
+        image = np.asarray(Image.fromarray(image).resize((own, height), method))
     sheet = np.full((height, width), PAPER, dtype=np.uint8)
     sheet[:, :own] = image
     return sheet, max(own, NARROWEST)

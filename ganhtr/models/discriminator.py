@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from ganhtr.config import DiscriminatorConfig
 
-BN = {"eps": 1e-3, "momentum": 0.2}  # Keras' epsilon; its momentum .8 is .2 here
+BN_EPS, BN_MOMENTUM = 1e-3, 0.2  # Keras' epsilon; its momentum .8 is .2 here
 
 
 def last_state(lstm: nn.LSTM, embedded_BLE: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
@@ -54,7 +54,7 @@ class Discriminator(nn.Module):
         for i in range(4):
             outputs = config.base * 2**i
             layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
-            layers += [nn.BatchNorm2d(outputs, **BN)] if i else []
+            layers += [nn.BatchNorm2d(outputs, BN_EPS, BN_MOMENTUM)] if i else []
             inputs, size = outputs, (size[0] // 2, size[1] // 2)
         self.image = nn.Sequential(*layers)
         self.embedding = nn.Embedding(tokens, config.embedding)
@@ -66,7 +66,7 @@ class Discriminator(nn.Module):
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
+                module.bias.data.zero_()
         nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
         init_lstm(self.text)
         self.text.bias_hh_l0.requires_grad_(False)

@@ -5,6 +5,8 @@ Legend: B batch, H height, W width, T frames, D features, K classes (0 is the bl
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -20,7 +22,7 @@ class DifferentiableLSTM(nn.LSTM):
     for the call alone.
     """
 
-    def forward(self, *inputs):  # noqa: D102
+    def forward(self, *inputs):
         held, self.training = self.training, True
         try:
             return super().forward(*inputs)
@@ -28,7 +30,28 @@ class DifferentiableLSTM(nn.LSTM):
             self.training = held
 
 
-class CRNN(nn.Module):
+class LineReader(nn.Module):
+    """What every reader offers: features of an image (the tap), logits of features, and how many pixels a frame spans."""
+
+    stride: int  # pixels a frame
+    features: int  # width of the tap
+    convolutions: nn.Sequential
+
+    def tap(self, images_B1HW: torch.Tensor) -> torch.Tensor:
+        """Features (B, T, D): what the feature loss and the contrastive loss look at."""
+        raise TypeError(f"{type(self).__name__} has no tap")
+
+    def read(self, tap_BTD: torch.Tensor) -> torch.Tensor:
+        """CTC logits (B, T, K) of the features."""
+        raise TypeError(f"{type(self).__name__} cannot read")
+
+    def forward(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tap and logits."""
+        tap = self.tap(images_B1HW)
+        return tap, self.read(tap)
+
+
+class CRNN(LineReader):
     """Five convolution blocks, the maximum over each column, BiLSTM layers, and a linear CTC head.
 
     Shapes: images (B, 1, H, W), any H of at least 16 -> tap (B, W/4, 8 base), logits (B, W/4, K).
@@ -56,11 +79,9 @@ class CRNN(nn.Module):
         self.shortcut = nn.Conv1d(inputs, classes, 3, padding=1)
 
     def tap(self, images_B1HW: torch.Tensor) -> torch.Tensor:
-        """Features (B, T, D): what the feature loss and the contrastive loss look at."""
         return self.convolutions(images_B1HW).amax(dim=2).transpose(1, 2)
 
     def read(self, tap_BTD: torch.Tensor) -> torch.Tensor:
-        """CTC logits (B, T, K) of the features."""
         states, _ = self.recurrent(self.dropout(tap_BTD))
         return self.classify(self.dropout(states))
 
@@ -68,12 +89,8 @@ class CRNN(nn.Module):
         """CTC logits (B, T, K) of the shortcut head, for training the reader."""
         return self.shortcut(self.dropout(tap_BTD).transpose(1, 2)).transpose(1, 2)
 
-    def forward(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        tap = self.tap(images_B1HW)
-        return tap, self.read(tap)
 
-
-class TransformerReader(nn.Module):
+class TransformerReader(LineReader):
     """The experiment's recognizer: convolutions, dense layer, learned positions, post-LN transformer.
 
     Shapes: images (B, 1, H, W) of the one size it was built for -> tap (B, W/8, dim), logits (B, W/8, K).
@@ -84,15 +101,15 @@ class TransformerReader(nn.Module):
 
     def __init__(self, config: RecognizerConfig, classes: int, height: int, width: int):
         super().__init__()
-        base, norm = config.base, {"eps": 1e-3, "momentum": 0.01}
+        base = config.base
         layers: list[nn.Module] = []
-        plan = [(1, 7, (2, 1), None), (1, 3, 1, (2, 2)), (2, 3, 1, None), (2, 3, 1, (2, 2)),
+        plan: list[tuple[int, int, Any, tuple[int, int] | None]] = [(1, 7, (2, 1), None), (1, 3, 1, (2, 2)), (2, 3, 1, None), (2, 3, 1, (2, 2)),
                 (4, 3, 1, None), (4, 3, 1, (1, 2)), (8, 3, 1, None), (8, 3, 1, None)]
         inputs = 1
         for multiple, kernel, stride, pool in plan:
             outputs = base * multiple
             layers += [nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
-                       nn.BatchNorm2d(outputs, **norm), nn.GELU()]
+                       nn.BatchNorm2d(outputs, 1e-3, 0.01), nn.GELU()]
             layers += [nn.MaxPool2d(pool)] if pool else []
             inputs = outputs
         self.convolutions = nn.Sequential(*layers)
@@ -115,20 +132,16 @@ class TransformerReader(nn.Module):
         """CTC logits (B, T, K) of the features."""
         return self.classify(self.transformer(self.dropout(tap_BTD + self.positions)))
 
-    def forward(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        tap = self.tap(images_B1HW)
-        return tap, self.read(tap)
+
+READERS: dict[str, type[CRNN] | type[TransformerReader]] = {"crnn": CRNN, "transformer": TransformerReader}
 
 
-READERS = {"crnn": CRNN, "transformer": TransformerReader}
-
-
-def build_reader(config: RecognizerConfig, classes: int, height: int, width: int) -> CRNN | TransformerReader:
+def build_reader(config: RecognizerConfig, classes: int, height: int, width: int) -> LineReader:
     """The reader that `config.kind` names, with fresh weights."""
     return READERS[config.kind](config, classes, height, width)
 
 
-def freeze(reader: nn.Module) -> nn.Module:
+def freeze(reader: LineReader) -> LineReader:
     """Puts a reader into eval mode without gradients for its weights; gradients still flow through it to the image.
 
     Batch norms are folded into the convolutions before them: the same function with less work.
@@ -136,6 +149,7 @@ def freeze(reader: nn.Module) -> nn.Module:
     reader.eval().requires_grad_(False)
     layers = reader.convolutions
     for i, layer in enumerate(layers):
-        if isinstance(layer, nn.BatchNorm2d):
-            layers[i - 1], layers[i] = fuse_conv_bn_eval(layers[i - 1], layer), nn.Identity()
+        before = layers[i - 1]
+        if isinstance(layer, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
+            layers[i - 1], layers[i] = fuse_conv_bn_eval(before, layer), nn.Identity()
     return reader.requires_grad_(False)

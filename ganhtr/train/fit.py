@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from ganhtr.data.batches import LineBatches, step_indices
 from ganhtr.metrics.text import infeasible
+from ganhtr.models.recognizer import LineReader
 from ganhtr.train.evaluate import Evaluation, by_generator, evaluate
 from ganhtr.train.inputs import TrialInputs
 from ganhtr.train.state import TrainState
@@ -64,8 +64,8 @@ class Bench:
 
     train: LineBatches
     validation: LineBatches
-    guide: nn.Module
-    judge: nn.Module
+    guide: LineReader
+    judge: LineReader
     infeasible: np.ndarray  # (N,) bool, of the training lines
     pixels_per_character: float
 

@@ -15,7 +15,6 @@ import numpy as np
 import safetensors.numpy
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
 from ganhtr.charset import Charset
@@ -25,7 +24,7 @@ from ganhtr.data.pairs import Pairs
 from ganhtr.data.source import cache_folder
 from ganhtr.losses.recognition import ctc
 from ganhtr.metrics.text import greedy_decode, text_errors
-from ganhtr.models.recognizer import build_reader, freeze
+from ganhtr.models.recognizer import CRNN, LineReader, build_reader, freeze
 from ganhtr.precision import require_fp32
 from ganhtr.seeds import derive_seed, generator, torch_stream
 
@@ -46,7 +45,7 @@ class ReaderWeights:
     digest: str  # of the lines and settings it was trained with
     arrays: dict[str, np.ndarray]
 
-    def build(self, device: torch.device) -> nn.Module:
+    def build(self, device: torch.device) -> LineReader:
         """The reader, loaded strictly, frozen, in eval mode."""
         reader = build_reader(self.config, len(self.charset) + 1, self.height, self.width)
         reader.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in self.arrays.items()}, strict=True)
@@ -66,14 +65,15 @@ class ReaderWeights:
         try:
             with safe_open(path, framework="numpy") as held:
                 meta = json.loads(held.metadata()["reader"])
-                arrays = {name: held.get_tensor(name) for name in held.keys()}
+                arrays = {name: held.get_tensor(name) for name in held.keys()}  # noqa: SIM118
             return cls(**{**meta, "config": RecognizerConfig(**meta["config"])}, arrays=arrays)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: must be a reader's safetensors file, got one that does not load ({error}). Delete it to train "
                              "the reader again") from error
 
 
-def obtain_reader(role: str, pairs: Pairs, config: RecognizerConfig, training: ReaderConfig, device: torch.device, say: Say) -> ReaderWeights:
+def obtain_reader(role: str, pairs: Pairs, config: RecognizerConfig, training: ReaderConfig, device: torch.device,
+                  say: Say) -> ReaderWeights:
     """The reader for these lines and settings: shipped, from the cache, or trained now.
 
     `role` (guide or judge) names it in messages and picks the shipped weights that a new one starts from.
@@ -120,7 +120,7 @@ def train_reader(role: str, pairs: Pairs, config: RecognizerConfig, training: Re
             frames = batch.frames(reader.stride)
             tap = reader.tap(vary(batch.clean, generator(config.seed, "reader variation", step)))
             loss = ctc(reader.read(tap), frames, batch.targets, batch.target_lengths).mean()
-            if hasattr(reader, "shortcut"):
+            if isinstance(reader, CRNN):
                 loss = loss + SHORTCUT * ctc(reader.read_shortcut(tap), frames, batch.targets, batch.target_lengths).mean()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -144,7 +144,7 @@ def vary(clean_B1HW: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 
 
 @torch.no_grad()
-def reader_cer(reader: nn.Module, lines: LineBatches) -> float:
+def reader_cer(reader: LineReader, lines: LineBatches) -> float:
     """Character error rate on the clean lines of a split, reader in eval mode."""
     reader.eval()
     readings: list[str] = []
@@ -154,7 +154,7 @@ def reader_cer(reader: nn.Module, lines: LineBatches) -> float:
     return text_errors(lines.lines.transcripts, readings).cer
 
 
-def warm_start(reader: nn.Module, start: ReaderWeights, charset: Charset) -> str:
+def warm_start(reader: LineReader, start: ReaderWeights, charset: Charset) -> str:
     """Copies every array of `start` that fits by name and shape, class rows by character. Returns in words what was taken.
 
     This initialises a reader that is about to be trained; a trained reader is only ever loaded strictly (`ReaderWeights.build`).

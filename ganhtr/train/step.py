@@ -15,6 +15,7 @@ from ganhtr.data.batches import Batch, pad
 from ganhtr.losses import adversarial, pixel, recognition
 from ganhtr.losses.total import weighted_total
 from ganhtr.metrics.text import greedy_decode
+from ganhtr.models.recognizer import LineReader
 from ganhtr.seeds import derive_seed
 from ganhtr.train.state import TrainState
 
@@ -79,7 +80,7 @@ def retrieval(cosines_BB: torch.Tensor, batch: Batch, pixels_per_character: floa
     return {"retrieval_top1": found, "length_top1": by_length}
 
 
-def train_step(state: TrainState, guide: nn.Module, batch: Batch, pixels_per_character: float, measure: bool = False) -> Values:
+def train_step(state: TrainState, guide: LineReader, batch: Batch, pixels_per_character: float, measure: bool = False) -> Values:
     """Both updates on one batch.
 
     The generator runs once; its output serves the discriminator's update and, as a leaf, the generator's losses, whose gradient at
@@ -108,7 +109,7 @@ def train_step(state: TrainState, guide: nn.Module, batch: Batch, pixels_per_cha
              "ctc": recognition.ctc(logits, frames, batch.targets, batch.target_lengths),
              "adversarial": adversarial.generator_loss(state.discriminator.judge(image, fake_text))}
     learned: list[nn.Parameter] = []
-    if state.matcher is not None and config.contrastive.weight:
+    if state.matcher is not None and state.contrastive is not None and config.contrastive.weight:
         state.matcher.train()
         cosines = state.matcher(tap, frames, batch.text, batch.text_lengths)
         parts["contrastive"] = state.contrastive.loss(cosines, batch.same, state.matcher.inverse_temperature)
@@ -144,7 +145,7 @@ def update_generator(state: TrainState, restored: torch.Tensor, at_image: torch.
     return {"generator_norm": norm}
 
 
-def update_matcher(state: TrainState, learned: list[nn.Parameter], gradients: tuple) -> torch.Tensor:
+def update_matcher(state: TrainState, learned: list[nn.Parameter], gradients: list[torch.Tensor]) -> torch.Tensor:
     """Steps text encoder, heads and temperature on the unweighted contrastive loss: the weight is the generator's affair.
 
     Source of the split: the weight says how much the generator listens, not how fast the text encoder learns.

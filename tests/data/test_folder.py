@@ -89,7 +89,7 @@ def test_a_bad_row_is_skipped_and_named(tmp_path, row, note, fault):
     with pytest.raises(ValueError) as caught:
         read_folder(few)
     listed = str(caught.value).split("\n")
-    assert listed[0] == f"{few / 'lines.tsv'}: half of the lines must be usable, got 1 of 4"
+    assert listed[0] == f"{few / 'lines.tsv'}: half of the lines must be usable, got 1 of 4. Mend these rows"
     assert len(listed) == 4 and listed[1].startswith(f"{few / 'lines.tsv'}:3: ") and fault in listed[1]
 
 
@@ -142,7 +142,7 @@ def test_half_of_the_lines_is_enough_and_less_is_not(tmp_path):
     with pytest.raises(ValueError) as caught:
         read_folder(folder)
     listed = str(caught.value).split("\n")
-    assert listed[0].endswith("half of the lines must be usable, got 2 of 27")
+    assert listed[0].endswith("half of the lines must be usable, got 2 of 27. Mend these rows")
     assert [row.split(": ")[0] for row in listed[1:21]] == [f"{folder / 'lines.tsv'}:{n}" for n in range(3, 23)]
     assert listed[21:] == ["and 5 more"]
 
@@ -155,7 +155,7 @@ def test_what_is_no_folder_of_lines_raises(tmp_path):
     with pytest.raises(ValueError, match=r"lines.tsv:3: text must be UTF-8, got byte 0xe9. Save the table as UTF-8"):
         read_folder(write(tmp_path, "a.png\té\n\nb.png\t".encode() + b"\xe9t\xe9\n"))
     for empty in ("", "\n \r\n\t\n", "\ufeff"):
-        with pytest.raises(ValueError, match="half of the lines must be usable, got 0 of 0"):
+        with pytest.raises(ValueError, match="half of the lines must be usable, got 0 of 0. Write one row"):
             read_folder(write(tmp_path, empty))
 
 

@@ -10,5 +10,8 @@ LARGEST_SCALE = 100.0
 
 
 def clip(cosines_BB: torch.Tensor, same_BB: torch.Tensor, inverse_temperature: torch.Tensor) -> torch.Tensor:
-    """Symmetric InfoNCE (B,) whose scale never passes 100. Source: Radford et al. 2021, section 2.5. Differs: equal texts, as in `infonce`."""
+    """Symmetric InfoNCE (B,) whose scale never passes 100.
+
+    Source: Radford et al. 2021, section 2.5. Differs: lines of equal transcription, as in `infonce`.
+    """
     return infonce_symmetric(cosines_BB, same_BB, inverse_temperature.clamp(max=LARGEST_SCALE))

@@ -1,0 +1,1 @@
+"""Lines: built in or from a folder, degraded, split, as batches."""

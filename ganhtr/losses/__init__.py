@@ -1,0 +1,1 @@
+"""Losses: pure functions that give one value a line."""

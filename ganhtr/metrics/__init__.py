@@ -1,0 +1,1 @@
+"""Metrics of restored images and of readings."""

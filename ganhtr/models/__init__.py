@@ -1,0 +1,1 @@
+"""Networks: generator, discriminator, recognizers, text encoder, projection heads."""

@@ -1,0 +1,1 @@
+"""Training: state, step, evaluation, loop, checkpoints, readers."""

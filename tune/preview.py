@@ -1,0 +1,64 @@
+"""The dry run: resolved configuration, the space, five sampled trials, and the disk and time to expect."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganhtr.config import RULES
+from ganhtr.train.rehearsal import checkpoint_bytes, rehearse
+from tune.monitor import clock
+from tune.parameter import Parameter
+from tune.study import Request
+
+VALIDATION = 1.25  # an epoch with its validation, over its training steps
+
+
+def described(parameter: Parameter) -> str:
+    """One parameter in words."""
+    if parameter.choices:
+        words = "one of " + ", ".join(map(str, parameter.choices))
+    else:
+        words = f"{parameter.kind} {parameter.low:g} to {parameter.high:g}" + (", log" if parameter.log else "")
+        words += f", step {parameter.step:g}" if parameter.step is not None else ""
+    when = " and ".join(f"{key} is {' or '.join(map(str, allowed))}" for key, allowed in parameter.when.items())
+    return words + (f"   (when {when})" if when else "")
+
+
+def shown(values: dict[str, Any]) -> str:
+    """Values in one line."""
+    return "  ".join(f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in values.items())
+
+
+def preview(request: Request, results: Path) -> str:
+    """What a search with this request would do. Takes the time of three training steps."""
+    config, space = request.config(), request.space
+    changed = {key: value for key, value in config.flat().items() if value != RULES[key].default}
+    width = max(len(key) for key in config.flat())
+    lines = [f"preset {request.preset} ({request.preset_reason}); * differs from the default of preset tiny", ""]
+    lines += [f"  {'*' if key in changed else ' '} {key.ljust(width)}  {value}" for key, value in config.flat().items()]
+    lines += ["", f"space {space.name}: objective {space.objective}, {request.trials} trials, patience {space.early_stopping.patience}, "
+              f"min_delta {space.early_stopping.min_delta:g}", f"  OFF  {shown(dict(space.baseline))}"]
+    lines += [f"  {'  ' * len(parameter.when)}{parameter.key}: {described(parameter)}" for parameter in space.parameters]
+    lines += ["", "five trials drawn at random:"]
+    samples = [space.random_values(number) for number in range(5)]
+    for values in samples:
+        config.replace(values)
+        lines.append(f"  {shown(values)}")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(max(1, int(request.cpus_per_trial)))
+    on = config if config.contrastive.formulation != "none" else config.replace(samples[0])
+    seconds, state = rehearse(on, device)
+    trial = seconds * config.train.steps_per_epoch * config.train.epochs * VALIDATION
+    slots = max(1, int((os.cpu_count() or 1) / request.cpus_per_trial))
+    if request.gpus_per_trial:
+        slots = max(1, min(slots, int(torch.cuda.device_count() / request.gpus_per_trial)))
+    finished, running = checkpoint_bytes(state)
+    disk = request.trials * finished + slots * (running - finished)
+    lines += ["", f"to expect: {seconds:.2f} s a step here, {clock(trial)} a trial, {slots} at a time, about "
+              f"{clock(trial * -(-request.trials // slots))} in all if none stops early, beside data and readers made on first use;",
+              f"           {disk / 2**20:.0f} MB of weights in {results.resolve()}"]
+    return "\n".join(lines)
