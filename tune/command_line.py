@@ -62,7 +62,7 @@ def number_or_word(text: str) -> Any:
 @app.command()
 def search(
     space: Annotated[str, typer.Option(help="The search space: a YAML file, or a name in search_spaces/.")] = "contrastive.yaml",
-    data: Annotated[str, typer.Option(help="builtin, or a folder of line images with lines.tsv (file, transcription, [group]).")] = "builtin",
+    data: Annotated[str, typer.Option(help="builtin, or a folder of images with lines.tsv (file, transcription, [group]).")] = "builtin",
     charset: Annotated[Path | None, typer.Option(help="One character a line. Default: those of the training transcriptions.")] = None,
     fonts: Annotated[Path | None, typer.Option(help="TTF or OTF files for the built-in lines, beside the stroke fonts.")] = None,
     preset: Annotated[str | None, typer.Option(help="Sizes: tiny (32 x 256), small (64 x 768), seed (the original's 128 x 1024).")] = None,

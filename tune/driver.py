@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -105,6 +106,7 @@ def run_trials(folder: StudyFolder, request: Request, inputs: TrialInputs, searc
     shared = sum(a.nbytes for part in (pairs.train, pairs.validation) for a in (part.clean, part.degraded))
     shared += inputs.taps.nbytes if inputs.taps is not None else 0
     epochs = plan_of(request, folder).config.train.epochs
+    shutil.rmtree(folder.path / "logs" / "ray", ignore_errors=True)  # Ray's own state, with pickles in it: nothing here is read again
     ended = request.trials - searcher.remaining
     with ray_session(address, shared) as cluster, Monitor(real, request.trials, epochs, request.space.objective, ended) as monitor:
         if cluster.dashboard:
@@ -125,6 +127,7 @@ def run_trials(folder: StudyFolder, request: Request, inputs: TrialInputs, searc
                 monitor.say("interrupted")
             finally:
                 searcher.suspend()
+    shutil.rmtree(folder.path / "logs" / "ray", ignore_errors=True)
     searcher.open()
     return not searcher.remaining
 

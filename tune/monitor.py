@@ -38,6 +38,10 @@ class Monitor(Callback):
         self.worked = 0  # epochs since this search started
         self.live = Live(console=self.console, refresh_per_second=2, get_renderable=self.table, transient=True)
 
+    def __reduce__(self) -> tuple:
+        """Ray keeps copies of its callbacks by pickling; a copy of this one has nothing to show."""
+        return Callback, ()
+
     def __enter__(self) -> Monitor:
         if self.console.is_terminal:
             self.live.start()

@@ -7,6 +7,7 @@ between two calls, a kill, Ctrl-C) is put right by `open`, which is idempotent: 
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from ganhtr.seeds import derive_seed
 from tune.parameter import Parameter
 from tune.space import Space
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)
 OFF, ON = "off", "on"
 STARTUP_TRIALS = 4  # proposed at random before the model takes over
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -104,8 +106,9 @@ class OptunaSearcher(Searcher):
     def _seed(self, study: optuna.Study, number: int) -> None:
         """A sampler seeded by the trial's number: what it proposes depends on the history and not on who asked before."""
         seed = derive_seed(self.seed, "sampler", study.study_name, number) % 2**32
-        study.sampler = TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True, constant_liar=True,
-                                   warn_independent_sampling=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group` is one, since years
+            study.sampler = TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True, constant_liar=True)
 
     def _propose(self, arm: str, trial: Trial) -> Proposal:
         """The trial's values, asked for in order; one asked before a crash gives the values it gave then."""

@@ -5,6 +5,8 @@ Legend: B batch, H height, W width, L characters (padded).
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
@@ -66,7 +68,7 @@ class Discriminator(nn.Module):
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.xavier_uniform_(module.weight)
-                module.bias.data.zero_()
+                nn.init.zeros_(cast(nn.Parameter, module.bias))
         nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
         init_lstm(self.text)
         self.text.bias_hh_l0.requires_grad_(False)

@@ -103,7 +103,8 @@ class TransformerReader(LineReader):
         super().__init__()
         base = config.base
         layers: list[nn.Module] = []
-        plan: list[tuple[int, int, Any, tuple[int, int] | None]] = [(1, 7, (2, 1), None), (1, 3, 1, (2, 2)), (2, 3, 1, None), (2, 3, 1, (2, 2)),
+        plan: list[tuple[int, int, Any, tuple[int, int] | None]] = [
+            (1, 7, (2, 1), None), (1, 3, 1, (2, 2)), (2, 3, 1, None), (2, 3, 1, (2, 2)),
                 (4, 3, 1, None), (4, 3, 1, (1, 2)), (8, 3, 1, None), (8, 3, 1, None)]
         inputs = 1
         for multiple, kernel, stride, pool in plan:
