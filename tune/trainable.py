@@ -106,7 +106,7 @@ class GanHtrTrial(Trainable):
         started = time.perf_counter()
         report = next(self.epochs)
         metrics = report.metrics()
-        value = objective_value(self.plan.objective, metrics)
+        value = self.value_of(metrics)
         improved = self.patience.update(report.epoch, value)
         status = (COMPLETE if report.epoch == self.run.train.epochs else STOPPED if self.patience.exhausted else RUNNING)
         if improved:
@@ -119,6 +119,10 @@ class GanHtrTrial(Trainable):
                      "best_metrics": metrics if improved else self.last["best_metrics"]}
         self.folder.write_epoch(report, self.run, self.patience, improved, status)
         save_checkpoint(self.folder.last, self.state, self._progress(), optimizers=status == RUNNING)  # last: it makes the epoch count
+
+    def value_of(self, metrics: dict[str, float]) -> float:
+        """What the epoch is worth to the search."""
+        return objective_value(self.plan.objective, metrics)
 
     def _progress(self) -> dict[str, Any]:
         return {"patience": self.patience.plain(), "seconds": self.seconds, "last": self.last}

@@ -1,0 +1,71 @@
+"""A study small enough for a test: random lines, readers with fresh weights, a generator of a few hundred parameters."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ganhtr.config import build_config
+from ganhtr.data.pairs import Pairs
+from ganhtr.models.recognizer import build_reader
+from ganhtr.train.inputs import TrialInputs
+from ganhtr.train.reader import ReaderWeights
+from ganhtr.train.rehearsal import LETTERS, random_lines
+from tune.space import space_from_plain
+from tune.study import Request
+
+SMALL = {"data.height": 16, "data.width": 64, "generator.base": 2, "generator.levels": 2, "discriminator.base": 2,
+         "discriminator.hidden": 4, "recognizer.base": 2, "recognizer.dim": 4, "recognizer.layers": 1, "judge.base": 2, "judge.dim": 4,
+         "judge.layers": 1, "train.batch_size": 4}
+SPACE = {
+    "budget": {"trials": 6, "epochs": 3, "steps_per_epoch": 2},
+    "space": {"contrastive.formulation": {"choice": ["infonce", "clip"]}, "contrastive.weight": {"float": [0.01, 30], "log": True},
+              "head.kind": {"choice": ["none", "mlp"]}, "head.layers": {"int": [1, 3], "when": {"head.kind": ["mlp"]}}},
+}
+
+
+@pytest.fixture
+def space():
+    return space_from_plain(SPACE, "test")
+
+
+@pytest.fixture
+def request_of(space):
+    """Builds a request; keyword arguments change budget and settings."""
+    def build(trials=6, epochs=3, seed=0, **settings):
+        changed = replace(space, budget=replace(space.budget, trials=trials, epochs=epochs))
+        return Request(changed, "tiny", "a test", {**SMALL, **settings}, "builtin", None, None, trials, seed, 1, 0)
+    return build
+
+
+@pytest.fixture
+def inputs():
+    """Random lines, readers that were never trained."""
+    torch.manual_seed(0)
+    config = build_config("tiny", SMALL)
+    def reader(part, cer):
+        net = build_reader(part, LETTERS.classes, config.data.height, config.data.width)
+        arrays = {name: tensor.numpy() for name, tensor in net.state_dict().items()}
+        return ReaderWeights(part, LETTERS.characters, config.data.height, config.data.width, cer, "test", arrays)
+    pairs = Pairs(random_lines(config, 12), random_lines(config, 5), LETTERS, "random", "digest", "clean")
+    return TrialInputs(pairs, reader(config.recognizer, 0.02), reader(config.judge, 0.04), None)
+
+
+@pytest.fixture
+def study(tmp_path, inputs, request_of, monkeypatch):
+    """Makes a study folder and its request, with the random lines as data."""
+    import tune.driver
+    from tune.study import StudyFolder
+
+    monkeypatch.setattr(tune.driver, "inputs_of", lambda request, say: inputs)
+
+    def make(name="study", **changes):
+        request = request_of(**changes)
+        return StudyFolder.new(tmp_path / "results", name, request), request
+    return make
+
+
+def states(module) -> dict[str, np.ndarray]:
+    """A network's arrays, for comparisons bit by bit."""
+    return {name: tensor.numpy().copy() for name, tensor in module.state_dict().items()}
