@@ -291,6 +291,9 @@ def _joint_faults(values: Mapping[str, Any]) -> list[str]:
         if values[key] % step:
             faults.append(f"{key} must be a multiple of {step} (2 to the power of generator.levels), got {values[key]}")
     for section in ("recognizer", "judge"):
+        stride = {"crnn": 4, "transformer": 8}[values[f"{section}.kind"]]
+        if values["data.width"] % stride:
+            faults.append(f"data.width must be a multiple of {stride} (pixels a frame of {section}.kind), got {values['data.width']}")
         if values[f"{section}.kind"] == "transformer" and values[f"{section}.dim"] % values[f"{section}.heads"]:
             faults.append(f"{section}.dim must be a multiple of {section}.heads, got {values[f'{section}.dim']}")
     if values["contrastive.formulation"] != "none" and values["train.batch_size"] < 2:

@@ -61,6 +61,7 @@ def number_or_word(text: str) -> Any:
 
 @app.command()
 def search(
+    context: typer.Context,
     space: Annotated[str, typer.Option(help="The search space: a YAML file, or a name in search_spaces/.")] = "contrastive.yaml",
     data: Annotated[str, typer.Option(help="builtin, or a folder of images with lines.tsv (file, transcription, [group]).")] = "builtin",
     charset: Annotated[Path | None, typer.Option(help="One character a line. Default: those of the training transcriptions.")] = None,
@@ -92,9 +93,16 @@ def search(
         print(json.dumps(json_schema(), indent=1))
         return
     try:
+        from tune.driver import open_data, run_search, run_single
+
+        def say(line: str) -> None:
+            print(line, flush=True)
+
         if resume:
+            refuse_with_resume(context)
             folder = StudyFolder.existing(results, name)
             request = folder.request()
+            pairs = open_data(request, say)
         else:
             request = build_request(space, data, charset, fonts, preset, trials, epochs, seed, set_, cpus_per_trial, gpus_per_trial,
                                     single_trial)
@@ -102,22 +110,31 @@ def search(
                 from tune.preview import preview
                 print(preview(request, results))
                 return
+            say(f"preset: {request.preset} ({request.preset_reason})")
+            pairs = open_data(request, say)
             folder = StudyFolder.new(results, name, request)
-        from tune.driver import run_search, run_single
-        print(f"study: {folder.path}")
-        print(f"preset: {request.preset} ({request.preset_reason})", flush=True)
+        say(f"study: {folder.path}")
         if single_trial:
-            ended_well = run_single(folder, request, sys.stdout)["status"] != "failed"
+            ended_well = run_single(folder, request, pairs, sys.stdout)["status"] != "failed"
         else:
-            ended_well = run_search(folder, request, address, sys.stdout)
+            ended_well = run_search(folder, request, pairs, address, sys.stdout)
     except (ConfigError, StudyError, ValueError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
-        print("interrupted before the first trial", file=sys.stderr)
+        print("interrupted; --resume goes on with a study that had begun", file=sys.stderr)
         raise typer.Exit(130) from None
     if not ended_well:
         raise typer.Exit(1 if single_trial else 130)
+
+
+def refuse_with_resume(context: typer.Context) -> None:
+    """A study goes on as it was begun. Raises: StudyError naming the options that would change it."""
+    sources = {name: context.get_parameter_source(name) for name in context.params if name not in ("resume", "name", "results", "address")}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if given:
+        named = ", ".join("--" + name.strip("_").replace("_", "-") for name in given)
+        raise StudyError(f"--resume takes everything from the study's study.yaml, got {named}. Leave it out, or start a new study")
 
 
 def build_request(space: str, data: str, charset: Path | None, fonts: Path | None, preset: str | None, trials: int | None,

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 import torch
 
+from ganhtr.data.pairs import Pairs
 from ganhtr.data.source import load_pairs
 from ganhtr.train.checkpoint import write_atomically
 from ganhtr.train.evaluate import reference_metrics
@@ -30,14 +31,19 @@ from tune.trial_table import best_row, collect, write_best, write_csv
 Say = Callable[[str], None]
 
 
-def inputs_of(request: Request, say: Say) -> TrialInputs:
-    """The study's pairs and readers, made or trained now where they are not in the cache."""
-    config = request.config()
-    torch.set_num_threads(os.cpu_count() or 1)
-    say(f"data: {request.data}, lines of {config.data.height} x {config.data.width} px (made on first use)")
-    pairs = load_pairs(request.data, config.data, *(Path(p) if p else None for p in (request.charset, request.fonts)))
+def open_data(request: Request, say: Say) -> Pairs:
+    """The study's pairs, made or read now where they are not in the cache. Raises: ValueError naming what is wrong with the data."""
+    data = request.config().data
+    say(f"data: {request.data}, lines of {data.height} x {data.width} px (made on first use)")
+    pairs = load_pairs(request.data, data, *(Path(p) if p else None for p in (request.charset, request.fonts)))
     say(f"data: {len(pairs.train)} training and {len(pairs.validation)} search-validation lines, {len(pairs.charset)} characters")
-    inputs = prepare_inputs(config, pairs, torch.device("cuda" if torch.cuda.is_available() else "cpu"), say)
+    return pairs
+
+
+def inputs_of(request: Request, pairs: Pairs, say: Say) -> TrialInputs:
+    """The study's pairs with both readers, trained now where they are not in the cache."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    inputs = prepare_inputs(request.config(), pairs, torch.device("cuda" if torch.cuda.is_available() else "cpu"), say)
     for note in inputs.pairs.notes:
         say(f"note: {note}")
     return inputs
@@ -74,16 +80,17 @@ def sigterm_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, held)
 
 
-def run_search(folder: StudyFolder, request: Request, address: str | None, stream: TextIO) -> bool:
+def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str | None, stream: TextIO) -> bool:
     """Runs what is left of a study. Returns whether it is finished; False when it was interrupted.
 
-    Raises: StudyError while another search has the folder; ValueError for unusable data.
+    Raises: StudyError while another search has the folder.
     """
     def say(line: str) -> None:
         print(line, file=stream, flush=True)
 
     with folder.locked():
-        inputs = inputs_of(request, say)
+        started = time.time()
+        inputs = inputs_of(request, pairs, say)
         write_start(folder, inputs)
         searcher = OptunaSearcher(request.space, folder.journal, request.trials, request.seed)
         searcher.open()
@@ -91,6 +98,7 @@ def run_search(folder: StudyFolder, request: Request, address: str | None, strea
         if searcher.remaining:
             with noise_to(folder.log) as real:
                 finished = run_trials(folder, request, inputs, searcher, address, real)
+        folder.add_session(started)
         finish(folder, request, searcher, stream)
         if not finished:
             say(f"stopped. Go on with: python tune/search.py --resume --name {folder.path.name} --results {folder.path.parent}")
@@ -145,13 +153,13 @@ def finish(folder: StudyFolder, request: Request, searcher: OptunaSearcher, stre
             print(f"{folder.path / name}", file=stream)
 
 
-def run_single(folder: StudyFolder, request: Request, stream: TextIO) -> dict[str, Any]:
+def run_single(folder: StudyFolder, request: Request, pairs: Pairs, stream: TextIO) -> dict[str, Any]:
     """Trains one configuration in this process, through the same trainable, with no Ray started. Returns the last result."""
     def say(line: str) -> None:
         print(line, file=stream, flush=True)
 
     with folder.locked():
-        inputs = inputs_of(request, say)
+        inputs = inputs_of(request, pairs, say)
         write_start(folder, inputs)
         plan = plan_of(request, folder)
 

@@ -110,7 +110,8 @@ def write_report(folder: StudyFolder, request: Request, rows: list[Row]) -> str:
         f"{request.space.early_stopping.patience} epochs without a gain of {request.space.early_stopping.min_delta}.",
         f"- Loss weights: pixel {config.loss.pixel:g}, feature {config.loss.feature:g}, CTC {config.loss.ctc:g}, adversarial "
         f"{config.loss.adversarial:g}.",
-        f"- {len(ended)} of {request.trials} trials ended, {clock(sum(row.seconds for row in rows))} of training in all.",
+        f"- {len(ended)} of {request.trials} trials ended, {clock(sum(row.seconds for row in rows))} of training in all, "
+        f"{clock(sum(s['seconds'] for s in folder.read_json('sessions.json').get('sessions', [])))} from start to end.",
         f"- {', '.join(f'{name} {version}' for name, version in packages.items())}; commit {environment.get('commit') or 'unknown'}"
         f"{' with uncommitted changes' if environment.get('uncommitted_changes') else ''}.", "", "## Trials", "",
         "Top-1 is the share of lines whose own text the matcher picks from the batch; *length* what line length alone would pick; *ratio* "

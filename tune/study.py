@@ -8,6 +8,7 @@
     trials/<id>/       see trial_folder.py
     best/              configuration and weights of the best trial
     report.md          the result
+    sessions.json      when searches ran
     logs/ray.log       what Ray and its workers said
 """
 
@@ -18,6 +19,7 @@ import json
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -92,8 +94,9 @@ class StudyFolder:
     @classmethod
     def new(cls, results: Path, name: str | None, request: Request) -> StudyFolder:
         """Makes the folder. Raises: StudyError when it exists or cannot be written."""
-        base = name or f"{request.space.name}-{datetime.now():%Y%m%d-%H%M%S}"
-        folder = cls(results.resolve() / base)
+        if name is not None and (Path(name).name != name or name.startswith(".")):
+            raise StudyError(f"--name must be the plain name of a folder, got {name!r}. Use --results for where it lies")
+        folder = cls(results.resolve() / (name or f"{request.space.name}-{datetime.now():%Y%m%d-%H%M%S}"))
         try:
             folder.path.mkdir(parents=True)
         except FileExistsError as error:
@@ -142,6 +145,13 @@ class StudyFolder:
             "python": platform.python_version(), "packages": versions, "commit": head.stdout.strip() or None,
             "uncommitted_changes": bool(dirty.stdout.strip()), "machine": {
                 "system": platform.platform(), "processor": platform.machine(), "cpus": os.cpu_count()}, **extra}))
+
+    def add_session(self, started: float) -> None:
+        """Notes from when to when a search ran in this folder (sessions.json), for the report and the benchmarks."""
+        sessions = self.read_json("sessions.json").get("sessions", [])
+        ended = time.time()
+        sessions.append({"started": datetime.fromtimestamp(started).isoformat(timespec="seconds"), "seconds": round(ended - started, 1)})
+        write_atomically(self.path / "sessions.json", to_json({"sessions": sessions}))
 
     def read_json(self, name: str) -> dict[str, Any]:
         """One of the folder's JSON files; empty when it is not there yet."""

@@ -54,13 +54,14 @@ def _prepared(source: str, data: DataConfig, charset_file: Path | None, fonts: P
     if source != BUILTIN and fonts is not None:
         raise ValueError(f"--fonts must go with the built-in data, got it with --data {source}. Leave one of them out")
     clean = hashlib.sha256(json.dumps([RECIPE, data.height, data.width, data.seed]).encode())
-    for path in sorted(fonts.glob("*")) if fonts else []:
+    for path in sorted(p for p in fonts.glob("*") if p.is_file()) if fonts else []:
         clean.update(path.name.encode() + path.read_bytes())
     if source == BUILTIN:
         clean.update(f"{BUILTIN} {data.lines}".encode())
     else:
-        for path in sorted(p for p in _folder(source).iterdir() if p.is_file()):
-            clean.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+        root = _folder(source)
+        for path in sorted(p for p in root.rglob("*") if p.is_file()):  # lines.tsv may name images in folders below
+            clean.update(path.relative_to(root).as_posix().encode() + hashlib.sha256(path.read_bytes()).digest())
     if charset_file is not None:
         clean.update(Charset.load(charset_file).characters.encode())
     digest = hashlib.sha256(f"{clean.hexdigest()} {data.degradation}".encode()).hexdigest()[:16]

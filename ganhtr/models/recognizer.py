@@ -153,4 +153,4 @@ def freeze(reader: LineReader) -> LineReader:
         before = layers[i - 1]
         if isinstance(layer, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
             layers[i - 1], layers[i] = fuse_conv_bn_eval(before, layer), nn.Identity()
-    return reader.requires_grad_(False)
+    return reader.eval().requires_grad_(False)  # the new layers too

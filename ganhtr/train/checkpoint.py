@@ -49,7 +49,10 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
 
 def restore_state(state: TrainState, held: dict[str, Any]) -> None:
     """Puts a checkpoint back, strictly. Raises: RuntimeError or KeyError when it belongs to another configuration."""
-    for name, module in state.modules().items():
+    modules = state.modules()
+    if modules.keys() != held["modules"].keys():
+        raise KeyError(f"the checkpoint holds {', '.join(held['modules'])}; this trial has {', '.join(modules)}")
+    for name, module in modules.items():
         module.load_state_dict(held["modules"][name], strict=True)
     for name, optimizer in state.optimizers.items():
         optimizer.load_state_dict(held["optimizers"][name])

@@ -85,11 +85,11 @@ def by_the_original(batch: Batch) -> torch.Tensor:
 
 
 def by_sauvola(batch: Batch) -> torch.Tensor:
-    """Sauvola's adaptive threshold (scikit-image; window about a line's x-height, k = 0.2), the classical way to clean a page."""
+    """Sauvola's adaptive threshold (scikit-image; window about a line's x-height, k = 0.2, R = 0.5), the classical way to clean a page."""
     from skimage.filters import threshold_sauvola
 
     window = max(3, batch.degraded.shape[2] // 2 | 1)
-    images = [np.where(image > threshold_sauvola(image, window_size=window, k=0.2), 1.0, 0.0)
+    images = [np.where(image > threshold_sauvola(image, window_size=window, k=0.2, r=0.5), 1.0, 0.0)
               for image in batch.degraded[:, 0].cpu().numpy()]
     black_white = torch.from_numpy(np.stack(images)).float().to(batch.degraded.device)[:, None]
     return torch.where(batch.inside, black_white, 1.0)

@@ -22,6 +22,7 @@ from ganhtr.train.step import restore, train_step
 
 LOSSES = ("total", "pixel", "feature", "ctc", "adversarial", "contrastive", "discriminator")
 NORMS = ("generator_norm", "discriminator_norm", "matcher_norm")
+CAUSES = ("pixel", "feature", "ctc", "discriminator", "adversarial", "contrastive", *NORMS, "total")  # what spoils before what is spoilt
 
 
 class Diverged(ArithmeticError):
@@ -99,10 +100,10 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
             for name, value in values.items():
                 steps.setdefault(name, []).append(value.detach())
         plain = {name: torch.stack(values).cpu().double().tolist() for name, values in steps.items()}
-        for name in (*LOSSES, *NORMS):
-            finite = np.isfinite(plain.get(name, []))
-            if not finite.all():
-                raise Diverged(epoch, int(np.argmin(finite)) + 1, name)
+        finite = np.isfinite([plain[name] for name in CAUSES if name in plain])
+        if not finite.all():
+            step = int(np.argmin(finite.all(axis=0)))
+            raise Diverged(epoch, step + 1, [name for name in CAUSES if name in plain][int(np.argmin(finite[:, step]))])
         trained = time.perf_counter()
         evaluation = evaluate(by_generator(state.generator), bench.validation, bench.guide, bench.judge)
         ended = time.perf_counter()

@@ -58,7 +58,7 @@ def study(tmp_path, inputs, request_of, monkeypatch):
     import tune.driver
     from tune.study import StudyFolder
 
-    monkeypatch.setattr(tune.driver, "inputs_of", lambda request, say: inputs)
+    monkeypatch.setattr(tune.driver, "inputs_of", lambda *_: inputs)
 
     def make(name="study", **changes):
         request = request_of(**changes)

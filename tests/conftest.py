@@ -1,0 +1,127 @@
+"""What tests share: one thread, a cache of their own, a very small configuration, lines written by hand, fresh readers."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from ganhtr.charset import Charset
+from ganhtr.config import build_config
+from ganhtr.data.degrade import degrade
+from ganhtr.data.fonts import stroke_fonts
+from ganhtr.data.pairs import Lines, Pairs, fit_line
+from ganhtr.data.synthetic import render_line
+from ganhtr.models.recognizer import build_reader
+from ganhtr.seeds import torch_stream
+from ganhtr.train.fit import Bench
+from ganhtr.train.inputs import TrialInputs
+from ganhtr.train.reader import ReaderWeights
+from ganhtr.train.state import build_state
+
+torch.set_num_threads(1)
+
+CPU = torch.device("cpu")
+SMALL = {
+    "data.height": 32, "data.width": 64, "generator.base": 2, "generator.levels": 2, "discriminator.base": 2,
+    "discriminator.hidden": 8, "discriminator.embedding": 4, "discriminator.text_hidden": 4, "recognizer.base": 4,
+    "recognizer.dim": 8, "recognizer.layers": 1, "judge.base": 4, "judge.dim": 6, "judge.layers": 1,
+    "text_encoder.embedding": 4, "head.dim": 6, "head.width": 10, "train.batch_size": 4, "train.epochs": 2,
+    "train.steps_per_epoch": 3,
+}
+TRAIN = ("abc", "dead", "face", "bad cab", "abc", "ace", "decade", "a", "fade", "bead")
+VALIDATION = ("cab", "bed", "deaf", "fab", "dab", "ebb", "fee", "egg", "a bee", "add", "cafe", "dace", "fed", "bee", "ab",
+              "ed", "be", "ad")  # more than one evaluation batch; g is no training character
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """A cache that is no user's, unless GANHTR_CACHE names one."""
+    os.environ.setdefault("GANHTR_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def small():
+    """small(**{"train.seed": 1}): the smallest configuration that trains, with some keys changed."""
+    return lambda **overrides: build_config("tiny", {**SMALL, **overrides})
+
+
+@pytest.fixture(scope="session")
+def draw_lines():
+    """draw_lines(texts): lines of handwriting, 32 x 64, of different widths, degraded."""
+    def draw(texts, split="train"):
+        rows = []
+        for i, text in enumerate(texts):
+            rng = np.random.default_rng([len(split), i])
+            clean, width = fit_line(render_line(text or " ", 32, rng, stroke_fonts()[i % 3], 64), 32, 64)
+            degraded = np.full_like(clean, 255)
+            degraded[:, :width] = degrade(clean[:, :width], rng, 1.0)
+            rows.append((clean, degraded, width))
+        clean, degraded, widths = map(np.array, zip(*rows, strict=True))
+        names = tuple(f"{split}-{i}" for i in range(len(texts)))
+        return Lines(clean, degraded, widths.astype(np.int32), tuple(texts), names, names)
+    return draw
+
+
+@pytest.fixture(scope="session")
+def make_pairs(draw_lines):
+    """make_pairs(train, validation): pairs of these transcriptions, charset from the training ones."""
+    def make(train=TRAIN, validation=VALIDATION, **fields):
+        return Pairs(draw_lines(train), draw_lines(validation, "validation"), Charset.of(train),
+                     **{"name": "by hand", "digest": "d", "clean_digest": "c", **fields})
+    return make
+
+
+@pytest.fixture(scope="session")
+def pairs(make_pairs):
+    return make_pairs()
+
+
+@pytest.fixture(scope="session")
+def fresh_reader():
+    """fresh_reader(config, pairs): an untrained reader whose batch norms have moved, so that folding them shows."""
+    def make(config, pairs, cer=0.0):
+        height, width = pairs.train.clean.shape[1:]
+        with torch_stream(config.seed, "fresh"):
+            reader = build_reader(config, pairs.charset.classes, height, width)
+            for name, tensor in reader.state_dict().items():
+                if name.endswith(("running_mean", "running_var")):
+                    tensor.copy_(torch.rand_like(tensor) * 0.5 + 0.25)
+        arrays = {name: tensor.numpy() for name, tensor in reader.state_dict().items()}
+        return ReaderWeights(config, pairs.charset.characters, height, width, cer, f"fresh {config.seed}", arrays)
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_inputs(fresh_reader):
+    """make_inputs(config, pairs): trial inputs with untrained readers and no taps."""
+    return lambda config, pairs: TrialInputs(pairs, fresh_reader(config.recognizer, pairs),
+                                             fresh_reader(config.judge, pairs), None)
+
+
+@pytest.fixture(scope="session")
+def inputs(small, pairs, make_inputs):
+    return make_inputs(small(), pairs)
+
+
+@pytest.fixture
+def bench(inputs):
+    return Bench.of(inputs, CPU)
+
+
+@pytest.fixture
+def new_state(bench, pairs):
+    """new_state(config): a trial before its first step, for the bench's lines and guide."""
+    return lambda config: build_state(config, pairs.charset, bench.guide.features, CPU)
+
+
+@pytest.fixture(scope="session")
+def same_tensors():
+    """same_tensors(a, b): whether two nests of dicts, lists and tensors are equal, bit by bit."""
+    def same(a, b):
+        if isinstance(a, dict):
+            return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+        if isinstance(a, (list, tuple)):
+            return len(a) == len(b) and all(map(same, a, b))
+        return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+    return same

@@ -1,0 +1,202 @@
+"""Searches through Ray Tune, from the driver and from the command line, as a user sees them."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+import yaml
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+import tune.driver
+from tests.tune.conftest import SMALL, SPACE
+from tune.trainable import GanHtrTrial
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = {**SMALL, "data.height": 16, "data.width": 64, "data.lines": 32, "reader.epochs": 1}
+
+
+def journal_of(folder):
+    storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+    return {arm: optuna.load_study(study_name=arm, storage=storage).trials for arm in ("off", "on")}
+
+
+def rows_of(folder):
+    return list(csv.DictReader((folder / "trials.csv").open(encoding="utf-8")))
+
+
+def command(*words):
+    return [sys.executable, str(ROOT / "tune/search.py"), *map(str, words)]
+
+
+def search(*words, **kwargs):
+    return subprocess.run(command(*words), capture_output=True, text=True, timeout=180, **kwargs)
+
+
+@pytest.fixture
+def space_file(tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump({**SPACE, "fixed": TINY}), encoding="utf-8")
+    return path
+
+
+def test_a_search_through_ray_with_a_plateau_a_failure_and_reused_workers(study, inputs, monkeypatch):
+    """One cluster, everything a driver must get right: OFF first, patience through Tune, a failure alone, every state told."""
+    class Scripted(GanHtrTrial):
+        def value_of(self, metrics):
+            assert not self.inputs.pairs.train.clean.flags.writeable  # it lies in the object store
+            if self.config["id"] == "on-001":
+                raise RuntimeError("made to fail")
+            if self.config["id"] == "off-000":
+                return [1.0, 2.0, *[2.0] * 40][self.state.epoch - 1]
+            return float(self.state.epoch)
+
+    monkeypatch.setattr(tune.driver, "GanHtrTrial", Scripted)
+    folder, request = study(trials=4, epochs=20)
+    out = io.StringIO()
+    assert tune.driver.run_search(folder, request, inputs.pairs, None, out)
+    rows = {row["trial"]: row for row in rows_of(folder.path)}
+    assert list(rows) == ["off-000", "on-000", "on-001", "on-002"]
+    assert (rows["off-000"]["status"], rows["off-000"]["epochs"], rows["off-000"]["best_epoch"]) == ("stopped", "17", "2")
+    assert (rows["on-000"]["status"], rows["on-000"]["value"]) == ("complete", "20.0")
+    assert rows["on-001"]["status"] == "failed" and "made to fail" in rows["on-001"]["error"]
+    assert "made to fail" in (folder.path / "trials/on-001/traceback.txt").read_text()
+    assert json.loads((folder.path / "best/config.json").read_text())["id"] in ("on-000", "on-002")
+    held = journal_of(folder.path)
+    assert [t.state for t in held["off"]] == [TrialState.COMPLETE] and held["off"][0].value == 2.0
+    assert len(held["off"][0].intermediate_values) == 17
+    assert [t.state for t in held["on"]] == [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE]
+    assert [len(t.intermediate_values) for t in held["on"]] == [20, 0, 20]
+    said = out.getvalue()
+    assert "| OFF (off-000)" in said and "1 trials failed" in said
+    assert not list(folder.path.rglob("*.pkl")), "nothing of a study needs unpickling"
+    report = (folder.path / "report.md").read_text()
+    assert all(f"| {name}" in report for name in ("degraded", "Sauvola", "OFF (off-000)", "best (on-", "clean"))
+
+
+def test_the_command_searches_is_killed_and_resumed(space_file, tmp_path):
+    """kill -9 in mid-search; --resume ends with every trial once, none run again, and continues the running ones from their epoch."""
+    name = ["--space", space_file, "--results", tmp_path / "r", "--name", "killed"]
+    process = subprocess.Popen(command(*name, "--trials", 4, "--epochs", 30), stdout=subprocess.PIPE, text=True, cwd=tmp_path,
+                               start_new_session=True)
+    folder = tmp_path / "r/killed"
+    wait_for(lambda: epochs_of(folder, "off-000") >= 3, process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    time.sleep(3)  # Ray's own processes follow their driver
+    before = {path.parent.name: epochs_of(folder, path.parent.name) for path in folder.glob("trials/*/config.json")}
+    assert before["off-000"] >= 3
+    done = search("--resume", "--name", "killed", "--results", tmp_path / "r", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    held = journal_of(folder)
+    assert {t.state for trials in held.values() for t in trials} == {TrialState.COMPLETE}
+    assert len(held["off"]) == 1 and len(held["on"]) == 3
+    assert [row["trial"] for row in rows_of(folder)] == ["off-000", "on-000", "on-001", "on-002"]
+    entries = json.loads((folder / "trials/off-000/metrics/training_metrics_fp32.json").read_text())["epochs"]
+    assert [entry["epoch"] for entry in entries] == list(range(1, len(entries) + 1))
+    stamp = (folder / "trials/off-000/lines/epoch_0001.npz").stat().st_mtime
+    assert stamp < (folder / "logs/ray.log").stat().st_mtime - 3, "the first epoch was not done again"
+    again = search("--resume", "--name", "killed", "--results", tmp_path / "r", cwd=tmp_path)
+    assert again.returncode == 0 and "starts" not in again.stdout
+
+
+def epochs_of(folder, name):
+    path = folder / f"trials/{name}/result.json"
+    return json.loads(path.read_text()).get("epoch", 0) if path.exists() else 0
+
+
+def wait_for(condition, process, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_an_interrupt_stops_within_ten_seconds_and_can_be_resumed(space_file, tmp_path, number):
+    words = ["--space", space_file, "--results", tmp_path / "r", "--name", "cut"]
+    process = subprocess.Popen(command(*words, "--trials", 3, "--epochs", 60), stdout=subprocess.PIPE, text=True, cwd=tmp_path,
+                               start_new_session=True)
+    folder = tmp_path / "r/cut"
+    wait_for(lambda: epochs_of(folder, "off-000") >= 2, process)
+    asked = time.monotonic()
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    assert time.monotonic() - asked < 10 and process.returncode == 130, out
+    assert "--resume" in out
+    states = {t.state for trials in journal_of(folder).values() for t in trials}
+    assert TrialState.RUNNING not in states and TrialState.WAITING in states
+    assert (folder / "report.md").exists() and rows_of(folder)
+    reached = epochs_of(folder, "off-000")
+    done = search("--resume", "--name", "cut", "--results", tmp_path / "r")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {t.state for trials in journal_of(folder).values() for t in trials} == {TrialState.COMPLETE}
+    assert epochs_of(folder, "off-000") >= reached
+
+
+def test_single_trial_gives_the_bits_of_the_same_trial_in_a_search(space_file, tmp_path):
+    words = ["--space", space_file, "--results", tmp_path / "r", "--set", "train.steps_per_epoch=3"]
+    for name in ("a", "b"):
+        done = search(*words, "--name", name, "--single-trial", "--set", "contrastive.formulation=none", cwd="/")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "Ray" not in done.stdout
+    assert search(*words, "--name", "s", "--trials", 1).returncode == 0
+    weights = [(tmp_path / "r" / part / "best.safetensors").read_bytes()
+               for part in ("a/trials/single", "b/trials/single", "s/trials/off-000")]
+    assert weights[0] == weights[1] == weights[2]
+
+
+def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
+    done = search("--space", space_file, "--results", tmp_path / "r", "--dry-run", "--set", "train.clip_norm=0.5", cwd="/")
+    assert done.returncode == 0, done.stderr
+    shown = ("train.clip_norm", "0.5", "contrastive.weight: float 0.01 to 30, log", "when head.kind is mlp", "five trials", "to expect")
+    assert all(words in done.stdout for words in shown)
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("words, said", [
+    (["--space", "contrastve"], "contrastive"),
+    (["--preset", "huge"], "preset must be one of tiny, small, seed"),
+    (["--set", "contrastive.wieght=1"], "Did you mean contrastive.weight?"),
+    (["--set", "contrastive.weight"], "--set must be key=value"),
+    (["--set", "contrastive.weight=1"], "searches it"),
+    (["--set", "train.batch_size=many"], "train.batch_size must be a whole number"),
+    (["--data", "/nowhere/at/all"], "/nowhere/at/all"),
+    (["--charset", "/nowhere.txt"], "/nowhere.txt"),
+    (["--resume", "--name", "never"], "--resume must name a study that exists"),
+    (["--resume", "--trials", "9"], "got --trials"),
+    (["--name", "../up"], "--name must be the plain name of a folder"),
+])
+def test_bad_options_are_told_in_a_line_without_a_traceback(tmp_path, words, said):
+    results = [] if "--results" in words else ["--results", tmp_path / "r"]
+    done = search(*results, *words)
+    assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_name_that_exists_is_refused(study):
+    from tune.study import StudyError
+    study("twice")
+    with pytest.raises(StudyError, match="--resume"):
+        study("twice")
+
+
+def test_a_second_search_in_the_same_folder_is_refused(study, inputs):
+    from tune.study import StudyError, StudyFolder
+    folder, request = study()
+    with folder.locked(), pytest.raises(StudyError, match="another search is running"):
+        tune.driver.run_search(StudyFolder(folder.path), request, inputs.pairs, None, io.StringIO())
+
+
+def test_the_schema_is_printed(tmp_path):
+    done = search("--schema")
+    assert done.returncode == 0 and "contrastive.weight" in json.loads(done.stdout)["properties"]["space"]["properties"]
