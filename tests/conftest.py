@@ -8,6 +8,7 @@ import torch
 
 from ganhtr.charset import Charset
 from ganhtr.config import build_config
+from ganhtr.data.batches import LineBatches
 from ganhtr.data.degrade import degrade
 from ganhtr.data.fonts import stroke_fonts
 from ganhtr.data.pairs import Lines, Pairs, fit_line
@@ -79,14 +80,16 @@ def pairs(make_pairs):
 
 @pytest.fixture(scope="session")
 def fresh_reader():
-    """fresh_reader(config, pairs): an untrained reader whose batch norms have moved, so that folding them shows."""
+    """fresh_reader(config, pairs): an untrained reader whose batch norms know the lines, so that it tells them apart."""
     def make(config, pairs, cer=0.0):
         height, width = pairs.train.clean.shape[1:]
         with torch_stream(config.seed, "fresh"):
             reader = build_reader(config, pairs.charset.classes, height, width)
-            for name, tensor in reader.state_dict().items():
-                if name.endswith(("running_mean", "running_var")):
-                    tensor.copy_(torch.rand_like(tensor) * 0.5 + 0.25)
+            for module in reader.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.momentum = None  # the plain mean of all that it sees
+            with torch.no_grad():
+                reader(LineBatches(pairs.train, pairs.charset, CPU).take(np.arange(len(pairs.train))).clean)
         arrays = {name: tensor.numpy() for name, tensor in reader.state_dict().items()}
         return ReaderWeights(config, pairs.charset.characters, height, width, cer, f"fresh {config.seed}", arrays)
     return make

@@ -12,23 +12,6 @@ from typing import TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 
-SETTINGS = {  # read by Ray when it is imported or started
-    "RAY_USAGE_STATS_ENABLED": "0",  # a researcher's machine reports nothing anywhere
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the study folder has its own files
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a trial that fails at once has no value to report
-    "TUNE_MAX_PENDING_TRIALS_PG": "1",  # ask for a trial when it can start, so that the model has seen all that ended
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
-
-
-def configure() -> None:
-    """Sets Ray's environment; what the user has set stays. To be called before Ray is imported."""
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
-
-
 @contextmanager
 def noise_to(log: Path) -> Iterator[TextIO]:
     """Inside, standard output and error of this process and its children go to a file; yields a stream to the real output."""

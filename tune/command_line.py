@@ -110,9 +110,10 @@ def search(
                 from tune.preview import preview
                 print(preview(request, results))
                 return
+            folder = StudyFolder.planned(results, name, request)
             say(f"preset: {request.preset} ({request.preset_reason})")
             pairs = open_data(request, say)
-            folder = StudyFolder.new(results, name, request)
+            folder.create(request)
         say(f"study: {folder.path}")
         if single_trial:
             ended_well = run_single(folder, request, pairs, sys.stdout)["status"] != "failed"

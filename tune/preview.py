@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ganhtr.config import RULES
+from ganhtr.config import build_config
 from ganhtr.train.rehearsal import checkpoint_bytes, rehearse
 from tune.monitor import clock
 from tune.parameter import Parameter
@@ -36,9 +36,10 @@ def shown(values: dict[str, Any]) -> str:
 def preview(request: Request, results: Path) -> str:
     """What a search with this request would do. Takes the time of three training steps."""
     config, space = request.config(), request.space
-    changed = {key: value for key, value in config.flat().items() if value != RULES[key].default}
+    usual = build_config("tiny").flat()
+    changed = {key for key, value in config.flat().items() if value != usual[key]}
     width = max(len(key) for key in config.flat())
-    lines = [f"preset {request.preset} ({request.preset_reason}); * differs from the default of preset tiny", ""]
+    lines = [f"preset {request.preset} ({request.preset_reason}); * differs from preset tiny", ""]
     lines += [f"  {'*' if key in changed else ' '} {key.ljust(width)}  {value}" for key, value in config.flat().items()]
     lines += ["", f"space {space.name}: objective {space.objective}, {request.trials} trials, patience {space.early_stopping.patience}, "
               f"min_delta {space.early_stopping.min_delta:g}", f"  OFF  {shown(dict(space.baseline))}"]

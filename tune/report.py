@@ -7,10 +7,6 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # a script's own folder comes first; the packages lie one above it
 
-from tune.cluster import configure  # noqa: E402
-
-configure()
-
 import typer  # noqa: E402
 
 

@@ -64,10 +64,10 @@ def findings(request: Request, rows: list[Row], environment: Mapping[str, Any], 
         if gap - usual > PLEASED:
             said.append(f"In {row.id} the guide reads much better than the judge (CER {row.metrics['cer']:.3f} against "
                         f"{row.metrics['judge_cer']:.3f}): the generator has learned to please the guide. Trust the judge's figures.")
-    chance = [row.id for row in rows if row.last_metrics and
-              (row.last_metrics["accuracy_real"] + row.last_metrics["accuracy_fake"]) / 2 < CHANCE]
+    chance = [row.id for row in rows if row.peak_accuracy is not None and row.peak_accuracy < CHANCE]
     if chance:
-        said.append(f"The discriminator stayed at chance in {len(chance)} of {len(rows)} trials ({', '.join(chance[:8])}).")
+        said.append(f"The discriminator stayed at chance in every epoch of {len(chance)} of {len(rows)} trials "
+                    f"({', '.join(chance[:8])}): its loss taught the generator nothing there.")
     failed = [row for row in rows if row.status == "failed"]
     if failed:
         named = "; ".join(f"{row.id} ({cell(row.error)})" for row in failed[:5])

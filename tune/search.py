@@ -9,10 +9,6 @@ ROOT = Path(__file__).resolve().parent.parent
 # a script's own folder comes first on the path; the packages lie one above it
 sys.path[0] = str(ROOT)
 
-from tune.cluster import configure  # noqa: E402
-
-configure()
-
 from tune.command_line import app  # noqa: E402
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class OptunaSearcher(Searcher):
     """
 
     def __init__(self, space: Space, journal: Path, trials: int, seed: int):
-        super().__init__(metric="value", mode="max")
+        super().__init__()  # no metric for Ray to insist on: a trial that fails at once has none
         self.space, self.journal, self.trials, self.seed = space, journal, trials, seed
         self._studies: dict[str, optuna.Study] = {}
         self._running: dict[str, tuple[str, Trial]] = {}  # Ray's trial id -> arm and Optuna trial

@@ -92,21 +92,25 @@ class StudyFolder:
         return self.path / "logs" / "ray.log"
 
     @classmethod
-    def new(cls, results: Path, name: str | None, request: Request) -> StudyFolder:
-        """Makes the folder. Raises: StudyError when it exists or cannot be written."""
+    def planned(cls, results: Path, name: str | None, request: Request) -> StudyFolder:
+        """The folder that a new study will have. Raises: StudyError for a name that will not do, or that exists."""
         if name is not None and (Path(name).name != name or name.startswith(".")):
             raise StudyError(f"--name must be the plain name of a folder, got {name!r}. Use --results for where it lies")
         folder = cls(results.resolve() / (name or f"{request.space.name}-{datetime.now():%Y%m%d-%H%M%S}"))
-        try:
-            folder.path.mkdir(parents=True)
-        except FileExistsError as error:
+        if folder.path.exists():
             raise StudyError(f"{folder.path}: --name must be new, got a study that exists. Add --resume to go on with it, or choose "
-                             "another name") from error
-        except OSError as error:
-            raise StudyError(f"{folder.path}: the results folder must be writable, got: {error.strerror}. Choose another with "
-                             "--results") from error
-        write_atomically(folder.path / "study.yaml", yaml.safe_dump(request.plain(), sort_keys=False, allow_unicode=True).encode())
+                             "another name")
         return folder
+
+    def create(self, request: Request) -> StudyFolder:
+        """Makes the folder and writes study.yaml. Raises: StudyError when it cannot be written."""
+        try:
+            self.path.mkdir(parents=True)
+            write_atomically(self.path / "study.yaml", yaml.safe_dump(request.plain(), sort_keys=False, allow_unicode=True).encode())
+        except OSError as error:
+            raise StudyError(f"{self.path}: the results folder must be writable, got: {error.strerror}. Choose another with "
+                             "--results") from error
+        return self
 
     @classmethod
     def existing(cls, results: Path, name: str | None) -> StudyFolder:

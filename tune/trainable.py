@@ -107,6 +107,7 @@ class GanHtrTrial(Trainable):
         report = next(self.epochs)
         metrics = report.metrics()
         value = self.value_of(metrics)
+        accuracy = (metrics["accuracy_real"] + metrics["accuracy_fake"]) / 2
         improved = self.patience.update(report.epoch, value)
         status = (COMPLETE if report.epoch == self.run.train.epochs else STOPPED if self.patience.exhausted else RUNNING)
         if improved:
@@ -116,6 +117,7 @@ class GanHtrTrial(Trainable):
         self.seconds += time.perf_counter() - started
         self.last = {"epoch": report.epoch, "value": value, "best_value": self.patience.best, "best_epoch": self.patience.best_epoch,
                      "status": status, "seconds": self.seconds, "metrics": metrics,
+                     "peak_accuracy": max(accuracy, self.last.get("peak_accuracy", 0.0)),
                      "best_metrics": metrics if improved else self.last["best_metrics"]}
         self.folder.write_epoch(report, self.run, self.patience, improved, status)
         save_checkpoint(self.folder.last, self.state, self._progress(), optimizers=status == RUNNING)  # last: it makes the epoch count

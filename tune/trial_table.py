@@ -36,6 +36,7 @@ class Row:
     last_metrics: dict[str, float]
     values: dict[str, Any]
     error: str | None
+    peak_accuracy: float | None  # of the discriminator, mean of real and fake, in its best epoch
 
     @property
     def finished(self) -> bool:
@@ -54,7 +55,7 @@ def collect(folder: StudyFolder, trials: Iterable[tuple[str, FrozenTrial]]) -> l
         rows.append(Row(
             proposal["id"], proposal["arm"], proposal["proposed_by"], trial.user_attrs.get("status", STATUS[trial.state]),
             result.get("best_value"), result.get("best_epoch"), result.get("epoch", 0), result.get("seconds", 0.0),
-            result.get("best_metrics", {}), result.get("metrics", {}), proposal["values"], result.get("error")))
+            result.get("best_metrics", {}), result.get("metrics", {}), proposal["values"], result.get("error"), result.get("peak_accuracy")))
     return rows
 
 

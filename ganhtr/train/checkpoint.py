@@ -42,7 +42,7 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     try:
         held = torch.load(path, map_location=device, weights_only=True)
         return {key: held[key] for key in ("step", "progress", "modules", "optimizers")}
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(f"{path}: must be a trial's checkpoint, got a file that does not load ({error}). Delete it to start the "
                          "trial again") from error
 

@@ -30,14 +30,14 @@ UNCLIPPED = {"train.clip_norm": 1e6, "train.contrastive_clip_norm": 1e6, "text_e
 
 
 class Deaf(nn.Module):
-    """An image head that lets no gradient through to the image."""
+    """An image head whose gradient at the image is zero."""
 
     def __init__(self, head):
         super().__init__()
         self.head = head
 
     def forward(self, pooled):
-        return self.head(pooled.detach())
+        return self.head(pooled.detach() + 0 * pooled)
 
 
 @pytest.fixture
@@ -164,9 +164,9 @@ def near(a, b):
     assert (a - b).norm() <= 1e-4 * b.norm(), ((a - b).norm() / b.norm()).item()
 
 
-@pytest.mark.parametrize("overrides", [OFF, {"contrastive.weight": 7.0}], ids=["off", "on"])
+@pytest.mark.parametrize("overrides", [OFF, {"contrastive.weight": 70.0}], ids=["off", "on"])
 def test_the_gradients_are_those_of_the_whole_written_out(overrides, bench, new_state, small):
-    config = small(**overrides, **UNCLIPPED)
+    config = small(**overrides, **UNCLIPPED, **{"loss.adversarial": 0.5})
     state, naive = new_state(config), new_state(config)
     batch = bench.train.take(np.array([0, 1, 3, 4]))  # 0 and 4 have equal transcriptions
     values = train_step(state, bench.guide, batch, 10.0, measure=True)
@@ -180,7 +180,7 @@ def test_the_gradients_are_those_of_the_whole_written_out(overrides, bench, new_
     assert values["discriminator"].item() == pytest.approx(loss.item(), rel=1e-5)
 
     parts = naive_parts(naive, bench.guide, batch, restored)
-    weights = {"pixel": 200.0, "feature": 5.0, "ctc": 1.0, "adversarial": 3.0, "contrastive": 7.0}
+    weights = {"pixel": 200.0, "feature": 5.0, "ctc": 1.0, "adversarial": 0.5, "contrastive": 70.0}
     terms = {name: torch.autograd.grad(weights[name] * part, restored, retain_graph=True)[0] for name, part in parts.items()}
     total = sum(weights[name] * part for name, part in parts.items())
     total.backward()
@@ -189,9 +189,8 @@ def test_the_gradients_are_those_of_the_whole_written_out(overrides, bench, new_
     assert values["total"].item() == pytest.approx(total.item(), rel=1e-4)
     assert values["generator_norm"].item() == pytest.approx(gradients(naive.generator).norm().item(), rel=1e-3)
     if naive.matcher is not None:
-        near(gradients(state.matcher), gradients(naive.matcher) / 7)
+        near(gradients(state.matcher), gradients(naive.matcher) / 70)
         ratio = terms["contrastive"].norm() / terms["pixel"].norm()
-        print("RATIO", ratio, values)
         assert values["contrastive_ratio"].item() == pytest.approx(ratio.item(), rel=1e-3)
 
 

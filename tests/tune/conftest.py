@@ -62,7 +62,7 @@ def study(tmp_path, inputs, request_of, monkeypatch):
 
     def make(name="study", **changes):
         request = request_of(**changes)
-        return StudyFolder.new(tmp_path / "results", name, request), request
+        return StudyFolder.planned(tmp_path / "results", name, request).create(request), request
     return make
 
 

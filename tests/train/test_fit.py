@@ -1,0 +1,283 @@
+"""The loop and its checkpoints: one honest report an epoch, a named divergence, a resume that leaves no trace."""
+
+import math
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from ganhtr.data.batches import step_indices
+from ganhtr.train import checkpoint
+from ganhtr.train import fit as fit_module
+from ganhtr.train.checkpoint import read_checkpoint, restore_state, save_checkpoint, save_generator, write_atomically
+from ganhtr.train.evaluate import by_generator, evaluate
+from ganhtr.train.fit import Bench, Diverged, fit, samples
+from ganhtr.train.step import train_step
+
+CPU = torch.device("cpu")
+OFF = {"contrastive.formulation": "none"}
+VALIDATED = {"psnr", "ssim", "cer", "wer", "judge_cer", "judge_wer", "ctc", "infeasible"}
+TIMED = {"seconds", "validation_seconds", "peak_memory_mb"}
+LOSSES = {"total", "pixel", "feature", "ctc", "adversarial", "discriminator"}
+OTHERS = {"generator_norm", "discriminator_norm", "accuracy_real", "accuracy_fake"}
+MATCHED = {"matcher_norm", "retrieval_top1", "length_top1"}
+
+
+def insides(state):
+    """Everything that a step changes."""
+    return [state.step, {name: module.state_dict() for name, module in state.modules().items()},
+            {name: optimizer.state_dict() for name, optimizer in state.optimizers.items()}]
+
+
+def numbers(report):
+    """What a report says, but for the time it took."""
+    lines = report.evaluation
+    arrays = [lines.psnr, lines.ssim, lines.ctc, lines.guide.char_edits, lines.judge.char_edits]
+    return [report.epoch, report.steps, report.infeasible, [array.tolist() for array in arrays]]
+
+
+@pytest.mark.parametrize("overrides", [OFF, {}], ids=["off", "on"])
+def test_an_epoch_is_a_report(overrides, bench, new_state, small):
+    state = new_state(small(**overrides))
+    on = state.matcher is not None
+    reports = []
+    for report in fit(state, bench):
+        reports.append(report)
+        assert state.step == 3 * len(reports) and state.epoch == report.epoch == len(reports)
+        once = {"accuracy_swapped", "contrastive_ratio"} if on else {"accuracy_swapped"}
+        each = LOSSES | OTHERS | (MATCHED | {"contrastive"} if on else set())
+        assert {name: len(values) for name, values in report.steps.items()} == dict.fromkeys(each, 3) | dict.fromkeys(once, 1)
+        metrics = report.metrics()
+        losses = {f"train_{name}" for name in LOSSES | ({"contrastive"} if on else set())}
+        assert metrics.keys() == VALIDATED | losses | OTHERS | (MATCHED if on else set()) | once | TIMED | {"train_infeasible"}
+        assert metrics["train_ctc"] == pytest.approx(sum(report.steps["ctc"]) / 3)
+        assert metrics["ctc"] == report.evaluation.metrics()["ctc"] != metrics["train_ctc"]
+        assert math.isnan(report.mean("contrastive")) != on
+        assert 0 < report.validation_seconds < report.seconds and report.peak_memory_mb == 0
+    assert len(reports) == 2 and list(fit(state, bench)) == []
+
+
+def test_a_report_tells_the_steps_that_were_taken(bench, new_state, small):
+    state, by_hand = new_state(small()), new_state(small())
+    (first, second) = fit(state, bench)
+    measured = [train_step(by_hand, bench.guide, bench.train.take(step_indices(10, 4, step, 0)),
+                           bench.pixels_per_character, measure=step % 3 == 0) for step in range(6)]
+    for name in ("total", "contrastive", "accuracy_fake", "length_top1", "matcher_norm"):
+        assert first.steps[name] + second.steps[name] == [values[name].item() for values in measured]
+    assert [first.steps["contrastive_ratio"], second.steps["contrastive_ratio"]] == [
+        [measured[step]["contrastive_ratio"].item()] for step in (0, 3)]
+
+
+def test_every_validation_line_counts_once(bench, new_state, small, pairs):
+    assert len(pairs.validation) == 18  # one evaluation batch and two lines
+    state = new_state(small())
+    *_, report = fit(state, bench)
+    evaluation = report.evaluation
+    assert not state.generator.training
+    assert evaluation.guide.char_lengths.tolist() == [len(text) for text in pairs.validation.transcripts]
+    by_line = []
+    with torch.no_grad():
+        for i, width in enumerate(pairs.validation.widths):
+            batch = bench.validation.take(np.array([i]))
+            restored = state.generator(batch.degraded)[0, 0, :, :width]
+            by_line.append(-10 * math.log10(((restored - batch.clean[0, 0, :, :width]) ** 2).mean().item()))
+    assert evaluation.psnr == pytest.approx(by_line, rel=1e-4)
+    assert report.metrics()["psnr"] == pytest.approx(np.mean(by_line), rel=1e-4)
+
+
+def test_the_generator_trains_again_after_an_evaluation(bench, new_state, small):
+    state = new_state(small())
+    running = fit(state, bench)
+    next(running)
+    before = state.generator.encoder[0][0][2].running_mean.clone()
+    next(running)
+    assert not torch.equal(before, state.generator.encoder[0][0][2].running_mean)
+
+
+def test_infeasible_lines_are_reported(small, make_pairs, make_inputs, new_state):
+    long = "abababababababababababab"
+    pairs = make_pairs(train=("ab", long, "ba", "a", "b"), validation=("a", long))
+    bench = Bench.of(make_inputs(small(), pairs), CPU)
+    state = new_state(small(**{"train.steps_per_epoch": 5, "train.epochs": 1}))
+    state.charset = pairs.charset
+    (report,) = fit(state, bench)  # 20 lines seen, in four passes of five
+    assert report.infeasible == pytest.approx(0.2)
+    assert report.evaluation.infeasible.tolist() == [False, True]
+    assert report.evaluation.ctc[1] == 0
+    assert report.metrics()["infeasible"] == 0.5
+    assert report.metrics()["ctc"] == pytest.approx(report.evaluation.ctc[0])
+
+
+def test_a_batch_larger_than_the_split_is_refused(bench, new_state, small):
+    with pytest.raises(ValueError, match="train.batch_size must be at most"):
+        next(fit(new_state(small(**{"train.batch_size": 11})), bench))
+
+
+@pytest.mark.parametrize(("module", "part"), [
+    ("generator", "pixel"), ("discriminator", "discriminator"), ("matcher", "contrastive")])
+def test_a_poisoned_network_is_named(module, part, bench, new_state, small):
+    state = new_state(small())
+    with torch.no_grad():
+        next(state.modules()[module].parameters()).view(-1)[0] = float("nan")
+    with pytest.raises(Diverged, match=f"diverged: {part} was not finite in epoch 1, step 1") as caught:
+        next(fit(state, bench))
+    assert (caught.value.epoch, caught.value.step, caught.value.part) == (1, 1, part)
+
+
+@pytest.mark.parametrize("part", ["ctc", "matcher_norm", "total"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_the_first_spoilt_step_is_named(part, value, bench, new_state, small, monkeypatch):
+    def poisoned(state, *arguments, **options):
+        values = train_step(state, *arguments, **options)
+        spoilt = {5: {part, "total"}, 6: {"pixel", "total"}}.get(state.step, set())
+        return {**values, **{name: torch.tensor(value) for name in spoilt}}
+
+    monkeypatch.setattr(fit_module, "train_step", poisoned)
+    running = fit(new_state(small()), bench)
+    next(running)
+    with pytest.raises(Diverged) as caught:
+        next(running)
+    assert (caught.value.epoch, caught.value.step, caught.value.part) == (2, 2, part)
+
+
+def test_a_divergence_can_be_pickled():
+    error = pickle.loads(pickle.dumps(Diverged(3, 7, "ctc")))
+    assert (type(error), error.epoch, error.step, error.part) == (Diverged, 3, 7, "ctc")
+    assert str(error) == "diverged: ctc was not finite in epoch 3, step 7"
+
+
+def test_samples_show_the_first_validation_lines(bench, new_state, small, pairs):
+    state = new_state(small())
+    images = samples(state, bench, 3)
+    assert images.shape == (3, 3, 32, 64) and images.dtype == np.uint8
+    assert np.array_equal(images[:, 0], pairs.validation.degraded[:3]) and np.array_equal(images[:, 2], pairs.validation.clean[:3])
+    outside = np.arange(64) >= pairs.validation.widths[:3, None, None]
+    assert (np.where(outside, images[:, 1], 255) == 255).all() and images[:, 1].min() < 255
+    assert samples(state, bench, 99).shape[0] == 18
+
+
+@pytest.mark.parametrize("overrides", [
+    OFF, {"contrastive.learned_temperature": True, "head.norm": "batch"},
+    {"contrastive.formulation": "clip", "train.discriminator_optimizer": "sgd", "train.discriminator_text": "predicted"},
+], ids=["off", "infonce", "clip"])
+def test_a_resumed_run_is_the_unbroken_one(overrides, bench, new_state, small, same_tensors, tmp_path):
+    config = small(**overrides, **{"train.epochs": 3})
+    unbroken, broken, resumed = (new_state(config) for _ in range(3))
+    reports = list(fit(unbroken, bench))
+    next(fit(broken, bench))
+    save_checkpoint(tmp_path / "last.pt", broken, {"patience": 3})
+    torch.manual_seed(99)
+    held = read_checkpoint(tmp_path / "last.pt", CPU)
+    restore_state(resumed, held)
+    assert held["progress"] == {"patience": 3} and resumed.epoch == 1
+    assert same_tensors(insides(resumed), insides(broken))
+    rest = list(fit(resumed, bench))
+    assert [numbers(report) for report in rest] == [numbers(report) for report in reports[1:]]
+    assert same_tensors(insides(resumed), insides(unbroken))
+    assert not same_tensors(insides(resumed)[1], insides(broken)[1])
+
+
+@pytest.fixture
+def saved(new_state, bench, small, tmp_path):
+    """The file of a checkpoint after an epoch, and its state."""
+    state = new_state(small())
+    next(fit(state, bench))
+    save_checkpoint(tmp_path / "last.pt", state, {})
+    return tmp_path / "last.pt", state
+
+
+class Harm:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_no_code_of_a_checkpoint_runs(saved, tmp_path):
+    path, _ = saved
+    torch.save({"step": 1, "progress": Harm(tmp_path / "harm"), "modules": {}, "optimizers": {}}, path)
+    with pytest.raises(ValueError, match="last.pt: must be a trial's checkpoint"):
+        read_checkpoint(path, CPU)
+    path.write_bytes(pickle.dumps(Harm(tmp_path / "harm")))
+    with pytest.raises(ValueError, match="last.pt: must be a trial's checkpoint"):
+        read_checkpoint(path, CPU)
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "text", "pickle", "half", "cut tail", "list", "tensor", "lacking"])
+def test_a_damaged_checkpoint_is_named(damage, saved):
+    path, _ = saved
+    whole = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    elif damage in ("list", "tensor", "lacking"):
+        torch.save({"list": [1], "tensor": torch.ones(3), "lacking": {"step": 1}}[damage], path)
+    else:
+        path.write_bytes({"empty": b"", "text": b"no checkpoint", "pickle": b"\x80\x02.", "half": whole[:len(whole) // 2],
+                          "cut tail": whole[:-1]}[damage])
+    with pytest.raises(ValueError, match="(?s)last.pt: must be a trial's checkpoint, .* Delete it to start the trial again"):
+        read_checkpoint(path, CPU)
+
+
+@pytest.mark.parametrize("other", [OFF, {"head.dim": 7}, {"generator.base": 3}, {"head.norm": "batch"}], ids=str)
+def test_a_checkpoint_of_another_configuration_is_refused(other, saved, new_state, small):
+    held = read_checkpoint(saved[0], CPU)
+    with pytest.raises((RuntimeError, KeyError)):
+        restore_state(new_state(small(**other)), held)
+
+
+def test_an_arm_without_matcher_gives_none_to_one_with(new_state, small, tmp_path):
+    save_checkpoint(tmp_path / "off.pt", new_state(small(**OFF)), {})
+    with pytest.raises((RuntimeError, KeyError), match="matcher"):
+        restore_state(new_state(small()), read_checkpoint(tmp_path / "off.pt", CPU))
+
+
+def test_a_failed_write_leaves_the_old_checkpoint(saved, monkeypatch, bench):
+    path, state = saved
+    before = path.read_bytes()
+    next(fit(state, bench))
+
+    def full(*arguments):
+        raise OSError("no space left")
+
+    for place in ("torch.save", "os.fsync"):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, full)
+            with pytest.raises(OSError, match="no space left"):
+                save_checkpoint(path, state, {})
+        assert path.read_bytes() == before
+    save_checkpoint(path, state, {})
+    assert read_checkpoint(path, CPU)["step"] == 6
+    assert [file.name for file in path.parent.iterdir()] == ["last.pt"]
+
+
+def test_bytes_are_on_the_disk_before_the_file_appears(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(checkpoint.os, "fsync", lambda number: seen.append((os.fstat(number).st_size, (tmp_path / "a").exists())))
+    write_atomically(tmp_path / "a", b"four")
+    assert seen == [(4, False)] and (tmp_path / "a").read_bytes() == b"four"
+
+
+def test_an_ended_checkpoint_holds_no_optimisers(saved, same_tensors, tmp_path):
+    path, state = saved
+    save_checkpoint(tmp_path / "ended.pt", state, {"status": "complete"}, optimizers=False)
+    ended = read_checkpoint(tmp_path / "ended.pt", CPU)
+    assert ended["optimizers"] == {} and ended["progress"] == {"status": "complete"}
+    assert same_tensors(ended["modules"], {name: dict(module.state_dict()) for name, module in state.modules().items()})
+    assert (tmp_path / "ended.pt").stat().st_size < path.stat().st_size
+
+
+def test_the_saved_generator_restores_alike(saved, new_state, bench, small, tmp_path):
+    from safetensors.torch import load_file
+
+    _, state = saved
+    save_generator(tmp_path / "best.safetensors", state)
+    other = new_state(small(**{"train.seed": 5}))
+    other.generator.load_state_dict(load_file(tmp_path / "best.safetensors"), strict=True)
+    a, b = (evaluate(by_generator(s.generator), bench.validation, bench.guide, bench.judge) for s in (state, other))
+    assert np.array_equal(a.psnr, b.psnr)
