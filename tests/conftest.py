@@ -1,4 +1,4 @@
-"""What tests share: one thread, a cache of their own, a very small configuration, lines written by hand, fresh readers."""
+"""What tests share: one thread, a cache of their own, a small configuration, lines of their own, fresh readers."""
 
 import os
 
@@ -31,8 +31,8 @@ SMALL = {
     "train.steps_per_epoch": 3,
 }
 TRAIN = ("abc", "dead", "face", "bad cab", "abc", "ace", "decade", "a", "fade", "bead")
-VALIDATION = ("cab", "bed", "deaf", "fab", "dab", "ebb", "fee", "egg", "a bee", "add", "cafe", "dace", "fed", "bee", "ab",
-              "ed", "be", "ad")  # more than one evaluation batch; g is no training character
+VALIDATION = ("cab", "bed", "deaf", "fab", "dab", "ebb", "fee", "egg", "a bee", "add", "cafe", "dace", "fed", "bee",
+              "ab", "ed", "be", "ad")  # more than one evaluation batch; g is no training character
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -80,7 +80,7 @@ def pairs(make_pairs):
 
 @pytest.fixture(scope="session")
 def fresh_reader():
-    """fresh_reader(config, pairs): an untrained reader whose batch norms know the lines, so that it tells them apart."""
+    """fresh_reader(config, pairs): an untrained reader; its batch norms know the lines, so that it tells them apart."""
     def make(config, pairs, cer=0.0):
         height, width = pairs.train.clean.shape[1:]
         with torch_stream(config.seed, "fresh"):

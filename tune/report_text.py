@@ -13,6 +13,7 @@ from tune.trial_table import Row, best_row
 
 COLUMNS = {"psnr": ("PSNR dB", "{:.2f}"), "ssim": ("SSIM", "{:.4f}"), "cer": ("CER", "{:.3f}"), "wer": ("WER", "{:.3f}"),
            "judge_cer": ("CER judge", "{:.3f}"), "judge_wer": ("WER judge", "{:.3f}")}
+WORDS = ("proposed by", "status", "values")  # columns of words, to the left
 PLEASED = 0.10  # CER points between guide and judge, beyond those on clean lines, from which on the result says so
 CHANCE = 0.60  # accuracy up to which a discriminator counts as staying at chance
 
@@ -26,9 +27,10 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table with padded columns, so that a terminal shows it well too."""
     everything = [header, *rows]
     widths = [max(len(row[i]) for row in everything) for i in range(len(header))]
-    lines = ["| " + " | ".join(text.ljust(w) if i == 0 else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True)))
+    left = [i == 0 or title in WORDS for i, title in enumerate(header)]
+    lines = ["| " + " | ".join(text.ljust(w) if to_left else text.rjust(w) for text, w, to_left in zip(row, widths, left, strict=True))
              + " |" for row in everything]
-    rule = "|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
+    rule = "|" + "|".join("-" * (w + 2) if to_left else "-" * (w + 1) + ":" for w, to_left in zip(widths, left, strict=True)) + "|"
     return "\n".join([lines[0], rule, *lines[1:]])
 
 

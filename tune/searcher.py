@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.samplers import TPESampler
+from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -104,11 +104,21 @@ class OptunaSearcher(Searcher):
         return vars(proposal)
 
     def _seed(self, study: optuna.Study, number: int) -> None:
-        """A sampler seeded by the trial's number: what it proposes depends on the history and not on who asked before."""
+        """A sampler seeded by the trial's number: what it proposes depends on the history and not on who asked before.
+
+        The model takes over at the fifth trial asked for, not at the fifth that ended: otherwise each further slot would cost a random one.
+        """
         seed = derive_seed(self.seed, "sampler", study.study_name, number) % 2**32
+        if self._start_up(number):
+            study.sampler = RandomSampler(seed=seed)
+            return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group` is one, since years
-            study.sampler = TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True, constant_liar=True)
+            study.sampler = TPESampler(seed=seed, n_startup_trials=1, multivariate=True, group=True, constant_liar=True)
+
+    def _start_up(self, number: int) -> bool:
+        """Whether this trial is proposed at random: the first four, and any while no trial has ended."""
+        return number < STARTUP_TRIALS or not self._studies[ON].get_trials(deepcopy=False, states=ENDED)
 
     def _propose(self, arm: str, trial: Trial) -> Proposal:
         """The trial's values, asked for in order; one asked before a crash gives the values it gave then."""
@@ -118,8 +128,7 @@ class OptunaSearcher(Searcher):
         if arm == OFF:
             by, values = "baseline", dict(self.space.baseline)
         else:
-            known = len(self._studies[ON].get_trials(deepcopy=False, states=ENDED))
-            by = "random" if known < STARTUP_TRIALS else "tpe"
+            by = "random" if self._start_up(trial.number) else "tpe"
             values = self.space.sample(lambda parameter: suggest_value(trial, parameter))
         proposal = Proposal(f"{arm}-{trial.number:03d}", arm, by, values)
         trial.set_user_attr("proposal", json.dumps(vars(proposal)))

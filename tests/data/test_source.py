@@ -43,7 +43,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three lines in each of ten pages, the first of each page too wide, each page in a folder with images of its own."""
+    """Three lines in each of ten pages, the first of each too wide; the others lie in a folder below."""
     rows, rng = [], np.random.default_rng(0)
     for group in GROUPS:
         for i, width in enumerate((100, 40, 30)):
@@ -116,8 +116,8 @@ def test_lines_are_paper_outside_their_width_and_degraded_inside(folder):
     for pairs in (load_pairs("builtin", DATA), load_pairs(str(folder), DATA)):
         for lines in (pairs.train, pairs.validation):
             outside = np.arange(64) >= lines.widths[:, None, None]
-            assert (np.where(outside, lines.clean, 255) == 255).all() and (np.where(outside, lines.degraded, 255) == 255).all()
-            assert all((a != b).mean() > 0.5 for a, b in zip(lines.clean[:, :, :16], lines.degraded[:, :, :16], strict=True))
+            assert all((np.where(outside, images, 255) == 255).all() for images in (lines.clean, lines.degraded))
+            assert ((lines.clean != lines.degraded)[:, :, :16].mean(axis=(1, 2)) > 0.5).all()
             assert lines.widths.min() >= 16 and lines.widths.max() <= 64
     assert set(pairs.train.widths) == {64, 40, 30}
 
@@ -223,5 +223,5 @@ def test_fonts_beside_a_folder_are_refused(folder, tmp_path):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(ValueError, match="--data must be 'builtin' or a folder .* got .*nowhere, which is not a folder"):
+    with pytest.raises(ValueError, match="--data must be 'builtin' or a folder .*nowhere, which is not a folder"):
         load_pairs(str(tmp_path / "nowhere"), DATA)

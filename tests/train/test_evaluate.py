@@ -7,13 +7,22 @@ import torch.nn.functional as F
 from skimage.metrics import structural_similarity
 from torch import nn
 
-from ganhtr.train.evaluate import EVALUATION_BATCH, by_nothing, by_sauvola, by_the_original, chunks, evaluate, reference_metrics
+from ganhtr.train.evaluate import (
+    EVALUATION_BATCH,
+    by_nothing,
+    by_sauvola,
+    by_the_original,
+    chunks,
+    evaluate,
+    reference_metrics,
+)
 
-READINGS = ("cab", "bd", "deaf!", "", "dabdab", "ebb", "e fee", "eg", "abee")  # the other nine lines are read as nothing
+OPTIONS = {"data_range": 1, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+READINGS = ("cab", "bd", "deaf!", "", "dabdab", "ebb", "e fee", "eg", "abee")  # the other lines are read as nothing
 
 
 class Script(nn.Module):
-    """A reader that reads given texts in turn, one frame a character and a blank, and noise behind a line's own width."""
+    """A reader that reads given texts in turn, a frame a character and a blank, and noise behind a line's own width."""
 
     stride = 4
 
@@ -87,7 +96,7 @@ def test_the_reference_rows(bench, pairs):
     for clean, degraded, width in zip(lines.clean / 255, lines.degraded / 255, lines.widths, strict=True):
         a, b = degraded[:, :width], clean[:, :width]
         psnr.append(-10 * np.log10(((a - b) ** 2).mean()))
-        ssim.append(structural_similarity(a, b, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False))
+        ssim.append(structural_similarity(a, b, **OPTIONS))
     assert rows["degraded"]["psnr"] == pytest.approx(np.mean(psnr), rel=1e-5)
     assert rows["degraded"]["ssim"] == pytest.approx(np.mean(ssim), rel=1e-4)
     for name, restorer in (("clean", by_the_original), ("degraded", by_nothing), ("sauvola", by_sauvola)):

@@ -48,10 +48,12 @@ def test_an_epoch_is_a_report(overrides, bench, new_state, small):
         assert state.step == 3 * len(reports) and state.epoch == report.epoch == len(reports)
         once = {"accuracy_swapped", "contrastive_ratio"} if on else {"accuracy_swapped"}
         each = LOSSES | OTHERS | (MATCHED | {"contrastive"} if on else set())
-        assert {name: len(values) for name, values in report.steps.items()} == dict.fromkeys(each, 3) | dict.fromkeys(once, 1)
+        lengths = {name: len(values) for name, values in report.steps.items()}
+        assert lengths == dict.fromkeys(each, 3) | dict.fromkeys(once, 1)
         metrics = report.metrics()
         losses = {f"train_{name}" for name in LOSSES | ({"contrastive"} if on else set())}
-        assert metrics.keys() == VALIDATED | losses | OTHERS | (MATCHED if on else set()) | once | TIMED | {"train_infeasible"}
+        matched = MATCHED if on else set()
+        assert metrics.keys() == VALIDATED | losses | OTHERS | matched | once | TIMED | {"train_infeasible"}
         assert metrics["train_ctc"] == pytest.approx(sum(report.steps["ctc"]) / 3)
         assert metrics["ctc"] == report.evaluation.metrics()["ctc"] != metrics["train_ctc"]
         assert math.isnan(report.mean("contrastive")) != on
@@ -152,7 +154,8 @@ def test_samples_show_the_first_validation_lines(bench, new_state, small, pairs)
     state = new_state(small())
     images = samples(state, bench, 3)
     assert images.shape == (3, 3, 32, 64) and images.dtype == np.uint8
-    assert np.array_equal(images[:, 0], pairs.validation.degraded[:3]) and np.array_equal(images[:, 2], pairs.validation.clean[:3])
+    assert np.array_equal(images[:, 0], pairs.validation.degraded[:3])
+    assert np.array_equal(images[:, 2], pairs.validation.clean[:3])
     outside = np.arange(64) >= pairs.validation.widths[:3, None, None]
     assert (np.where(outside, images[:, 1], 255) == 255).all() and images[:, 1].min() < 255
     assert samples(state, bench, 99).shape[0] == 18
@@ -160,7 +163,8 @@ def test_samples_show_the_first_validation_lines(bench, new_state, small, pairs)
 
 @pytest.mark.parametrize("overrides", [
     OFF, {"contrastive.learned_temperature": True, "head.norm": "batch"},
-    {"contrastive.formulation": "clip", "train.discriminator_optimizer": "sgd", "train.discriminator_text": "predicted"},
+    {"contrastive.formulation": "clip", "train.discriminator_optimizer": "sgd",
+     "train.discriminator_text": "predicted"},
 ], ids=["off", "infonce", "clip"])
 def test_a_resumed_run_is_the_unbroken_one(overrides, bench, new_state, small, same_tensors, tmp_path):
     config = small(**overrides, **{"train.epochs": 3})
@@ -198,6 +202,7 @@ class Harm:
         return os.mkdir, (str(self.path),)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_no_code_of_a_checkpoint_runs(saved, tmp_path):
     path, _ = saved
     torch.save({"step": 1, "progress": Harm(tmp_path / "harm"), "modules": {}, "optimizers": {}}, path)
@@ -209,7 +214,9 @@ def test_no_code_of_a_checkpoint_runs(saved, tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "text", "pickle", "half", "cut tail", "list", "tensor", "lacking"])
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")
+@pytest.mark.parametrize("damage", [
+    "missing", "empty", "text", "pickle", "half", "cut tail", "list", "tensor", "lacking"])
 def test_a_damaged_checkpoint_is_named(damage, saved):
     path, _ = saved
     whole = path.read_bytes()
@@ -218,9 +225,9 @@ def test_a_damaged_checkpoint_is_named(damage, saved):
     elif damage in ("list", "tensor", "lacking"):
         torch.save({"list": [1], "tensor": torch.ones(3), "lacking": {"step": 1}}[damage], path)
     else:
-        path.write_bytes({"empty": b"", "text": b"no checkpoint", "pickle": b"\x80\x02.", "half": whole[:len(whole) // 2],
-                          "cut tail": whole[:-1]}[damage])
-    with pytest.raises(ValueError, match="(?s)last.pt: must be a trial's checkpoint, .* Delete it to start the trial again"):
+        path.write_bytes({"empty": b"", "text": b"no checkpoint", "pickle": b"\x80\x02.", "cut tail": whole[:-1],
+                          "half": whole[:len(whole) // 2]}[damage])
+    with pytest.raises(ValueError, match="(?s)last.pt: must be a trial's checkpoint, .* Delete it to start"):
         read_checkpoint(path, CPU)
 
 
@@ -258,7 +265,11 @@ def test_a_failed_write_leaves_the_old_checkpoint(saved, monkeypatch, bench):
 
 def test_bytes_are_on_the_disk_before_the_file_appears(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(checkpoint.os, "fsync", lambda number: seen.append((os.fstat(number).st_size, (tmp_path / "a").exists())))
+
+    def sync(number):
+        seen.append((os.fstat(number).st_size, (tmp_path / "a").exists()))
+
+    monkeypatch.setattr(checkpoint.os, "fsync", sync)
     write_atomically(tmp_path / "a", b"four")
     assert seen == [(4, False)] and (tmp_path / "a").read_bytes() == b"four"
 

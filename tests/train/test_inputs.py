@@ -23,7 +23,7 @@ def prepared(small, fresh_reader, monkeypatch):
         return fresh_reader(config, pairs)
 
     monkeypatch.setattr(inputs_module, "obtain_reader", obtain)
-    return lambda pairs, said=None, **overrides: prepare_inputs(small(**overrides), pairs, CPU, (said or []).append)
+    return lambda pairs, say=str, **overrides: prepare_inputs(small(**overrides), pairs, CPU, say)
 
 
 @pytest.mark.parametrize("kind", ["crnn", "transformer"])
@@ -38,9 +38,9 @@ def test_taps_are_the_guides_features_of_the_clean_training_lines(kind, prepared
 
 
 def test_guide_and_judge_are_readers_of_their_own(prepared, pairs):
-    said = ["start"]
-    inputs = prepared(pairs, said)
-    assert said == ["start", "guide", "judge"]
+    said = []
+    inputs = prepared(pairs, said.append)
+    assert said == ["guide", "judge"]
     assert (inputs.guide.config.dim, inputs.judge.config.dim) == (8, 6)
 
 
@@ -70,7 +70,8 @@ def test_taps_that_would_not_fit_are_left_out(prepared, pairs, monkeypatch):
 
 def test_notes_name_the_lines_that_no_path_can_spell(prepared, make_pairs):
     long = "ab" * 12
-    few = prepared(make_pairs(train=("ab", long, "b", long), validation=("a", "a" * 9 + "!"), notes=("kept",))).pairs.notes
+    pairs = make_pairs(train=("ab", long, "b", long), validation=("a", "X" + "a" * 9), notes=("kept",))
+    few = prepared(pairs).pairs.notes
     assert [note.split(";")[0] for note in few] == [
         "kept", "train: 2 transcriptions are longer than their line's frames allow (train-1, train-3)",
         "validation: 1 transcriptions are longer than their line's frames allow (validation-1)"]
@@ -79,7 +80,8 @@ def test_notes_name_the_lines_that_no_path_can_spell(prepared, make_pairs):
     assert prepared(make_pairs()).pairs.notes == ()
 
 
-@pytest.mark.parametrize(("guide", "judge", "weak"), [(0.3, 0.3, False), (0.31, 0.1, True), (0.1, 0.31, True), (0, 0, False)])
+@pytest.mark.parametrize(("guide", "judge", "weak"), [
+    (0.3, 0.3, False), (0.31, 0.1, True), (0.1, 0.31, True), (0, 0, False)])
 def test_a_reader_is_weak_beyond_thirty_percent(guide, judge, weak, inputs):
     given = dataclasses.replace(inputs, guide=dataclasses.replace(inputs.guide, cer=guide),
                                 judge=dataclasses.replace(inputs.judge, cer=judge))
@@ -89,5 +91,6 @@ def test_a_reader_is_weak_beyond_thirty_percent(guide, judge, weak, inputs):
 def test_the_bench_knows_its_lines(inputs, pairs):
     bench = Bench.of(inputs, CPU)
     assert len(bench.train) == 10 and len(bench.validation) == 18
-    assert bench.pixels_per_character == pytest.approx(pairs.train.widths.sum() / sum(map(len, pairs.train.transcripts)))
+    characters = sum(map(len, pairs.train.transcripts))
+    assert bench.pixels_per_character == pytest.approx(pairs.train.widths.sum() / characters)
     assert not any(p.requires_grad for reader in (bench.guide, bench.judge) for p in reader.parameters())

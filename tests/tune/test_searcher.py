@@ -58,6 +58,16 @@ def test_the_model_proposes_all_but_the_start(space, tmp_path):
     assert by == ["baseline"] + ["random"] * STARTUP_TRIALS + ["tpe"] * 5 and STARTUP_TRIALS <= 4
 
 
+def test_the_model_takes_over_at_the_fifth_trial_also_with_several_slots(space, tmp_path):
+    searcher = opened(space, tmp_path, trials=9)
+    by = []
+    for i in range(9):  # two at a time: each trial ends after the next was asked for
+        by.append(searcher.suggest(f"t{i}")["proposed_by"])
+        if i:
+            searcher.on_trial_complete(f"t{i - 1}", result(float(i), 1, "complete"))
+    assert by == ["baseline"] + ["random"] * 4 + ["tpe"] * 4
+
+
 def test_inactive_parameters_are_left_out(space, tmp_path):
     searcher = opened(space, tmp_path, trials=20)
     seen = {}

@@ -1,0 +1,41 @@
+"""What a search costs beside its trials: `python tests/benchmarks/overhead.py results/<study> [--slots 2]`.
+
+Compares the time from start to end with the makespan of the same trial times, list-scheduled on the same slots. Goal: at most 1.10 times the
+makespan plus 20 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import heapq
+import json
+from pathlib import Path
+
+
+def makespan(seconds, slots):
+    """Seconds until the last of these jobs ends when each goes, in order, to the slot that is free first."""
+    free = [0.0] * slots
+    for job in seconds:
+        heapq.heappush(free, heapq.heappop(free) + job)
+    return max(free)
+
+
+def main():
+    """Prints both times and their ratio."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("study", type=Path)
+    options.add_argument("--slots", type=int, default=2)
+    asked = options.parse_args()
+    with (asked.study / "trials.csv").open(encoding="utf-8") as file:
+        trials = [float(row["seconds"]) for row in csv.DictReader(file)]
+    wall = sum(s["seconds"] for s in json.loads((asked.study / "sessions.json").read_text())["sessions"])
+    least = makespan(trials, asked.slots)
+    epochs = [e for path in asked.study.glob("trials/*/metrics/*.json") for e in json.loads(path.read_text())["epochs"]]
+    share = sum(e["diagnostics"]["validation_seconds"] for e in epochs) / sum(e["epoch_time_seconds"] for e in epochs)
+    print(f"start to end {wall:.0f} s, makespan of {len(trials)} trials on {asked.slots} slots {least:.0f} s: "
+          f"{(wall - 20) / least:.3f} x makespan + 20 s (goal 1.10); validation {share:.1%} of an epoch (goal 20 %)")
+
+
+if __name__ == "__main__":
+    main()
