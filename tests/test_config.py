@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ganhtr.config import PRESETS, RULES, Config, ConfigError, Rule, build_config, key_fault, nearest, sections_of
+from ganhtr.config import PRESETS, RULES, Config, ConfigError, Rule, build_config, key_fault, nearest
 
 ROOT = Path(__file__).parents[1]
 TRANSFORMER = {"recognizer.kind": "transformer"}
@@ -51,13 +51,6 @@ def test_flat_and_replace_go_round():
     assert config.head.dim == 32
     with pytest.raises(ConfigError, match=r"head\.dim"):
         config.replace({"head.dim": 0})
-
-
-def test_sections_nest_the_same_values():
-    config = build_config("seed")
-    nested = sections_of(config)
-    assert nested.pop("preset") == "seed"
-    assert {f"{s}.{k}": v for s, leaves in nested.items() for k, v in leaves.items()} == config.flat()
 
 
 def test_a_configuration_cannot_be_changed_in_place():

@@ -55,7 +55,8 @@ def collect(folder: StudyFolder, trials: Iterable[tuple[str, FrozenTrial]]) -> l
         rows.append(Row(
             proposal["id"], proposal["arm"], proposal["proposed_by"], trial.user_attrs.get("status", STATUS[trial.state]),
             result.get("best_value"), result.get("best_epoch"), result.get("epoch", 0), result.get("seconds", 0.0),
-            result.get("best_metrics", {}), result.get("metrics", {}), proposal["values"], result.get("error"), result.get("peak_accuracy")))
+            result.get("best_metrics", {}), result.get("metrics", {}), proposal["values"], result.get("error"),
+            result.get("peak_accuracy")))
     return rows
 
 

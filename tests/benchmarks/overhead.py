@@ -1,7 +1,7 @@
 """What a search costs beside its trials: `python tests/benchmarks/overhead.py results/<study> [--slots 2]`.
 
-Compares the time from start to end with the makespan of the same trial times, list-scheduled on the same slots. Goal: at most 1.10 times the
-makespan plus 20 s.
+Compares the time from start to end with the makespan of the same trial times, list-scheduled on the same slots. Goal: at most 1.10 times
+the makespan plus 20 s.
 """
 
 from __future__ import annotations
