@@ -192,6 +192,9 @@ def _joint_faults(values: Mapping[str, Any]) -> list[str]:
             faults.append(f"data.width must be a multiple of {stride} (pixels a frame of {section}.kind), got {values['data.width']}")
         if values[f"{section}.kind"] == "transformer" and values[f"{section}.dim"] % values[f"{section}.heads"]:
             faults.append(f"{section}.dim must be a multiple of {section}.heads, got {values[f'{section}.dim']}")
+    if not any(values[f"loss.{name}"] for name in ("pixel", "feature", "ctc", "adversarial")):
+        faults.append("loss.pixel must be above 0 when feature, ctc and adversarial are 0 too: the generator would learn nothing. "
+                      "Raise one of them")
     if values["contrastive.formulation"] != "none" and values["train.batch_size"] < 2:
         faults.append("train.batch_size must be at least 2 for a contrastive loss, which compares lines of a batch; "
                       "got 1. Raise it, or set contrastive.formulation to none")

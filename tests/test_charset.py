@@ -66,7 +66,7 @@ def test_a_file_holds_one_character_a_line(tmp_path, content, characters):
 
 
 @pytest.mark.parametrize(("content", "where", "message"), [
-    (b"a\nb\na\n", ":3", "'a' stands on line 1 already. Remove one of them"),
+    (b"a\nb\n \nb\n", ":4", "'b' stands on line 2 already. Remove one of them"),
     ("é\ne\u0301\n".encode(), ":2", "stands on line 1 already"),
     (b"a\nbc\n", ":2", "a line must hold exactly one character, got 'bc'"),
     (b"a \nb\n", ":1", "a line must hold exactly one character, got 'a '"),

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+LARGEST_SCALE = 100.0  # of the cosines
+
 
 class Matcher(nn.Module):
     """Cosine similarity of projected image features and projected text features.
@@ -23,6 +25,11 @@ class Matcher(nn.Module):
         super().__init__()
         self.text_encoder, self.image_head, self.text_head = text_encoder, image_head, text_head
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learned)
+
+    @torch.no_grad()
+    def bound_scale(self) -> None:
+        """Brings a learned scale that an update took past LARGEST_SCALE back to it, as CLIP does (Radford et al. 2021, section 2.5)."""
+        self.log_scale.clamp_(max=math.log(LARGEST_SCALE))
 
     @property
     def inverse_temperature(self) -> torch.Tensor:

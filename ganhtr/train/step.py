@@ -15,6 +15,7 @@ from ganhtr.data.batches import Batch, pad
 from ganhtr.losses import adversarial, pixel, recognition
 from ganhtr.losses.total import weighted_total
 from ganhtr.metrics.text import greedy_decode
+from ganhtr.models.matcher import Matcher
 from ganhtr.models.recognizer import LineReader
 from ganhtr.seeds import derive_seed
 from ganhtr.train.state import TrainState
@@ -122,8 +123,8 @@ def train_step(state: TrainState, guide: LineReader, batch: Batch, pixels_per_ch
     # asking for these gradients alone leaves out those of the discriminator's weights
     at_image, *at_matcher = torch.autograd.grad(total, [image, *learned])
     values |= update_generator(state, restored, at_image)
-    if learned:
-        values["matcher_norm"] = update_matcher(state, learned, at_matcher)
+    if learned and state.matcher is not None:
+        values["matcher_norm"] = update_matcher(state, state.matcher, learned, at_matcher)
     state.step += 1
     return {**{name: part.detach().mean() for name, part in parts.items()}, "total": total.detach(), **values}
 
@@ -145,14 +146,15 @@ def update_generator(state: TrainState, restored: torch.Tensor, at_image: torch.
     return {"generator_norm": norm}
 
 
-def update_matcher(state: TrainState, learned: list[nn.Parameter], gradients: list[torch.Tensor]) -> torch.Tensor:
+def update_matcher(state: TrainState, matcher: Matcher, learned: list[nn.Parameter], gradients: list[torch.Tensor]) -> torch.Tensor:
     """Steps text encoder, heads and temperature on the unweighted contrastive loss: the weight is the generator's affair.
 
-    Source of the split: the weight says how much the generator listens, not how fast the text encoder learns.
+    The weight says how much the generator listens, not how fast the text encoder learns.
     """
     optimizer = state.optimizers["matcher"]
     for parameter, gradient in zip(learned, gradients, strict=True):
         parameter.grad = gradient / state.config.contrastive.weight
     norm = clip_grad_norm_(learned, state.config.train.contrastive_clip_norm)
     optimizer.step()
+    matcher.bound_scale()
     return norm

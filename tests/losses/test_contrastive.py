@@ -39,10 +39,6 @@ def naive_symmetric(cosines, texts, scale):
     return [(forth + back) / 2 for forth, back in pairs]
 
 
-def naive_clip(cosines, texts, scale):
-    return naive_symmetric(cosines, texts, min(scale, 100.0))
-
-
 @pytest.fixture(params=TABLE)
 def loss(request):
     return TABLE[request.param]
@@ -55,7 +51,7 @@ def texts(request):
 
 @pytest.mark.parametrize("scale", [0.1, 7.0, 100.0, 140.0])
 @pytest.mark.parametrize(("fast", "naive"), [
-    (infonce, naive_infonce), (infonce_symmetric, naive_symmetric), (clip, naive_clip)])
+    (infonce, naive_infonce), (infonce_symmetric, naive_symmetric), (clip, naive_symmetric)])
 def test_the_loss_is_that_of_a_naive_loop(fast, naive, texts, scale):
     cosines = cosines_of(len(texts))
     got = fast(cosines, same(texts), torch.tensor(scale, dtype=torch.float64))
@@ -154,15 +150,3 @@ def test_images_look_for_texts_and_in_the_symmetric_forms_texts_for_images():
     rise = {name: loss(raised, mask, SCALE) - loss(cosines, mask, SCALE) for name, loss in TABLE.items()}
     assert (rise["infonce"] > 0).tolist() == [True, False, False, False]
     assert (rise["infonce symmetric"] > 0).tolist() == [True, False, True, False] == (rise["clip"] > 0).tolist()
-
-
-@pytest.mark.parametrize("weight", [torch.linspace(-1, 1, 4), torch.linspace(1, -1, 4)])
-def test_clips_scale_is_bounded_but_can_come_back(weight):
-    """Past the bound a gradient that would lower the scale passes, one that would raise it does not."""
-    cosines, mask = 0.02 * cosines_of(4), same("abcd")
-    at, past = (torch.tensor(scale, dtype=torch.float64, requires_grad=True) for scale in (100.0, 100.00001))
-    losses = [clip(cosines, mask, scale) for scale in (at, past)]
-    assert torch.equal(*losses)
-    slope_at, slope_past = (torch.autograd.grad((weight * loss).sum(), scale)[0]
-                            for loss, scale in zip(losses, (at, past), strict=True))
-    assert slope_at.abs() > 1e-6 and slope_past == slope_at.clamp(min=0)

@@ -79,3 +79,13 @@ def test_the_temperature_has_a_gradient_only_when_asked_for(tap, temperature, le
     assert (matcher.log_scale.grad is not None and matcher.log_scale.grad.abs() > 0) == learned
     if learned:  # d exp(s)/ds = exp(s): learned as its logarithm
         assert matcher.log_scale.grad.item() == pytest.approx((cosines.sum() / temperature).item(), rel=1e-4)
+
+
+def test_a_learned_scale_is_brought_back_to_a_hundred_and_can_fall_again():
+    matcher = Matcher(torch.nn.Identity(), torch.nn.Identity(), torch.nn.Identity(), 0.01, True)
+    torch.nn.init.constant_(matcher.log_scale, 5.0)
+    matcher.bound_scale()
+    assert matcher.inverse_temperature.item() == pytest.approx(100.0)
+    torch.nn.init.constant_(matcher.log_scale, 1.0)
+    matcher.bound_scale()
+    assert matcher.inverse_temperature.item() == pytest.approx(2.71828, rel=1e-4)

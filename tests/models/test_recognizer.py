@@ -88,6 +88,10 @@ def test_reading_is_repeatable_in_eval_mode_and_random_in_training(reader, image
     tap = first[0]
     reader.train()
     assert not torch.allclose(reader.read(tap), reader.read(tap), atol=1e-3)
+    drops = []
+    reader.dropout.register_forward_hook(lambda m, i, out: drops.append(out.shape[2]))
+    reader.read(tap)
+    assert drops == ([32, 16] if isinstance(reader, CRNN) else [16])  # before the LSTM and before the classes
 
 
 def test_a_line_is_read_by_itself(reader, images):

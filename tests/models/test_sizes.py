@@ -142,8 +142,8 @@ def test_activations_are_those_of_the_experiment(seed_networks):
 
 
 def test_weights_start_as_in_the_experiment(tiny_networks):
-    wide = UNet(build_config("tiny", {"generator.base": 32, "generator.levels": 1}).generator).encoder[1][1][1]
-    assert wide.weight.std().item() == pytest.approx((2 / (9 * 64)) ** 0.5, rel=0.03) and not wide.bias.any()
+    wide = UNet(build_config("tiny", {"generator.base": 32, "generator.levels": 1}).generator).encoder[1][0][1]
+    assert wide.weight.std().item() == pytest.approx((2 / (9 * 32)) ** 0.5, rel=0.03) and not wide.bias.any()
     discriminator = tiny_networks["discriminator"]
     hidden = discriminator.text.hidden_size
     assert discriminator.text.bias_ih_l0.tolist() == [0] * hidden + [1] * hidden + [0] * 2 * hidden  # forget gate

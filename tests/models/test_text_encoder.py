@@ -59,12 +59,15 @@ def test_padding_changes_nothing(case, width, fill):
 
 def test_every_real_character_counts_and_none_beyond(case):
     network, encode, _ = case
-    text, lengths = padded(ROWS, 6)
+    text, lengths = padded(ROWS, 6, fill=7)
     embedded = []
     network.embedding.register_forward_hook(lambda m, i, out: (out.retain_grad(), embedded.append(out))[0])
     encode(text, lengths).square().sum().backward()
     touched = embedded[0].grad.abs().sum(dim=2) > 0
     assert touched.tolist() == [[i < len(row) for i in range(6)] for row in ROWS]
+    learned = network.embedding.weight.grad.abs().sum(dim=1).nonzero().flatten().tolist()
+    # 0 is a character as any other; 7 stands in the padding alone
+    assert learned == sorted({index for row in ROWS for index in row})
 
 
 @pytest.mark.parametrize("rows", [[[], []], [[]], [[], [1, 2]], [[1], [], [], [2]]])
