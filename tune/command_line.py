@@ -90,43 +90,52 @@ def search(
     own lines.
     """
     if schema:
-        print(json.dumps(json_schema(), indent=1))
+        say(json.dumps(json_schema(), indent=1))
         return
     try:
-        from tune.driver import open_data, run_search, run_single
-
-        def say(line: str) -> None:
-            print(line, flush=True)
-
         if resume:
             refuse_with_resume(context)
             folder = StudyFolder.existing(results, name)
             request = folder.request()
-            pairs = open_data(request, say)
         else:
             request = build_request(space, data, charset, fonts, preset, trials, epochs, seed, set_, cpus_per_trial, gpus_per_trial,
                                     single_trial)
-            if dry_run:
-                from tune.preview import preview
-                print(preview(request, results))
-                return
             folder = StudyFolder.planned(results, name, request)
-            say(f"preset: {request.preset} ({request.preset_reason})")
-            pairs = open_data(request, say)
-            folder.create(request)
-        say(f"study: {folder.path}")
-        if single_trial:
-            ended_well = run_single(folder, request, pairs, sys.stdout)["status"] != "failed"
-        else:
-            ended_well = run_search(folder, request, pairs, address, sys.stdout)
-    except (ConfigError, StudyError, ValueError) as error:
+        code = show(request, results) if dry_run else run(folder, request, new=not resume, address=address)
+    except ValueError as error:  # a space, a setting, a study or data that will not do
         print(error, file=sys.stderr)
-        raise typer.Exit(2) from None
+        code = 2
     except KeyboardInterrupt:
         print("interrupted; --resume goes on with a study that had begun", file=sys.stderr)
-        raise typer.Exit(130) from None
-    if not ended_well:
-        raise typer.Exit(1 if single_trial else 130)
+        code = 130
+    raise typer.Exit(code)
+
+
+def say(line: str) -> None:
+    """Prints a line at once, also into a pipe."""
+    print(line, flush=True)
+
+
+def show(request: Request, results: Path) -> int:
+    """The dry run."""
+    from tune.preview import preview
+
+    say(preview(request, results))
+    return 0
+
+
+def run(folder: StudyFolder, request: Request, new: bool, address: str | None) -> int:
+    """Opens the data, makes the folder of a new study, and runs the search or the single trial. Returns the exit code."""
+    from tune.driver import open_data, run_search, run_single
+
+    say(f"preset: {request.preset} ({request.preset_reason})")
+    pairs = open_data(request, say)
+    if new:
+        folder.create(request)
+    say(f"study: {folder.path}")
+    if request.single:
+        return 1 if run_single(folder, request, pairs, sys.stdout)["status"] == "failed" else 0
+    return 0 if run_search(folder, request, pairs, address, sys.stdout) else 130
 
 
 def refuse_with_resume(context: typer.Context) -> None:
@@ -157,7 +166,7 @@ def build_request(space: str, data: str, charset: Path | None, fonts: Path | Non
     if data != "builtin":
         data = str(Path(data).resolve())
     request = Request(chosen, named, reason, settings, data, absolute(charset), absolute(fonts), trials or chosen.budget.trials, seed,
-                      cpus, gpus)
+                      cpus, gpus, single)
     request.config()
     faults = [fault for _, fault in chosen.config_faults(named)]
     if faults:

@@ -36,7 +36,8 @@ class Monitor(Callback):
         self.best: tuple[float, str] | None = None
         self.started = self.last_line = time.monotonic()
         self.worked = 0  # epochs since this search started
-        self.live = Live(console=self.console, refresh_per_second=2, get_renderable=self.table, transient=True)
+        self.live = Live(console=self.console, refresh_per_second=2, get_renderable=self.table, transient=True,
+                         redirect_stdout=False, redirect_stderr=False)  # what Ray prints goes to its log
 
     def __reduce__(self) -> tuple:
         """Ray keeps copies of its callbacks by pickling; a copy of this one has nothing to show."""

@@ -59,6 +59,7 @@ class Request:
     seed: int
     cpus_per_trial: float
     gpus_per_trial: float
+    single: bool = False  # one configuration, without Ray
 
     def config(self) -> Config:
         """The configuration that every trial starts from. Raises: ConfigError."""

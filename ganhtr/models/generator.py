@@ -62,6 +62,7 @@ class UNet(nn.Module):
         self.apply(he_normal)
 
     def forward(self, degraded_B1HW: torch.Tensor) -> torch.Tensor:
+        """The restored image."""
         x, skips = degraded_B1HW, []
         for level, encode in enumerate(self.encoder):
             x = encode(x if level == 0 else F.max_pool2d(x, 2))

@@ -165,6 +165,20 @@ def test_a_charset_file_replaces_the_charset_and_is_in_the_digest(folder, tmp_pa
     assert pairs.digest != load_pairs(str(folder), DATA).digest
 
 
+def test_an_image_of_the_lines_height_is_laid_down_as_it_is(folder):
+    train = load_pairs(str(folder), DATA).train
+    fitting = [i for i, name in enumerate(train.names) if "/" in name]
+    assert len(fitting) == 2 * len(letters(0))
+    for i in fitting:
+        with Image.open(folder / train.names[i]) as image:
+            assert np.array_equal(train.clean[i, :, :train.widths[i]], np.asarray(image))
+
+
+def test_a_relative_path_is_remembered_whole(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    assert load_pairs("lines", DATA).name == str(folder.resolve())
+
+
 def test_squeezed_lines_are_counted(folder):
     assert "10 lines are wider than 64 px at 32 px height and were squeezed" in load_pairs(str(folder), DATA).notes
 

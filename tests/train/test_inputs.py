@@ -70,7 +70,7 @@ def test_taps_that_would_not_fit_are_left_out(prepared, pairs, monkeypatch):
 
 def test_notes_name_the_lines_that_no_path_can_spell(prepared, make_pairs):
     long = "ab" * 12
-    pairs = make_pairs(train=("ab", long, "b", long), validation=("a", "X" + "a" * 9), notes=("kept",))
+    pairs = make_pairs(train=("ab", long, "b", long), validation=("X" * 10 + "a", "X" + "a" * 9), notes=("kept",))
     few = prepared(pairs).pairs.notes
     assert [note.split(";")[0] for note in few] == [
         "kept", "train: 2 transcriptions are longer than their line's frames allow (train-1, train-3)",

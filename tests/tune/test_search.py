@@ -51,11 +51,16 @@ def space_file(tmp_path):
     return path
 
 
-def test_a_search_through_ray_with_a_plateau_a_failure_and_reused_workers(study, inputs, monkeypatch):
-    """One cluster, everything a driver must get right: OFF first, patience through Tune, a failure alone, every state told."""
+def test_a_search_through_ray_with_a_plateau_a_failure_and_a_worker_that_dies(study, inputs, monkeypatch, tmp_path):
+    """One cluster, everything a driver must get right: OFF first, patience through Tune, a failure alone, a dead worker, reused ones."""
     class Scripted(GanHtrTrial):
         def value_of(self, metrics):
             assert not self.inputs.pairs.train.clean.flags.writeable  # it lies in the object store
+            with (tmp_path / "workers").open("a") as file:
+                file.write(f"{os.getpid()} {self.config['id']} {self.state.epoch}\n")
+            if self.config["id"] == "on-002" and self.state.epoch == 7 and not (tmp_path / "died").exists():
+                (tmp_path / "died").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
             if self.config["id"] == "on-001":
                 raise RuntimeError("made to fail")
             if self.config["id"] == "off-000":
@@ -78,6 +83,10 @@ def test_a_search_through_ray_with_a_plateau_a_failure_and_reused_workers(study,
     assert len(held["off"][0].intermediate_values) == 17
     assert [t.state for t in held["on"]] == [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE]
     assert [len(t.intermediate_values) for t in held["on"]] == [20, 0, 20]
+    seen = [line.split() for line in (tmp_path / "workers").read_text().splitlines()]
+    epochs = [int(epoch) for _, name, epoch in seen if name == "on-002"]
+    assert (tmp_path / "died").exists() and epochs == [*range(1, 8), *range(7, 21)]
+    assert len({pid for pid, _, _ in seen}) <= 3, "two workers serve the four trials, a third takes the place of the dead one"
     said = out.getvalue()
     assert "| OFF (off-000)" in said and "1 trials failed" in said
     assert not list(folder.path.rglob("*.pkl")), "nothing of a study needs unpickling"
@@ -109,6 +118,32 @@ def test_the_command_searches_is_killed_and_resumed(space_file, tmp_path):
     assert stamp < (folder / "logs/ray.log").stat().st_mtime - 3, "the first epoch was not done again"
     again = search("--resume", "--name", "killed", "--results", tmp_path / "r", cwd=tmp_path)
     assert again.returncode == 0 and "starts" not in again.stdout
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_it_ends_as_an_unbroken_search(space_file, tmp_path):
+    """Five kills at odd moments, one trial at a time: the same trials with the same values as a search that was left alone."""
+    words = ["--space", space_file, "--results", tmp_path / "r", "--trials", 6, "--epochs", 12, "--cpus-per-trial", os.cpu_count() or 1]
+    assert search(*words, "--name", "whole").returncode == 0
+    start, resume = command(*words, "--name", "cut"), command("--resume", "--name", "cut", "--results", tmp_path / "r")
+    folder = tmp_path / "r/cut"
+    for number, pause in enumerate((0.0, 1.3, 2.1, 0.4, 3.7)):
+        process = subprocess.Popen(resume if number else start, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   start_new_session=True)
+        began = sum(len(t.intermediate_values) for t in trials_of(folder))
+        wait_for(lambda began=began: sum(len(t.intermediate_values) for t in trials_of(folder)) > began + 2, process)
+        time.sleep(pause)
+        process.kill()
+        process.wait()
+        time.sleep(3)
+    assert subprocess.run(resume, capture_output=True, timeout=300, check=False).returncode == 0
+    whole, cut = rows_of(tmp_path / "r/whole"), rows_of(folder)
+    assert [{k: v for k, v in row.items() if k != "seconds"} for row in whole] == [
+        {k: v for k, v in row.items() if k != "seconds"} for row in cut]
+
+
+def trials_of(folder):
+    return [t for trials in journal_of(folder).values() for t in trials] if (folder / "study.journal").exists() else []
 
 
 def epochs_of(folder, name):
