@@ -127,6 +127,7 @@ def run_trials(folder: StudyFolder, request: Request, inputs: TrialInputs, searc
             tune_config=ray_tune.TuneConfig(search_alg=searcher, num_samples=searcher.remaining, reuse_actors=True,
                                             trial_dirname_creator=lambda trial: trial.trial_id),
             run_config=ray_tune.RunConfig(name="ray", storage_path=str(folder.path / "logs"), verbose=0, callbacks=[monitor],
+                                          checkpoint_config=ray_tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                                           failure_config=ray_tune.FailureConfig(max_failures=2)))
         with sigterm_as_interrupt():
             try:

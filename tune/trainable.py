@@ -130,12 +130,13 @@ class GanHtrTrial(Trainable):
         return {"patience": self.patience.plain(), "seconds": self.seconds, "last": self.last}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """For schedulers that pause trials: the trial's own checkpoint, copied."""
-        shutil.copy(self.folder.last, checkpoint_dir)
+        """For schedulers that pause trials: the trial's own checkpoint, copied; nothing where a trial failed before its first."""
+        if self.folder.last.exists():
+            shutil.copy(self.folder.last, checkpoint_dir)
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """The trial's own folder is the one truth, and `setup` has read it already."""
-        assert self.folder.last.exists(), f"{self.folder.last} is gone"
+        """Nothing to do: the trial's own folder is the one truth, and `setup` has read it already."""
+        assert self.config["id"] == self.folder.path.name
 
     def __repr__(self) -> str:
         return f"GanHtrTrial(process {os.getpid()})"

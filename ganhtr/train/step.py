@@ -130,10 +130,10 @@ def train_step(state: TrainState, guide: LineReader, batch: Batch, pixels_per_ch
 
 
 def gradient_ratio(parts: Values, weights: dict[str, float], image: torch.Tensor) -> torch.Tensor:
-    """Norm of the weighted contrastive gradient at the restored image over that of the weighted pixel term."""
+    """Norm of the weighted contrastive gradient at the restored image over that of the weighted pixel term; NaN without such a term."""
     norms = [(weights[name] * torch.autograd.grad(parts[name].mean(), image, retain_graph=True)[0]).norm()
              for name in ("contrastive", "pixel")]
-    return norms[0] / norms[1].clamp(min=1e-30)
+    return torch.where(norms[1] > 0, norms[0] / norms[1], float("nan"))
 
 
 def update_generator(state: TrainState, restored: torch.Tensor, at_image: torch.Tensor) -> Values:

@@ -83,6 +83,12 @@ def test_the_same_seed_trains_the_same_reader(kind, config, pairs):
     assert all(np.isfinite(array).all() for array in made[0].values())
 
 
+def test_every_step_of_every_epoch_is_in_training_mode(config, pairs):
+    plain, dropped = (trained(dataclasses.replace(config, dropout=dropout), pairs).arrays for dropout in (0.0, 0.5))
+    assert plain["convolutions.1.num_batches_tracked"] == 4 * 2
+    assert not np.array_equal(plain["classify.weight"], dropped["classify.weight"])
+
+
 def test_only_clean_training_lines_are_trained_on(config, pairs):
     made = trained(config, pairs)
     degraded = np.zeros_like(pairs.train.degraded)

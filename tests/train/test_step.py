@@ -212,6 +212,16 @@ def test_the_matcher_learns_alike_whatever_the_weight(trained):
     assert sum(learned) > 0.05 and max(apart) < 1e-4
 
 
+@pytest.mark.parametrize("formulation", ["infonce", "clip"])
+def test_a_learned_scale_never_passes_a_hundred(formulation, bench, new_state, small):
+    state = new_state(small(**{"contrastive.formulation": formulation, "contrastive.learned_temperature": True}))
+    with torch.no_grad():
+        state.matcher.log_scale.fill_(math.log(200))
+    train_step(state, bench.guide, bench.train.take(np.arange(4)), 10.0)
+    assert state.matcher.inverse_temperature.item() == pytest.approx(100, rel=0.01)
+    assert state.matcher.inverse_temperature.item() <= 100 * (1 + 1e-5)
+
+
 def test_the_original_optimiser_of_the_discriminator(bench, new_state, small):
     config = small(**UNCLIPPED, **{"train.discriminator_optimizer": "sgd", "train.discriminator_lr": 0.01})
     state = new_state(config)
