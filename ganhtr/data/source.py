@@ -46,7 +46,7 @@ def load_pairs(source: str, data: DataConfig, charset_file: Path | None = None, 
     folder = _prepared(source, data, charset_file, fonts)
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     return Pairs(load_lines(folder / "train.npz"), load_lines(folder / "validation.npz"), Charset(meta["charset"]),
-                 meta["name"], folder.name, meta["clean_digest"], tuple(meta["notes"]))
+                 source if source == BUILTIN else str(Path(source).resolve()), folder.name, meta["clean_digest"], tuple(meta["notes"]))
 
 
 def _prepared(source: str, data: DataConfig, charset_file: Path | None, fonts: Path | None) -> Path:
@@ -94,11 +94,13 @@ def _make(folder: Path, source: str, data: DataConfig, charset_file: Path | None
     try:
         for split in SPLITS:
             save_lines(half / f"{split}.npz", _degraded(drawn[split], data, split))
-        meta = {"name": source if source == BUILTIN else str(Path(source).resolve()), "charset": charset.characters, "notes": notes,
-                "clean_digest": clean_digest, "data": asdict(data)}
+        meta = {"charset": charset.characters, "notes": notes, "clean_digest": clean_digest, "data": asdict(data)}
         (half / "meta.json").write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding="utf-8")
-        if not folder.exists():
+        try:
             half.rename(folder)
+        except OSError:
+            if not folder.exists():  # else another process was faster, with the same content
+                raise
     finally:
         shutil.rmtree(half, ignore_errors=True)
 

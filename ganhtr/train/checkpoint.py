@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,12 @@ def save_checkpoint(path: Path, state: TrainState, progress: dict[str, Any], opt
 def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     """What `save_checkpoint` wrote; no code of the file is run. Raises: ValueError naming a file that does not load."""
     try:
+        with zipfile.ZipFile(path) as archive:
+            if (damaged := archive.testzip()) is not None:  # PyTorch itself does not look at the checksums
+                raise ValueError(f"{damaged} in it is damaged")
         held = torch.load(path, map_location=device, weights_only=True)
         return {key: held[key] for key in ("step", "progress", "modules", "optimizers")}
-    except (OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: must be a trial's checkpoint, got a file that does not load ({error}). Delete it to start the "
                          "trial again") from error
 

@@ -72,14 +72,19 @@ class ReaderWeights:
                              "the reader again") from error
 
 
+def reader_digest(pairs: Pairs, config: RecognizerConfig, training: ReaderConfig) -> str:
+    """What a reader is known by: the lines it is trained on and every setting of it."""
+    key = json.dumps([pairs.clean_digest, pairs.charset.characters, asdict(config), asdict(training)])
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
 def obtain_reader(role: str, pairs: Pairs, config: RecognizerConfig, training: ReaderConfig, device: torch.device,
                   say: Say) -> ReaderWeights:
     """The reader for these lines and settings: shipped, from the cache, or trained now.
 
     `role` (guide or judge) names it in messages and picks the shipped weights that a new one starts from.
     """
-    key = json.dumps([pairs.clean_digest, pairs.charset.characters, asdict(config), asdict(training)])
-    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+    digest = reader_digest(pairs, config, training)
     shipped = SHIPPED / f"{role}.safetensors"
     start = ReaderWeights.load(shipped) if shipped.exists() else None
     if start is not None and start.digest == digest:

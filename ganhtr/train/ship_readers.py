@@ -17,8 +17,8 @@ def main(roles: list[str]) -> None:
     pairs = load_pairs(BUILTIN, config.data)
     for role in roles or ["guide", "judge"]:
         settings = config.recognizer if role == "guide" else config.judge
-        (reader.SHIPPED / f"{role}.safetensors").unlink(missing_ok=True)
-        made = reader.obtain_reader(role, pairs, settings, config.reader, torch.device("cpu"), print)
+        digest = reader.reader_digest(pairs, settings, config.reader)
+        made = reader.train_reader(role, pairs, settings, config.reader, torch.device("cpu"), print, digest=digest)
         made.save(reader.SHIPPED / f"{role}.safetensors")
 
 

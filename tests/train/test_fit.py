@@ -216,7 +216,7 @@ def test_no_code_of_a_checkpoint_runs(saved, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")
 @pytest.mark.parametrize("damage", [
-    "missing", "empty", "text", "pickle", "half", "cut tail", "list", "tensor", "lacking"])
+    "missing", "empty", "text", "pickle", "half", "cut tail", "flipped bit", "list", "tensor", "lacking"])
 def test_a_damaged_checkpoint_is_named(damage, saved):
     path, _ = saved
     whole = path.read_bytes()
@@ -226,7 +226,9 @@ def test_a_damaged_checkpoint_is_named(damage, saved):
         torch.save({"list": [1], "tensor": torch.ones(3), "lacking": {"step": 1}}[damage], path)
     else:
         path.write_bytes({"empty": b"", "text": b"no checkpoint", "pickle": b"\x80\x02.", "cut tail": whole[:-1],
-                          "half": whole[:len(whole) // 2]}[damage])
+                          "half": whole[:len(whole) // 2],
+                          "flipped bit": whole[:len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1:],
+                          }[damage])
     with pytest.raises(ValueError, match="(?s)last.pt: must be a trial's checkpoint, .* Delete it to start"):
         read_checkpoint(path, CPU)
 
