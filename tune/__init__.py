@@ -9,6 +9,5 @@ for name, value in {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the study folder has its own files
     "TUNE_MAX_PENDING_TRIALS_PG": "1",  # ask for a trial when it can start, so that the model has seen all that ended
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait sleep: spinning ones starve their neighbours when a machine is busy
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }.items():
     os.environ.setdefault(name, value)

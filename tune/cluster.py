@@ -52,7 +52,10 @@ def ray_session(address: str | None, shared_bytes: int, dashboard: bool = True) 
 
     environment = {"env_vars": {"PYTHONPATH": str(ROOT)}}  # workers must find the packages from any folder
     if address:
-        context = ray.init(address=address, runtime_env=environment, log_to_driver=False)
+        try:
+            context = ray.init(address=address, runtime_env=environment, log_to_driver=False)
+        except ConnectionError as error:
+            raise ValueError(f"--address must be that of a running Ray cluster, got {address}: {error}") from error
     else:
         store = max(256 * 2**20, 2 * shared_bytes)
         context = ray.init(address="local", include_dashboard=dashboard, dashboard_host="127.0.0.1", runtime_env=environment,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -69,7 +70,7 @@ def search(
     preset: Annotated[str | None, typer.Option(help="Sizes: tiny (32 x 256), small (64 x 768), seed (the original's 128 x 1024).")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, the OFF arm included. Default: the space's budget.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of a trial. Default: the space's budget.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every trial and of the sampler.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of every trial and of the sampler. Default: the space's, else 0.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the study's folder. Default: the space and a time stamp.")] = None,
     results: Annotated[Path, typer.Option(help="Where study folders go.")] = ROOT / "results",
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Fixes a configuration key; may be repeated.")] = [],  # noqa: B006
@@ -120,27 +121,49 @@ def show(request: Request, results: Path) -> int:
     """The dry run."""
     from tune.preview import preview
 
+    check_resources(request)
     say(preview(request, results))
     return 0
 
 
 def run(folder: StudyFolder, request: Request, new: bool, address: str | None) -> int:
     """Opens the data, makes the folder of a new study, and runs the search or the single trial. Returns the exit code."""
-    from tune.driver import open_data, run_search, run_single
+    from tune.driver import open_data, run_search, run_single, sigterm_as_interrupt
 
     say(f"preset: {request.preset} ({request.preset_reason})")
+    if address is None:
+        check_resources(request)
     pairs = open_data(request, say)
+    if request.config().train.batch_size > len(pairs.train):
+        raise ValueError(f"train.batch_size must be at most the number of training lines ({len(pairs.train)}), got "
+                         f"{request.config().train.batch_size}. Lower it with --set or under fixed")
     if new:
         folder.create(request)
     say(f"study: {folder.path}")
-    if request.single:
-        return 1 if run_single(folder, request, pairs, sys.stdout)["status"] == "failed" else 0
-    return 0 if run_search(folder, request, pairs, address, sys.stdout) else 130
+    with sigterm_as_interrupt():
+        if request.single:
+            return 1 if run_single(folder, request, pairs, sys.stdout)["status"] == "failed" else 0
+        return 0 if run_search(folder, request, pairs, address, sys.stdout) else 130
+
+
+def check_resources(request: Request) -> None:
+    """A trial that asks for more than the machine has would wait for ever. Raises: ValueError."""
+    cpus, gpus = os.cpu_count() or 1, 0
+    if request.gpus_per_trial:
+        import torch
+
+        gpus = torch.cuda.device_count()
+    for option, asked, held, what in (("--cpus-per-trial", request.cpus_per_trial, cpus, "processors"),
+                                      ("--gpus-per-trial", request.gpus_per_trial, gpus, "GPUs with CUDA")):
+        if asked > held:
+            raise ValueError(f"{option} must be at most what this machine has ({held} {what}), got {asked:g}. Lower it, or join a "
+                             "cluster with --address")
 
 
 def refuse_with_resume(context: typer.Context) -> None:
     """A study goes on as it was begun. Raises: StudyError naming the options that would change it."""
-    sources = {name: context.get_parameter_source(name) for name in context.params if name not in ("resume", "name", "results", "address")}
+    free = ("resume", "name", "results", "address", "dry_run")
+    sources = {name: context.get_parameter_source(name) for name in context.params if name not in free}
     given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if given:
         named = ", ".join("--" + name.strip("_").replace("_", "-") for name in given)
@@ -148,12 +171,13 @@ def refuse_with_resume(context: typer.Context) -> None:
 
 
 def build_request(space: str, data: str, charset: Path | None, fonts: Path | None, preset: str | None, trials: int | None,
-                  epochs: int | None, seed: int, set_: list[str], cpus: float, gpus: float | None, single: bool) -> Request:
+                  epochs: int | None, seed: int | None, set_: list[str], cpus: float, gpus: float | None, single: bool) -> Request:
     """The request that the options make. Raises: SpaceError, ConfigError, ValueError."""
     chosen = load_space(find_space(space, SPACES))
     settings = parse_settings(set_)
     if epochs is not None:
         settings["train.epochs"] = epochs
+    given = settings.pop("train.seed", chosen.fixed.get("train.seed", 0))
     searched = {parameter.key for parameter in chosen.parameters} & set(settings)
     if searched and not single:
         raise ConfigError([f"--set {key} must be a key that the space does not search: {chosen.name} searches it. Take it out of the "
@@ -165,8 +189,8 @@ def build_request(space: str, data: str, charset: Path | None, fonts: Path | Non
         gpus = 1.0 if torch.cuda.is_available() else 0.0
     if data != "builtin":
         data = str(Path(data).resolve())
-    request = Request(chosen, named, reason, settings, data, absolute(charset), absolute(fonts), trials or chosen.budget.trials, seed,
-                      cpus, gpus, single)
+    request = Request(chosen, named, reason, settings, data, absolute(charset), absolute(fonts), trials or chosen.budget.trials,
+                      given if seed is None else seed, cpus, gpus, single)
     request.config()
     faults = [fault for _, fault in chosen.config_faults(named)]
     if faults:

@@ -18,12 +18,13 @@ from ganhtr.data.source import load_pairs
 from ganhtr.train.checkpoint import write_atomically
 from ganhtr.train.evaluate import reference_metrics
 from ganhtr.train.fit import Bench
-from ganhtr.train.inputs import TrialInputs, prepare_inputs
+from ganhtr.train.inputs import WEAK_READER, TrialInputs, prepare_inputs
 from tune.cluster import noise_to, ray_session
 from tune.monitor import Monitor, clock
+from tune.objective import OBJECTIVES
 from tune.report_text import write_report
 from tune.searcher import OptunaSearcher
-from tune.study import Request, StudyFolder
+from tune.study import Request, StudyError, StudyFolder
 from tune.trainable import GanHtrTrial, TrialPlan
 from tune.trial_folder import to_json
 from tune.trial_table import best_row, collect, write_best, write_csv
@@ -43,31 +44,49 @@ def open_data(request: Request, say: Say) -> Pairs:
 def inputs_of(request: Request, pairs: Pairs, say: Say) -> TrialInputs:
     """The study's pairs with both readers, trained now where they are not in the cache."""
     torch.set_num_threads(os.cpu_count() or 1)
-    inputs = prepare_inputs(request.config(), pairs, torch.device("cuda" if torch.cuda.is_available() else "cpu"), say)
+    inputs = prepare_inputs(request.config(), pairs, torch.device(request.device), say)
     for note in inputs.pairs.notes:
         say(f"note: {note}")
     return inputs
 
 
-def plan_of(request: Request, folder: StudyFolder) -> TrialPlan:
+def objective_of(request: Request, inputs: TrialInputs, say: Say) -> str:
+    """The space's objective, or PSNR where it rests on text that the readers are too weak to judge."""
+    objective = request.space.objective
+    if not (OBJECTIVES[objective].reads and inputs.weak_reader):
+        return objective
+    say(f"note: the readers are too weak to judge text (CER on clean lines {inputs.guide.cer:.2f} guide, {inputs.judge.cer:.2f} judge, "
+        f"above {WEAK_READER:.2f}): the search maximises PSNR instead of {objective}")
+    return "psnr"
+
+
+def plan_of(request: Request, folder: StudyFolder, objective: str) -> TrialPlan:
     """What the study's trials have in common."""
     stopping = request.space.early_stopping
-    return TrialPlan(request.config(), request.space.objective, stopping.patience, stopping.min_delta, folder.path,
-                     max(1, int(request.cpus_per_trial)))
+    return TrialPlan(request.config(), objective, stopping.patience, stopping.min_delta, folder.path,
+                     max(1, int(request.cpus_per_trial)), request.device)
 
 
-def write_start(folder: StudyFolder, inputs: TrialInputs) -> None:
-    """The files that stand before the first trial: environment and reference rows."""
-    pairs = inputs.pairs
+def write_start(folder: StudyFolder, inputs: TrialInputs, objective: str, device: str) -> None:
+    """The files that stand before the first trial: environment and reference rows.
+
+    Raises: StudyError when the study was begun with other lines or readers: its trials could not be compared.
+    """
+    pairs, held = inputs.pairs, folder.read_json("environment.json")
+    if held:
+        began = (held["data"]["digest"], *(held["readers"][role]["digest"] for role in ("guide", "judge")))
+        if began != (pairs.digest, inputs.guide.digest, inputs.judge.digest):
+            raise StudyError(f"{folder.path}: --resume must find the data and the readers that the study was begun with, got others "
+                             f"(data {pairs.digest}, begun with {began[0]}). Put the data back as it was, or start a new study")
+        return
+    bench = Bench.of(inputs, torch.device("cpu"))
+    write_atomically(folder.path / "references.json", to_json(reference_metrics(bench.validation, bench.guide, bench.judge)))
     folder.write_environment({
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "objective": objective, "gpu": torch.cuda.get_device_name() if device == "cuda" else None,
         "data": {"name": pairs.name, "digest": pairs.digest, "train": len(pairs.train), "validation": len(pairs.validation),
                  "charset": pairs.charset.characters, "notes": pairs.notes},
         "readers": {role: {"digest": reader.digest, "cer_clean": reader.cer}
                     for role, reader in (("guide", inputs.guide), ("judge", inputs.judge))}})
-    if not (folder.path / "references.json").exists():
-        bench = Bench.of(inputs, torch.device("cpu"))
-        write_atomically(folder.path / "references.json", to_json(reference_metrics(bench.validation, bench.guide, bench.judge)))
 
 
 @contextmanager
@@ -91,13 +110,14 @@ def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str
     with folder.locked():
         started = time.time()
         inputs = inputs_of(request, pairs, say)
-        write_start(folder, inputs)
+        objective = objective_of(request, inputs, say)
+        write_start(folder, inputs, objective, request.device)
         searcher = OptunaSearcher(request.space, folder.journal, request.trials, request.seed)
         searcher.open()
         finished = True
         if searcher.remaining:
             with noise_to(folder.log) as real:
-                finished = run_trials(folder, request, inputs, searcher, address, real)
+                finished = run_trials(request, plan_of(request, folder, objective), inputs, searcher, address, real)
         folder.add_session(started)
         finish(folder, request, searcher, stream)
         if not finished:
@@ -105,7 +125,7 @@ def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str
         return finished
 
 
-def run_trials(folder: StudyFolder, request: Request, inputs: TrialInputs, searcher: OptunaSearcher, address: str | None,
+def run_trials(request: Request, plan: TrialPlan, inputs: TrialInputs, searcher: OptunaSearcher, address: str | None,
                real: TextIO) -> bool:
     """Hands the trials to Ray Tune. Returns whether all of them ended."""
     from ray import tune as ray_tune
@@ -113,30 +133,35 @@ def run_trials(folder: StudyFolder, request: Request, inputs: TrialInputs, searc
     pairs = inputs.pairs
     shared = sum(a.nbytes for part in (pairs.train, pairs.validation) for a in (part.clean, part.degraded))
     shared += inputs.taps.nbytes if inputs.taps is not None else 0
-    epochs = plan_of(request, folder).config.train.epochs
-    shutil.rmtree(folder.path / "logs" / "ray", ignore_errors=True)  # Ray's own state, with pickles in it: nothing here is read again
+    logs = plan.folder / "logs"
+    shutil.rmtree(logs / "ray", ignore_errors=True)  # Ray's own state, with pickles in it: nothing here is read again
     ended = request.trials - searcher.remaining
-    with ray_session(address, shared) as cluster, Monitor(real, request.trials, epochs, request.space.objective, ended) as monitor:
+    if address:
+        print(f"joining Ray at {address}", file=real, flush=True)
+    epochs = plan.config.train.epochs
+    with ray_session(address, shared) as cluster, Monitor(real, request.trials, epochs, plan.objective, ended) as monitor:
+        if cluster.cpus < request.cpus_per_trial or cluster.gpus < request.gpus_per_trial:
+            raise StudyError(f"--cpus-per-trial and --gpus-per-trial must be at most what the cluster has ({cluster.cpus:g} and "
+                             f"{cluster.gpus:g}), got {request.cpus_per_trial:g} and {request.gpus_per_trial:g}")
         if cluster.dashboard:
             monitor.say(f"Ray dashboard: {cluster.dashboard} (its token: `ray get-auth-token`)")
         trainable = ray_tune.with_resources(
-            ray_tune.with_parameters(GanHtrTrial, plan=plan_of(request, folder), inputs=inputs),
+            ray_tune.with_parameters(GanHtrTrial, plan=plan, inputs=inputs),
             {"cpu": request.cpus_per_trial, "gpu": request.gpus_per_trial})
         tuner = ray_tune.Tuner(
             trainable,
             tune_config=ray_tune.TuneConfig(search_alg=searcher, num_samples=searcher.remaining, reuse_actors=True,
                                             trial_dirname_creator=lambda trial: trial.trial_id),
-            run_config=ray_tune.RunConfig(name="ray", storage_path=str(folder.path / "logs"), verbose=0, callbacks=[monitor],
+            run_config=ray_tune.RunConfig(name="ray", storage_path=str(logs), verbose=0, callbacks=[monitor],
                                           checkpoint_config=ray_tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                                           failure_config=ray_tune.FailureConfig(max_failures=2)))
-        with sigterm_as_interrupt():
-            try:
-                tuner.fit()
-            except KeyboardInterrupt:
-                monitor.say("interrupted")
-            finally:
-                searcher.suspend()
-    shutil.rmtree(folder.path / "logs" / "ray", ignore_errors=True)
+        try:
+            tuner.fit()
+        except KeyboardInterrupt:
+            monitor.say("interrupted")
+        finally:
+            searcher.suspend()
+    shutil.rmtree(logs / "ray", ignore_errors=True)
     searcher.open()
     return not searcher.remaining
 
@@ -161,8 +186,8 @@ def run_single(folder: StudyFolder, request: Request, pairs: Pairs, stream: Text
 
     with folder.locked():
         inputs = inputs_of(request, pairs, say)
-        write_start(folder, inputs)
-        plan = plan_of(request, folder)
+        plan = plan_of(request, folder, objective_of(request, inputs, say))
+        write_start(folder, inputs, plan.objective, request.device)
 
         class SingleTrial(GanHtrTrial):
             def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
@@ -170,14 +195,14 @@ def run_single(folder: StudyFolder, request: Request, pairs: Pairs, stream: Text
 
         arm = "off" if plan.config.contrastive.formulation == "none" else "on"
         trial = SingleTrial({"id": "single", "arm": arm, "proposed_by": "user", "values": {}})
-        started = time.monotonic()
+        started, shown = time.monotonic(), OBJECTIVES[plan.objective].shown
         result: dict[str, Any] = {"done": False}
         while not result["done"]:
             result = trial.train()
             if "value" in result and result["status"] != "failed":
                 m = result["metrics"]
-                say(f"epoch {result['epoch']}/{plan.config.train.epochs}: {request.space.objective} {result['value']:.2f} (best "
-                    f"{result['best_value']:.2f}), PSNR {m['psnr']:.2f} dB, SSIM {m['ssim']:.3f}, CER {m['cer']:.3f}, WER {m['wer']:.3f}, "
-                    f"{clock(time.monotonic() - started)}")
+                say(f"epoch {result['epoch']}/{plan.config.train.epochs}: {plan.objective} {shown(result['value'])} (best "
+                    f"{shown(result['best_value'])}), PSNR {m['psnr']:.2f} dB, SSIM {m['ssim']:.3f}, CER {m['cer']:.3f}, "
+                    f"WER {m['wer']:.3f}, {clock(time.monotonic() - started)}")
         say(f"{result['status']}: {result.get('error') or folder.path / 'trials' / 'single'}")
         return result

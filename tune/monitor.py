@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from tune.objective import OBJECTIVES
+
 EVERY = 15.0  # seconds between two progress lines where there is no terminal
 
 
@@ -51,6 +53,10 @@ class Monitor(Callback):
     def __exit__(self, *_: object) -> None:
         self.live.stop()
 
+    def shown(self, value: float) -> str:
+        """A value as the objective's metric."""
+        return OBJECTIVES[self.objective].shown(value)
+
     def say(self, line: str) -> None:
         """Prints a line above the table."""
         self.console.print(line, markup=False)
@@ -83,7 +89,7 @@ class Monitor(Callback):
         elif "best_metrics" in result:
             m = result["best_metrics"]
             self.say(f"{name} {result['status']} after {result['epoch']} epochs, {clock(result['seconds'])}: best {self.objective} "
-                     f"{result['best_value']:.2f} in epoch {result['best_epoch']} (PSNR {m['psnr']:.2f} dB, SSIM {m['ssim']:.3f}, "
+                     f"{self.shown(result['best_value'])} in epoch {result['best_epoch']} (PSNR {m['psnr']:.2f} dB, SSIM {m['ssim']:.3f}, "
                      f"CER {m['cer']:.3f}, WER {m['wer']:.3f})")
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
@@ -93,9 +99,9 @@ class Monitor(Callback):
 
     def progress(self) -> str:
         """Trials done and running, epoch and value of each, the best, and the time to go."""
-        running = "  ".join(f"{name} {r.get('epoch', 0)}/{self.epochs}" + (f" {r['value']:.2f}" if "value" in r else "")
+        running = "  ".join(f"{name} {r.get('epoch', 0)}/{self.epochs}" + (f" {self.shown(r['value'])}" if "value" in r else "")
                             for name, r in self.running.values())
-        best = f"best {self.best[0]:.2f} ({self.best[1]})" if self.best else "best -"
+        best = f"best {self.shown(self.best[0])} ({self.best[1]})" if self.best else "best -"
         return f"{self.ended}/{self.trials} done · running: {running or '-'} · {best} · {self.eta()}"
 
     def eta(self) -> str:
@@ -114,6 +120,7 @@ class Monitor(Callback):
             table.add_column(column, justify="left" if column == "trial" else "right")
         for name, r in list(self.running.values()):
             m = r.get("metrics", {})
-            table.add_row(name, f"{r.get('epoch', 0)}/{self.epochs}", *(f"{v:.2f}" if v is not None else "-" for v in (
-                r.get("value"), r.get("best_value"), m.get("psnr"), m.get("cer"))))
+            values = [self.shown(r[key]) if key in r else "-" for key in ("value", "best_value")]
+            table.add_row(name, f"{r.get('epoch', 0)}/{self.epochs}", *values,
+                          *(f"{m[key]:.{places}f}" if key in m else "-" for key, places in (("psnr", 2), ("cer", 3))))
         return table

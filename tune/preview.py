@@ -49,7 +49,7 @@ def preview(request: Request, results: Path) -> str:
     for values in samples:
         config.replace(values)
         lines.append(f"  {shown(values)}")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(request.device)
     torch.set_num_threads(max(1, int(request.cpus_per_trial)))
     on = config if config.contrastive.formulation != "none" else config.replace(samples[0])
     seconds, state = rehearse(on, device)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ganhtr.train.checkpoint import write_atomically
 from ganhtr.train.inputs import WEAK_READER
 from tune.monitor import clock, short
+from tune.objective import OBJECTIVES
 from tune.study import Request, StudyFolder
 from tune.trial_table import Row, best_row
 
@@ -15,6 +16,7 @@ COLUMNS = {"psnr": ("PSNR dB", "{:.2f}"), "ssim": ("SSIM", "{:.4f}"), "cer": ("C
            "judge_cer": ("CER judge", "{:.3f}"), "judge_wer": ("WER judge", "{:.3f}")}
 WORDS = ("proposed by", "status", "values")  # columns of words, to the left
 PLEASED = 0.10  # CER points between guide and judge, beyond those on clean lines, from which on the result says so
+TEXT_ALONE = 0.25  # accuracy lost when clean and restored image change places, from which on the text is what decides
 CHANCE = 0.60  # accuracy up to which a discriminator counts as staying at chance
 
 
@@ -48,19 +50,21 @@ def findings(request: Request, rows: list[Row], environment: Mapping[str, Any], 
     """What the numbers say, and what they cannot say."""
     said = []
     off, on, best = best_row(rows, "off"), best_row(rows, "on"), best_row(rows)
-    objective = request.space.objective
-    if off and on and off.value is not None and on.value is not None:
+    objective = environment.get("objective", request.space.objective)
+    shown = OBJECTIVES[objective].shown
+    if off and on and best and off.value is not None and on.value is not None:
         gain = on.value - off.value
-        said.append(f"The best contrastive trial, {on.id}, stands {abs(gain):.2f} {'above' if gain > 0 else 'below'} OFF in {objective} "
-                    f"({on.value:.2f} against {off.value:.2f}).")
+        said.append(f"The best contrastive trial, {on.id}, is {'better' if gain > 0 else 'no better'} than OFF in {objective}: "
+                    f"{shown(on.value)} against {shown(off.value)}. `best/` holds {best.id}.")
     said.append("Each trial is one run with one seed, and the best of several is picked on the lines it is scored on. A single best "
                 "trial says where to look, not whether contrast helps.")
     readers = environment.get("readers", {})
     clean = {role: readers.get(role, {}).get("cer_clean") for role in ("guide", "judge")}
     if any(cer is not None and cer > WEAK_READER for cer in clean.values()):
         said.append(f"The readers are too weak to judge text: CER on clean lines is {clean['guide']:.2f} (guide) and {clean['judge']:.2f} "
-                    f"(judge), above {WEAK_READER:.2f}. CER and WER carry no weight here; the result rests on PSNR and SSIM.")
-    for row in filter(None, {r.id: r for r in (off, best) if r}.values()):
+                    f"(judge), above {WEAK_READER:.2f}. CER and WER carry no weight here; the search maximised {objective}, and the result "
+                    "rests on PSNR and SSIM.")
+    for row in filter(None, (off, on)):
         gap = row.metrics["judge_cer"] - row.metrics["cer"]
         usual = references["clean"]["judge_cer"] - references["clean"]["cer"]
         if gap - usual > PLEASED:
@@ -70,6 +74,11 @@ def findings(request: Request, rows: list[Row], environment: Mapping[str, Any], 
     if chance:
         said.append(f"The discriminator stayed at chance in every epoch of {len(chance)} of {len(rows)} trials "
                     f"({', '.join(chance[:8])}): its loss taught the generator nothing there.")
+    blind = [row.id for row in rows if row.last_metrics.get("accuracy_swapped") is not None and row.last_metrics["accuracy_swapped"]
+             < (row.last_metrics["accuracy_real"] + row.last_metrics["accuracy_fake"]) / 2 - TEXT_ALONE]
+    if blind:
+        said.append(f"In {', '.join(blind[:8])} the discriminator decides by the text rather than by the image: with the images swapped "
+                    "it is right far less often.")
     failed = [row for row in rows if row.status == "failed"]
     if failed:
         named = "; ".join(f"{row.id} ({cell(row.error)})" for row in failed[:5])
@@ -80,10 +89,10 @@ def findings(request: Request, rows: list[Row], environment: Mapping[str, Any], 
     return said
 
 
-def trial_rows(rows: list[Row]) -> list[list[str]]:
+def trial_rows(rows: list[Row], shown: Callable[[float], str]) -> list[list[str]]:
     """The trials, best first."""
     ordered = sorted(rows, key=lambda row: -(row.value if row.finished and row.value is not None else float("-inf")))
-    return [[row.id, row.proposed_by, row.status, f"{row.value:.2f}" if row.value is not None else "-", f"{row.best_epoch or '-'}",
+    return [[row.id, row.proposed_by, row.status, shown(row.value) if row.value is not None else "-", f"{row.best_epoch or '-'}",
              *(f"{row.metrics[k]:.3f}" if k in row.metrics else "-" for k in ("psnr", "cer", "judge_cer")),
              *(f"{row.last_metrics[k]:.2f}" if row.last_metrics.get(k) is not None else "-" for k in
                ("retrieval_top1", "length_top1", "contrastive_ratio")),
@@ -98,11 +107,12 @@ def write_report(folder: StudyFolder, request: Request, rows: list[Row]) -> str:
     result = result_table(references, off, best)
     said = findings(request, rows, environment, references)
     config, data = request.config(), environment.get("data", {})
+    objective = environment.get("objective", request.space.objective)
     packages = environment.get("packages", {})
     ended = [row for row in rows if row.status not in ("running", "waiting")]
     parts = [
         f"# {cell(folder.path.name)}", "",
-        f"Search-validation lines, each trial at its best epoch by `{request.space.objective}`; *best* is the best contrastive trial.", "",
+        f"Search-validation lines, each trial at its best epoch by `{objective}`; *best* is the best contrastive trial.", "",
         result, "", *(f"- {line}" for line in said), "", "## Set-up", "",
         f"- Data: {cell(data.get('name'))}: {data.get('train')} training and {data.get('validation')} search-validation lines of "
         f"{config.data.height} x {config.data.width} px; the test split was not opened.",
@@ -118,13 +128,12 @@ def write_report(folder: StudyFolder, request: Request, rows: list[Row]) -> str:
         f"{' with uncommitted changes' if environment.get('uncommitted_changes') else ''}.", "", "## Trials", "",
         "Top-1 is the share of lines whose own text the matcher picks from the batch; *length* what line length alone would pick; *ratio* "
         "the norm of the contrastive gradient at the restored image over the pixel term's (all from the last epoch).", "",
-        table(["trial", "proposed by", "status", request.space.objective, "epoch", "PSNR", "CER", "CER judge", "top-1", "length", "ratio",
-               "values"], trial_rows(rows)), ""]
+        table(["trial", "proposed by", "status", objective, "epoch", "PSNR", "CER", "CER judge", "top-1", "length", "ratio",
+               "values"], trial_rows(rows, OBJECTIVES[objective].shown)), ""]
     for title, row in (("OFF", off), ("Best", best)):
-        samples = sorted((folder.path / "trials" / row.id / "samples").glob("comparison_*.png")) if row else []
+        samples = sorted((folder.path / "trials" / row.id / "samples").glob("comparison_best_*.png")) if row else []
         if row and samples:
-            newest = samples[-1].name.split("_sample_")[0]
-            parts += [f"## {title}: degraded, restored, clean", "",
-                      *(f"![{path.stem}](trials/{row.id}/samples/{path.name})\n" for path in samples if path.name.startswith(newest))]
+            parts += [f"## {title} ({row.id}, epoch {row.best_epoch}): degraded, restored, clean", "",
+                      *(f"![{path.stem}](trials/{row.id}/samples/{path.name})\n" for path in samples)]
     write_atomically(folder.path / "report.md", "\n".join(parts).encode())
     return "\n".join(["", result, "", *(f"- {line}" for line in said), ""])

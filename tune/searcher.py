@@ -96,7 +96,10 @@ class OptunaSearcher(Searcher):
         else:
             arm = ON if self._studies[OFF].get_trials(deepcopy=False) else OFF
             study = self._studies[arm]
-            self._seed(study, len(study.get_trials(deepcopy=False)))
+            number = len(study.get_trials(deepcopy=False))
+            if number >= STARTUP_TRIALS and self._start_up(number) and any(running == ON for running, _ in self._running.values()):
+                return None  # on a wide machine: rather wait for a first result than ask for a fifth trial at random
+            self._seed(study, number)
             trial = study.ask()
         proposal = self._propose(arm, trial)
         trial.set_user_attr("tune_trial_id", trial_id)

@@ -40,6 +40,14 @@ PACKAGES = ("ray", "torch", "optuna", "numpy", "scikit-image", "jiwer", "safeten
 METRICS = ("psnr", "ssim", "cer", "wer", "judge_cer", "judge_wer", "ctc", "infeasible")
 
 
+def git(*words: str) -> str:
+    """What git says of the project's checkout; nothing where there is no git or no checkout."""
+    try:
+        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
+
+
 class StudyError(ValueError):
     """A study folder that cannot be made, or is not what was asked for."""
 
@@ -64,6 +72,11 @@ class Request:
     def config(self) -> Config:
         """The configuration that every trial starts from. Raises: ConfigError."""
         return build_config(self.preset, {**self.space.overrides({}), **self.settings, "train.seed": self.seed})
+
+    @property
+    def device(self) -> str:
+        """Where a trial trains."""
+        return "cuda" if self.gpus_per_trial else "cpu"
 
     def plain(self) -> dict[str, Any]:
         """As study.yaml has it, the configuration resolved."""
@@ -144,12 +157,11 @@ class StudyFolder:
     def write_environment(self, extra: dict[str, Any]) -> None:
         """Writes versions, commit and machine, and `extra` (data and readers)."""
         versions = {name: metadata.version(name) for name in PACKAGES}
-        head = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-        dirty = subprocess.run(["git", "-C", str(ROOT), "status", "--porcelain"], capture_output=True, text=True, check=False)
         write_atomically(self.path / "environment.json", to_json({
-            "python": platform.python_version(), "packages": versions, "commit": head.stdout.strip() or None,
-            "uncommitted_changes": bool(dirty.stdout.strip()), "machine": {
-                "system": platform.platform(), "processor": platform.machine(), "cpus": os.cpu_count()}, **extra}))
+            "python": platform.python_version(), "packages": versions, "commit": git("rev-parse", "HEAD") or None,
+            "uncommitted_changes": bool(git("status", "--porcelain")), "machine": {
+                "system": platform.platform(), "processor": platform.machine(), "cpus": os.cpu_count(),
+                "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)}, **extra}))
 
     def add_session(self, started: float) -> None:
         """Notes from when to when a search ran in this folder (sessions.json), for the report and the benchmarks."""

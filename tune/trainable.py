@@ -39,6 +39,7 @@ class TrialPlan:
     min_delta: float
     folder: Path  # of the study
     threads: int
+    device: str
 
 
 class GanHtrTrial(Trainable):
@@ -53,7 +54,7 @@ class GanHtrTrial(Trainable):
         """Builds the frozen bench, once a worker, and the first trial on it."""
         self.plan, self.inputs = plan, inputs
         torch.set_num_threads(plan.threads)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = torch.device(plan.device)
         self.bench = Bench.of(inputs, self.device)
         self._begin(config)
 
@@ -110,10 +111,13 @@ class GanHtrTrial(Trainable):
         accuracy = (metrics["accuracy_real"] + metrics["accuracy_fake"]) / 2
         improved = self.patience.update(report.epoch, value)
         status = (COMPLETE if report.epoch == self.run.train.epochs else STOPPED if self.patience.exhausted else RUNNING)
+        regular = report.epoch % SAMPLE_EVERY == 0 or status != RUNNING
         if improved:
             save_generator(self.folder.best, self.state)
-        if report.epoch % SAMPLE_EVERY == 0 or status != RUNNING:
-            self.folder.write_samples(report.epoch, samples(self.state, self.bench, SAMPLES), self.inputs.pairs.validation.widths)
+        if improved or regular:
+            images, widths = samples(self.state, self.bench, SAMPLES), self.inputs.pairs.validation.widths
+            for name in ["best"] * improved + [f"epoch_{report.epoch:04d}"] * regular:
+                self.folder.write_samples(name, images, widths)
         self.seconds += time.perf_counter() - started
         self.last = {"epoch": report.epoch, "value": value, "best_value": self.patience.best, "best_epoch": self.patience.best_epoch,
                      "status": status, "seconds": self.seconds, "metrics": metrics,

@@ -84,17 +84,17 @@ class TrialFolder:
         """Keeps how the trial stands: status, best value and epoch, metrics of the best and of the last epoch."""
         write_atomically(self.path / "result.json", to_json(result))
 
-    def write_samples(self, epoch: int, images: np.ndarray, widths: np.ndarray) -> None:
+    def write_samples(self, name: str, images: np.ndarray, widths: np.ndarray) -> None:
         """Writes restored lines and degraded | restored | clean comparisons as PNG. Shapes: images (n, 3, H, W) uint8, widths (N,)."""
         for i, (rows, width) in enumerate(zip(images, widths, strict=False)):
             own = rows[:, :, :width]
             gap = np.full((own.shape[1], 8), 128, dtype=np.uint8)
             comparison = np.concatenate([own[0], gap, own[1], gap, own[2]], axis=1)
-            stem = f"epoch_{epoch:04d}_sample_{i}.png"
-            for name, image in ((stem, own[1]), (f"comparison_{stem}", comparison)):
+            stem = f"{name}_sample_{i}.png"
+            for file, image in ((stem, own[1]), (f"comparison_{stem}", comparison)):
                 buffer = io.BytesIO()
                 Image.fromarray(np.ascontiguousarray(image)).save(buffer, "PNG")
-                write_atomically(self.path / "samples" / name, buffer.getvalue())
+                write_atomically(self.path / "samples" / file, buffer.getvalue())
 
     def write_failure(self, error: BaseException) -> None:
         """Keeps the traceback of what ended the trial."""

@@ -55,7 +55,7 @@ class CRNN(LineReader):
     """Five convolution blocks, the maximum over each column, BiLSTM layers, and a linear CTC head.
 
     Shapes: images (B, 1, H, W), any H of at least 16 -> tap (B, W/4, 8 base), logits (B, W/4, K).
-    The second return of `read` is the shortcut head's logits, which train the columns directly and are not used for reading.
+    The shortcut head's logits train the columns directly and are not used for reading.
     Source: Shi et al. 2015; column maximum and CTC shortcut: Retsinas et al. 2022.
     """
 

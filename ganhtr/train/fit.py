@@ -106,6 +106,9 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
             raise Diverged(epoch, step + 1, [name for name in CAUSES if name in plain][int(np.argmin(finite[:, step]))])
         trained = time.perf_counter()
         evaluation = evaluate(by_generator(state.generator), bench.validation, bench.guide, bench.judge)
+        for name, figure in evaluation.metrics().items():
+            if not np.isfinite(figure):
+                raise Diverged(epoch, train.steps_per_epoch, f"validation {name}")
         ended = time.perf_counter()
         peak = torch.cuda.max_memory_allocated(state.device) / 2**20 if state.device.type == "cuda" else 0.0
         yield EpochReport(epoch, plain, float(bench.infeasible[np.concatenate(lines_seen)].mean()), evaluation,

@@ -61,9 +61,11 @@ def update_discriminator(state: TrainState, batch: Batch, restored: torch.Tensor
     loss = adversarial.discriminator_loss(real, fake).mean()
     values = {"discriminator": loss.detach(), "accuracy_real": (real > 0).float().mean(), "accuracy_fake": (fake < 0).float().mean()}
     if measure:  # the images change places, the texts stay: one that looks at the text alone now errs as often as it was right
-        with torch.no_grad():
-            swapped = (discriminator.judge(batch.clean, fake_text) > 0, discriminator.judge(restored, real_text) < 0)
-        values["accuracy_swapped"] = torch.stack(swapped).float().mean()
+        swapped = real, fake
+        if texts.fake is not texts.real:
+            with torch.no_grad():
+                swapped = discriminator.judge(batch.clean, fake_text), discriminator.judge(restored, real_text)
+        values["accuracy_swapped"] = torch.cat([swapped[0] > 0, swapped[1] < 0]).float().mean()
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     values["discriminator_norm"] = clip_grad_norm_(discriminator.trainable(), state.config.train.clip_norm)
@@ -110,6 +112,7 @@ def train_step(state: TrainState, guide: LineReader, batch: Batch, pixels_per_ch
              "ctc": recognition.ctc(logits, frames, batch.targets, batch.target_lengths),
              "adversarial": adversarial.generator_loss(state.discriminator.judge(image, fake_text))}
     learned: list[nn.Parameter] = []
+    at_matcher: tuple[torch.Tensor, ...] = ()
     if state.matcher is not None and state.contrastive is not None and config.contrastive.weight:
         state.matcher.train()
         cosines = state.matcher(tap, frames, batch.text, batch.text_lengths)
@@ -119,10 +122,10 @@ def train_step(state: TrainState, guide: LineReader, batch: Batch, pixels_per_ch
         values |= retrieval(cosines.detach(), batch, pixels_per_character)
         if measure:
             values["contrastive_ratio"] = gradient_ratio(parts, weights, image)
+        at_matcher = torch.autograd.grad(parts["contrastive"].mean(), learned, retain_graph=True)
     total = weighted_total(parts, weights)
-    # asking for these gradients alone leaves out those of the discriminator's weights
-    at_image, *at_matcher = torch.autograd.grad(total, [image, *learned])
-    values |= update_generator(state, restored, at_image)
+    # asking for this gradient alone leaves out those of the discriminator's weights
+    values |= update_generator(state, restored, torch.autograd.grad(total, image)[0])
     if learned and state.matcher is not None:
         values["matcher_norm"] = update_matcher(state, state.matcher, learned, at_matcher)
     state.step += 1
@@ -146,14 +149,14 @@ def update_generator(state: TrainState, restored: torch.Tensor, at_image: torch.
     return {"generator_norm": norm}
 
 
-def update_matcher(state: TrainState, matcher: Matcher, learned: list[nn.Parameter], gradients: list[torch.Tensor]) -> torch.Tensor:
+def update_matcher(state: TrainState, matcher: Matcher, learned: list[nn.Parameter], gradients: tuple[torch.Tensor, ...]) -> torch.Tensor:
     """Steps text encoder, heads and temperature on the unweighted contrastive loss: the weight is the generator's affair.
 
     The weight says how much the generator listens, not how fast the text encoder learns.
     """
     optimizer = state.optimizers["matcher"]
     for parameter, gradient in zip(learned, gradients, strict=True):
-        parameter.grad = gradient / state.config.contrastive.weight
+        parameter.grad = gradient
     norm = clip_grad_norm_(learned, state.config.train.contrastive_clip_norm)
     optimizer.step()
     matcher.bound_scale()

@@ -68,6 +68,16 @@ def test_the_model_takes_over_at_the_fifth_trial_also_with_several_slots(space, 
     assert by == ["baseline"] + ["random"] * 4 + ["tpe"] * 4
 
 
+def test_on_a_wide_machine_a_fifth_trial_waits_for_a_first_result(space, tmp_path):
+    searcher = opened(space, tmp_path, trials=9)
+    asked = [searcher.suggest(f"t{i}") for i in range(6)]
+    assert [p["proposed_by"] for p in asked[:5]] == ["baseline"] + ["random"] * 4 and asked[5] is None
+    searcher.on_trial_complete("t0", result(1.0, 1, "complete"))
+    assert searcher.suggest("t6") is None, "OFF tells the model nothing"
+    searcher.on_trial_complete("t1", result(1.0, 1, "complete"))
+    assert searcher.suggest("t7")["proposed_by"] == "tpe"
+
+
 def test_inactive_parameters_are_left_out(space, tmp_path):
     searcher = opened(space, tmp_path, trials=20)
     seen = {}

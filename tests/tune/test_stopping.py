@@ -50,5 +50,9 @@ def test_objectives_are_higher_for_better(name, value):
     assert objective_value(name, {"psnr": 20.0, "ssim": 0.9, "cer": 0.2, "wer": 0.5}) == pytest.approx(value)
 
 
+def test_an_error_rate_is_shown_as_it_is():
+    assert OBJECTIVES["cer"].shown(-0.3021) == "0.3021" and OBJECTIVES["score"].shown(10.394) == "10.39"
+
+
 def test_a_space_may_name_every_objective():
     assert set(OBJECTIVES) == set(SPACE_OBJECTIVES)

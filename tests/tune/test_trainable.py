@@ -54,7 +54,7 @@ PLATEAU = [1.0, 2.0, 3.0, *[3.005] * 40]
 
 def test_a_scripted_plateau_stops_after_fifteen_epochs(study, inputs):
     folder, request = study(epochs=40)
-    results = drive(trial_class(plan_of(request, folder), inputs, PLATEAU)(config_of()))
+    results = drive(trial_class(plan_of(request, folder, "score"), inputs, PLATEAU)(config_of()))
     last = results[-1]
     assert len(results) == 18 and last["status"] == "stopped" and (last["best_epoch"], last["best_value"]) == (3, 3.0)
     held = metrics_of(folder)
@@ -64,7 +64,7 @@ def test_a_scripted_plateau_stops_after_fifteen_epochs(study, inputs):
 @pytest.mark.parametrize("cuts", [[5], [3, 10, 17]])
 def test_patience_survives_restarts(study, inputs, cuts):
     folder, request = study(epochs=40)
-    make = trial_class(plan_of(request, folder), inputs, PLATEAU)
+    make = trial_class(plan_of(request, folder, "score"), inputs, PLATEAU)
     done = 0
     for cut in cuts:
         drive(make(config_of()), cut - done)
@@ -75,9 +75,9 @@ def test_patience_survives_restarts(study, inputs, cuts):
 
 def test_a_trial_cut_and_set_up_again_ends_with_the_same_bits(study, inputs):
     whole, request = study("whole", epochs=4)
-    drive(trial_class(plan_of(request, whole), inputs)(config_of()))
+    drive(trial_class(plan_of(request, whole, "score"), inputs)(config_of()))
     cut, request = study("cut", epochs=4)
-    make = trial_class(plan_of(request, cut), inputs)
+    make = trial_class(plan_of(request, cut, "score"), inputs)
     drive(make(config_of()), 2)
     drive(make(config_of()))
     assert same(weights(whole), weights(cut))
@@ -88,7 +88,7 @@ def test_a_trial_cut_and_set_up_again_ends_with_the_same_bits(study, inputs):
 
 def test_an_epoch_written_without_its_checkpoint_is_done_again(study, inputs):
     folder, request = study(epochs=4)
-    make = trial_class(plan_of(request, folder), inputs)
+    make = trial_class(plan_of(request, folder, "score"), inputs)
     trial = make(config_of())
     drive(trial, 2)
     kept = (folder.path / "trials/on-000/last.pt").read_bytes()
@@ -100,7 +100,7 @@ def test_an_epoch_written_without_its_checkpoint_is_done_again(study, inputs):
 
 def test_a_trial_that_had_ended_says_so_again_and_trains_nothing(study, inputs):
     folder, request = study(epochs=2)
-    make = trial_class(plan_of(request, folder), inputs)
+    make = trial_class(plan_of(request, folder, "score"), inputs)
     ended = drive(make(config_of()))[-1]
     before = weights(folder)
     again = make(config_of()).train()
@@ -110,10 +110,10 @@ def test_a_trial_that_had_ended_says_so_again_and_trains_nothing(study, inputs):
 
 def test_a_reused_worker_trains_as_a_fresh_one(study, inputs):
     folder, request = study("fresh")
-    make = trial_class(plan_of(request, folder), inputs)
+    make = trial_class(plan_of(request, folder, "score"), inputs)
     drive(make(config_of("on-001", **{"head.kind": "linear"})))
     reused, request = study("reused")
-    trial = trial_class(plan_of(request, reused), inputs)(config_of("on-000", **{"contrastive.weight": 30.0}))
+    trial = trial_class(plan_of(request, reused, "score"), inputs)(config_of("on-000", **{"contrastive.weight": 30.0}))
     drive(trial)
     assert trial.reset(config_of("on-001", **{"head.kind": "linear"}))
     results = drive(trial)
@@ -122,7 +122,7 @@ def test_a_reused_worker_trains_as_a_fresh_one(study, inputs):
 
 def test_a_diverging_trial_fails_alone_and_keeps_why(study, inputs):
     folder, request = study()
-    trial = trial_class(plan_of(request, folder), inputs)(config_of())
+    trial = trial_class(plan_of(request, folder, "score"), inputs)(config_of())
     drive(trial, 1)
     with torch.no_grad():
         next(trial.state.generator.parameters()).fill_(math.nan)
@@ -135,7 +135,7 @@ def test_a_diverging_trial_fails_alone_and_keeps_why(study, inputs):
 @pytest.mark.parametrize("values, words", [({"train.batch_size": 400}, "train.batch_size"), ({"head.kind": "deep"}, "head.kind")])
 def test_a_trial_that_cannot_be_built_fails_alone(study, inputs, values, words):
     folder, request = study()
-    trial = trial_class(plan_of(request, folder), inputs)(config_of(**values))
+    trial = trial_class(plan_of(request, folder, "score"), inputs)(config_of(**values))
     last = drive(trial)[-1]
     assert last["status"] == "failed" and words in last["error"] and (folder.path / "trials/on-000/traceback.txt").exists()
     assert trial.reset(config_of("on-001")) and drive(trial)[-1]["status"] == "complete"
@@ -143,7 +143,7 @@ def test_a_trial_that_cannot_be_built_fails_alone(study, inputs, values, words):
 
 def test_a_damaged_checkpoint_fails_the_trial_and_names_the_file(study, inputs):
     folder, request = study()
-    make = trial_class(plan_of(request, folder), inputs)
+    make = trial_class(plan_of(request, folder, "score"), inputs)
     drive(make(config_of()), 1)
     (folder.path / "trials/on-000/last.pt").write_bytes(b"nothing of the kind")
     last = drive(make(config_of()))[-1]
@@ -152,7 +152,7 @@ def test_a_damaged_checkpoint_fails_the_trial_and_names_the_file(study, inputs):
 
 def test_what_a_trial_folder_holds(study, inputs):
     folder, request = study(epochs=6)
-    drive(trial_class(plan_of(request, folder), inputs)(config_of()))
+    drive(trial_class(plan_of(request, folder, "score"), inputs)(config_of()))
     path = folder.path / "trials/on-000"
     held = metrics_of(folder)
     assert {"start_time", "hyperparameters", "epochs", "end_time", "best_val_psnr", "best_epoch", "total_epochs_completed", "early_stopped",
