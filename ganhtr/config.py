@@ -115,7 +115,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {**_JUDGE},
     # 64 high, for real lines on a CPU or a small card.
     "small": {
-        **_JUDGE, "data.height": 64, "data.width": 768, "generator.base": 12, "discriminator.hidden": 128,
+        **_JUDGE, "data.height": 64, "data.width": 768, "discriminator.hidden": 128,
         "train.batch_size": 4, "reader.epochs": 40, "reader.batch_size": 8, "reader.lr": 0.001,
     },
     # The sizes and settings of the original experiment (128 x 1024, three networks of 31 M, 137 M and 28 M).
