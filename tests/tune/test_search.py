@@ -97,7 +97,7 @@ def test_a_search_through_ray_with_a_plateau_a_failure_and_a_worker_that_dies(st
 def test_the_command_searches_is_killed_and_resumed(space_file, tmp_path):
     """kill -9 in mid-search; --resume ends with every trial once, none run again, and continues the running ones from their epoch."""
     name = ["--space", space_file, "--results", tmp_path / "r", "--name", "killed"]
-    process = subprocess.Popen(command(*name, "--trials", 4, "--epochs", 30), stdout=subprocess.PIPE, text=True, cwd=tmp_path,
+    process = subprocess.Popen(command(*name, "--trials", 4, "--epochs", 20), stdout=subprocess.PIPE, text=True, cwd=tmp_path,
                                start_new_session=True)
     folder = tmp_path / "r/killed"
     wait_for(lambda: epochs_of(folder, "off-000") >= 3, process)
@@ -162,7 +162,7 @@ def wait_for(condition, process, seconds=120):
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupt_stops_within_ten_seconds_and_can_be_resumed(space_file, tmp_path, number):
     words = ["--space", space_file, "--results", tmp_path / "r", "--name", "cut"]
-    process = subprocess.Popen(command(*words, "--trials", 3, "--epochs", 60), stdout=subprocess.PIPE, text=True, cwd=tmp_path,
+    process = subprocess.Popen(command(*words, "--trials", 3, "--epochs", 24), stdout=subprocess.PIPE, text=True, cwd=tmp_path,
                                start_new_session=True)
     folder = tmp_path / "r/cut"
     wait_for(lambda: epochs_of(folder, "off-000") >= 2, process)
