@@ -39,17 +39,22 @@ def _count(image: np.ndarray, rng: np.random.Generator, per_height: float) -> in
     return 1 + int(rng.poisson(per_height * image.shape[1] / image.shape[0]))
 
 
+def _ink(image: np.ndarray) -> np.ndarray:
+    """How much darker than the paper each place is; most of a line is paper, which on a scan is seldom white."""
+    return np.clip(float(np.median(image)) - image, 0, None)
+
+
 def fade_ink(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
     """Ink that has paled, more in some places than in others, and has flaked off in specks."""
     patches, flakes = _clouds(image.shape, rng, _cell(image, 0.8)), _clouds(image.shape, rng, _cell(image, 0.07))
     lost = strength * (0.35 + 0.3 * patches + 0.35 * np.clip(3 * (flakes - 0.5), 0, 1))
-    return image + (1 - image) * np.clip(lost, 0, 0.88)
+    return image + _ink(image) * np.clip(lost, 0, 0.88)
 
 
 def bleed_through(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
     """The verso's writing shows through: the line itself, mirrored, moved, blurred and faint."""
     height, width = image.shape
-    ghost = np.roll(1 - image[:, ::-1], int(rng.integers(width)), axis=1)
+    ghost = np.roll(_ink(image)[:, ::-1], int(rng.integers(width)), axis=1)
     ghost = shift(ghost, (height * rng.uniform(-0.3, 0.3), 0), order=1)
     ghost = gaussian_filter(ghost, 0.03 * height)
     # Verso ink is as dark as it was when it soaked in, also where this side's ink has faded.

@@ -26,7 +26,8 @@ from ganhtr.data.pairs import SPLITS, Lines, Pairs, fit_line, load_lines, save_l
 from ganhtr.seeds import generator
 
 BUILTIN = "builtin"
-RECIPE = 1  # raise it whenever the built-in lines or the degradations change, so that caches and shipped readers are not mixed up
+RECIPE = 1  # raise it whenever the built-in clean lines change, so that caches and shipped readers are not mixed up
+DAMAGE = 1  # raise it whenever the degradations change
 BUILTIN_HELD = {"validation": 64, "test": 400}
 
 Drawn = list[tuple[np.ndarray, str, str, str]]  # image (h, w) uint8, transcription, name, group
@@ -69,7 +70,7 @@ def _prepared(source: str, data: DataConfig, charset_file: Path | None, fonts: P
             clean.update(path.relative_to(root).as_posix().encode() + hashlib.sha256(path.read_bytes()).digest())
     if charset_file is not None:
         clean.update(Charset.load(charset_file).characters.encode())
-    digest = hashlib.sha256(f"{clean.hexdigest()} {data.degradation}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{clean.hexdigest()} {DAMAGE} {data.degradation}".encode()).hexdigest()[:16]
     folder = cache_folder() / "lines" / digest
     if not folder.exists():
         _make(folder, source, data, charset_file, fonts, clean.hexdigest()[:16])
