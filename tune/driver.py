@@ -155,12 +155,13 @@ def run_trials(request: Request, plan: TrialPlan, inputs: TrialInputs, searcher:
             run_config=ray_tune.RunConfig(name="ray", storage_path=str(logs), verbose=0, callbacks=[monitor],
                                           checkpoint_config=ray_tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                                           failure_config=ray_tune.FailureConfig(max_failures=2)))
-        try:
-            tuner.fit()
-        except KeyboardInterrupt:
-            monitor.say("interrupted")
-        finally:
-            searcher.suspend()
+        with sigterm_as_interrupt():  # anew: Ray has put a handler of its own in its place, which ends the process
+            try:
+                tuner.fit()
+            except KeyboardInterrupt:
+                monitor.say("interrupted")
+            finally:
+                searcher.suspend()
     shutil.rmtree(logs / "ray", ignore_errors=True)
     searcher.open()
     return not searcher.remaining
