@@ -204,6 +204,7 @@ def _ordered(source: Source, parameters: Mapping[str, Parameter]) -> tuple[Param
     order: dict[str, Parameter] = {}
 
     def place(key: str, trail: tuple[str, ...]) -> None:
+        """Puts a parameter into the order behind its ancestors; `trail` is how we came to it."""
         if key in trail:
             cycle = " -> ".join((*trail[trail.index(key):], key))
             source.fault(("space", key, "when"), "free of cycles", cycle, "Drop one of these conditions.")

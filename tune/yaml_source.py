@@ -80,6 +80,7 @@ class _Composer(yaml.SafeLoader):
         self.depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node:
+        """A node of the file, with aliases, anchors, tags and too deep a nesting refused by line."""
         event = self.peek_event()
         line = event.start_mark.line + 1
         if self.check_event(yaml.AliasEvent):
