@@ -21,8 +21,9 @@ from ganhtr.charset import Charset
 from ganhtr.config import DataConfig
 from ganhtr.data import synthetic
 from ganhtr.data.degrade import degrade
-from ganhtr.data.folder import read_folder, split_groups
+from ganhtr.data.folder import read_folder
 from ganhtr.data.pairs import SPLITS, Lines, Pairs, fit_line, load_lines, save_lines
+from ganhtr.data.splits import split_groups
 from ganhtr.seeds import generator
 
 BUILTIN = "builtin"
@@ -131,7 +132,7 @@ def _drawn_builtin(data: DataConfig, fonts: Path | None) -> tuple[dict[str, Draw
 def _drawn_folder(source: str, data: DataConfig) -> tuple[dict[str, Drawn], list[str]]:
     lines = read_folder(Path(source))
     splits = split_groups(lines.groups, data.seed)
-    rows = list(zip(lines.images, lines.transcripts, lines.names, lines.groups, strict=True))
+    rows = [(line.clean, line.transcript, line.name, line.group) for line in lines.lines]
     return {name: [row for row, split in zip(rows, splits, strict=True) if split == i]
             for i, name in enumerate(SPLITS)}, list(lines.notes)
 

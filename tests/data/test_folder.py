@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganhtr.data.folder import group_of, read_folder, read_grey, split_groups
+from ganhtr.data.folder import group_of, read_folder
+from ganhtr.data.image_file import read_grey
+from ganhtr.data.splits import split_groups
 
 ROOT = Path(__file__).parents[2]
 REAL = Path(os.environ.get("GANHTR_TEST_DATA", ROOT / ".." / "shared" / "data")) / "lines"
@@ -36,16 +38,16 @@ def test_transcripts_are_untouched_but_for_nfc(tmp_path):
     lines = read_folder(write(tmp_path, b"\xef\xbb\xbf" + rows.encode(), [f"{i}.png" for i in range(5)]))
     assert lines.transcripts == ("Nassauw,  A!", " en de ", "\u00e9t\u00e9", "a\u2028b\x0cc", "\u00a0x")
     assert lines.names == ("0.png", "1.png", "2.png", "3.png", "4.png")
-    assert len(lines) == len(lines.images) == 5
+    assert len(lines) == len(lines.lines) == 5
     assert len(lines.notes) == 1 and lines.notes[0].startswith("each line is a group of its own")
 
 
 def test_images_keep_their_own_size_and_values(tmp_path):
     write(tmp_path, "a_1.png\tA\na_2.png\tB\n", ["a_1.png"])
     Image.fromarray(GRADIENT.T.copy()).save(tmp_path / "a_2.png")
-    lines = read_folder(tmp_path)
-    assert [image.dtype for image in lines.images] == [np.uint8] * 2
-    assert (lines.images[0] == GRADIENT).all() and (lines.images[1] == GRADIENT.T).all()
+    images = [line.clean for line in read_folder(tmp_path).lines]
+    assert [image.dtype for image in images] == [np.uint8] * 2
+    assert (images[0] == GRADIENT).all() and (images[1] == GRADIENT.T).all()
 
 
 @pytest.mark.parametrize(("name", "group"), [
@@ -263,6 +265,6 @@ def test_the_real_lines():
     assert (len(lines), len(set(lines.groups)), lines.notes) == (641, 59, ())
     rows = (REAL / "lines.tsv").read_text(encoding="utf-8").rstrip("\n").split("\n")
     assert [f"{name}\t{text}" for name, text in zip(lines.names, lines.transcripts, strict=True)] == rows
-    assert {image.shape[0] for image in lines.images} == {128}
+    assert {line.clean.shape[0] for line in lines.lines} == {128}
     counts = np.bincount(split_groups(lines.groups, 0))
     assert np.abs(counts / 641 - [0.8, 0.1, 0.1]).max() < 0.03

@@ -14,9 +14,9 @@ from PIL import Image
 
 from ganhtr.config import DataConfig
 from ganhtr.data import source
-from ganhtr.data.folder import split_groups
 from ganhtr.data.pairs import Pairs, load_lines
 from ganhtr.data.source import load_pairs
+from ganhtr.data.splits import split_groups
 
 DATA = DataConfig(height=32, width=64, lines=16)
 HELD = {"validation": 4, "test": 5}

@@ -1,0 +1,25 @@
+"""`python -m ganhtr`: data, reader, restore, export."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ganhtr.commands import data
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Runs the command that was asked for; bad input ends with its message and exit code 2."""
+    try:
+        app()
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
