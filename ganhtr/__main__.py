@@ -6,10 +6,15 @@ import sys
 
 import typer
 
-from ganhtr.commands import data
+from ganhtr.commands import data, reader
+from ganhtr.commands.export import export
+from ganhtr.commands.restore import restore
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 app.add_typer(data.app, name="data")
+app.add_typer(reader.app, name="reader")
+app.command()(restore)
+app.command()(export)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
 from ganhtr.config_sections import (
+    AugmentConfig,
     ContrastiveConfig,
     DataConfig,
     DiscriminatorConfig,
@@ -41,6 +42,7 @@ class Config:
     contrastive: ContrastiveConfig
     head: HeadConfig
     loss: LossConfig
+    augment: AugmentConfig
     train: TrainConfig
 
     def flat(self) -> dict[str, Any]:
@@ -195,7 +197,35 @@ def _joint_faults(values: Mapping[str, Any]) -> list[str]:
     if not any(values[f"loss.{name}"] for name in ("pixel", "feature", "ctc", "adversarial")):
         faults.append("loss.pixel must be above 0 when feature, ctc and adversarial are 0 too: the generator would learn nothing. "
                       "Raise one of them")
-    if values["contrastive.formulation"] != "none" and values["train.batch_size"] < 2:
+    if values["train.batch_size"] % values["train.accumulation"]:
+        faults.append("train.batch_size must be a multiple of train.accumulation, for its parts to be of one size; got "
+                      f"{values['train.batch_size']} and {values['train.accumulation']}")
+    faults += _contrastive_faults(values)
+    return faults
+
+
+def _contrastive_faults(values: Mapping[str, Any]) -> list[str]:
+    """Knobs of the contrastive loss that mean nothing together."""
+    formulation, faults = values["contrastive.formulation"], []
+    if formulation == "none":
+        return []
+    if formulation in ("ratio", "frame", "vicreg"):  # these look at no transcription
+        for key, usual in (("contrastive.shuffled", False), ("contrastive.queue", 0), ("contrastive.pooling", "mean")):
+            if values[key] != usual:
+                faults.append(f"{key} must be {usual} with contrastive.formulation {formulation}, which compares frames and not texts; "
+                              f"got {values[key]}")
+        allowed = ("batch", "degraded") if formulation == "frame" else ("batch",)
+        if values["contrastive.negatives"] not in allowed:
+            faults.append(f"contrastive.negatives must be {' or '.join(allowed)} with contrastive.formulation {formulation}, got "
+                          f"{values['contrastive.negatives']}")
+    elif values["train.batch_size"] < 2:
         faults.append("train.batch_size must be at least 2 for a contrastive loss, which compares lines of a batch; "
                       "got 1. Raise it, or set contrastive.formulation to none")
+    if values["contrastive.anchor"] == "all":
+        if values["head.kind"] == "none" and formulation not in ("ratio", "frame", "vicreg"):
+            faults.append("head.kind must not be none with contrastive.anchor all, whose levels are of different widths. Take linear")
+        if values["head.shared"]:
+            faults.append("head.shared must be false with contrastive.anchor all, whose levels are of different widths")
+        if not any(values[f"contrastive.{level}_weight"] for level in ("cnn", "proj", "encoder")):
+            faults.append("contrastive.proj_weight must be above 0 when cnn_weight and encoder_weight are 0 too. Raise one of them")
     return faults

@@ -115,7 +115,7 @@ def bench(inputs):
 @pytest.fixture
 def new_state(bench, pairs):
     """new_state(config): a trial before its first step, for the bench's lines and guide."""
-    return lambda config: build_state(config, pairs.charset, bench.guide.features, CPU)
+    return lambda config: build_state(config, pairs.charset, bench.guide.widths, CPU)
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,7 @@ def test_an_unknown_preset_is_refused_with_the_nearest():
     ("head.dim", None, "a whole number from 2 to 4096"), ("data.seed", -1, "a whole number of at least 0"),
     *(("loss.pixel", value, "a number from 0 to 1e+06") for value in (True, "1", math.nan, math.inf, -0.1, [1.0])),
     ("contrastive.symmetric", 1, "true or false"), ("contrastive.symmetric", "true", "true or false"),
-    *(("head.kind", value, "one of none, linear, mlp") for value in ("mlps", "", None, 1, ["mlp"])),
+    *(("head.kind", value, "one of none, linear, mlp, mlp_bn, residual") for value in ("mlps", "", None, 1, ["mlp"])),
 ])
 def test_a_value_outside_its_rule_is_refused_in_words(key, value, rule):
     assert faults_of({key: value}) == [f"{key} must be {rule}, got {value!r}"]
@@ -173,7 +173,7 @@ def test_the_configuration_needs_nothing_but_the_standard_library():
 def test_training_imports_where_the_searchs_libraries_are_missing():
     code = """if True:
         import importlib, pkgutil, sys
-        MISSING = ("ray", "optuna", "yaml", "typer", "jiwer", "rich", "pydantic", "tune")
+        MISSING = ("ray", "optuna", "yaml", "typer", "jiwer", "rich", "pydantic", "tune", "HersheyFonts", "defusedxml", "onnx")
         class Absent:
             def find_spec(self, name, path=None, target=None):
                 if name.split(".")[0] in MISSING:
@@ -181,8 +181,9 @@ def test_training_imports_where_the_searchs_libraries_are_missing():
         sys.meta_path.insert(0, Absent())
         import ganhtr
         for module in pkgutil.walk_packages(ganhtr.__path__, "ganhtr."):
-            importlib.import_module(module.name)
-            print(module.name)
+            if module.name.split(".")[1] in ("train", "models", "losses", "metrics"):
+                importlib.import_module(module.name)
+                print(module.name)
         assert not set(MISSING) & set(sys.modules)
         for name in MISSING:
             try:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ganhtr.config import ConfigError, key_fault
+from ganhtr.config import RULES, ConfigError, key_fault
 from tune.cluster import ROOT
 from tune.space import Space, find_space, load_space
 from tune.space_schema import json_schema
@@ -18,7 +19,7 @@ from tune.study import Request, StudyError, StudyFolder
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 SPACES = ROOT / "search_spaces"
-
+READER_FILES = ("recognizer.weights", "judge.weights")
 
 
 def choose_preset(asked: str | None, space: Space) -> tuple[str, str]:
@@ -35,7 +36,10 @@ def choose_preset(asked: str | None, space: Space) -> tuple[str, str]:
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:
-    """`key=value` words as a mapping; values are read as YAML scalars. Raises: ConfigError with every fault."""
+    """`key=value` words as a mapping; numbers, true and false are read as such where the key takes no text.
+
+    Raises: ConfigError with every fault.
+    """
     settings, faults = {}, []
     for pair in pairs:
         key, sign, text = pair.partition("=")
@@ -44,7 +48,7 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
         elif fault := key_fault(key):
             faults.append(f"--set {fault}")
         else:
-            settings[key] = number_or_word(text)
+            settings[key] = text if RULES[key].type is str else number_or_word(text)
     if faults:
         raise ConfigError(faults)
     return settings
@@ -64,11 +68,12 @@ def number_or_word(text: str) -> Any:
 def search(
     context: typer.Context,
     space: Annotated[str, typer.Option(help="The search space: a YAML file, or a name in search_spaces/.")] = "contrastive.yaml",
-    data: Annotated[str, typer.Option(help="builtin, or a folder of images with lines.tsv (file, transcription, [group]).")] = "builtin",
+    data: Annotated[str, typer.Option(help="builtin, a folder with lines.tsv, a .tfrecord file, or ALTO/PAGE XML.")] = "builtin",
     charset: Annotated[Path | None, typer.Option(help="One character a line. Default: those of the training transcriptions.")] = None,
     fonts: Annotated[Path | None, typer.Option(help="TTF or OTF files for the built-in lines, beside the stroke fonts.")] = None,
     preset: Annotated[str | None, typer.Option(help="Sizes: tiny (32 x 256), small (64 x 768), seed (the original's 128 x 1024).")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, the OFF arm included. Default: the space's budget.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of an experiment, each for both arms. Default: the budget's.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of a trial. Default: the space's budget.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every trial and of the sampler. Default: the space's, else 0.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the study's folder. Default: the space and a time stamp.")] = None,
@@ -85,7 +90,8 @@ def search(
     """Searches weight, temperature and projection head of a contrastive loss for the restoration of handwritten lines.
 
     The OFF arm (no contrastive loss) runs first; Optuna's TPE proposes the others; a trial stops after 15 epochs without a gain. The
-    study's folder holds every trial, the best weights and report.md.
+    study's folder holds every trial, the best weights and report.md. `--space experiment.yaml` searches nothing: it runs OFF and ON
+    once for each seed.
 
     Try: `--dry-run` to see the plan, `--single-trial --set contrastive.temperature=0.1` to train one configuration, `--data DIR` for your
     own lines.
@@ -99,8 +105,8 @@ def search(
             folder = StudyFolder.existing(results, name)
             request = folder.request()
         else:
-            request = build_request(space, data, charset, fonts, preset, trials, epochs, seed, set_, cpus_per_trial, gpus_per_trial,
-                                    single_trial)
+            request = build_request(space, data, charset, fonts, preset, trials, seeds, epochs, seed, set_, cpus_per_trial,
+                                    gpus_per_trial, single_trial)
             folder = StudyFolder.planned(results, name, request)
         code = show(request, results) if dry_run else run(folder, request, new=not resume, address=address)
     except ValueError as error:  # a space, a setting, a study or data that will not do
@@ -170,10 +176,22 @@ def refuse_with_resume(context: typer.Context) -> None:
         raise StudyError(f"--resume takes everything from the study's study.yaml, got {named}. Leave it out, or start a new study")
 
 
+def with_seeds(space: Space, trials: int | None, seeds: int | None) -> Space:
+    """The space with `--seeds` in its budget. Raises: ConfigError for the option that only the other kind of study has."""
+    if space.experiment and trials is not None:
+        raise ConfigError([f"--trials must be left out with {space.name}, an experiment, which runs both arms once for each seed, got "
+                           f"{trials}. Use --seeds, or set budget.seeds in its file"])
+    if not space.experiment and seeds is not None:
+        raise ConfigError([f"--seeds must be left to an experiment, got {seeds} with {space.name}, which searches. Use --trials, or a "
+                           "file without space, such as experiment.yaml"])
+    return space if seeds is None else replace(space, budget=replace(space.budget, seeds=seeds))
+
+
 def build_request(space: str, data: str, charset: Path | None, fonts: Path | None, preset: str | None, trials: int | None,
-                  epochs: int | None, seed: int | None, set_: list[str], cpus: float, gpus: float | None, single: bool) -> Request:
+                  seeds: int | None, epochs: int | None, seed: int | None, set_: list[str], cpus: float, gpus: float | None,
+                  single: bool) -> Request:
     """The request that the options make. Raises: SpaceError, ConfigError, ValueError."""
-    chosen = load_space(find_space(space, SPACES))
+    chosen = with_seeds(load_space(find_space(space, SPACES)), trials, seeds)
     settings = parse_settings(set_)
     if epochs is not None:
         settings["train.epochs"] = epochs
@@ -182,6 +200,9 @@ def build_request(space: str, data: str, charset: Path | None, fonts: Path | Non
     if searched and not single:
         raise ConfigError([f"--set {key} must be a key that the space does not search: {chosen.name} searches it. Take it out of the "
                            "space, or add --single-trial" for key in sorted(searched)])
+    for key in READER_FILES:  # workers and --resume may run in another folder
+        if path := settings.get(key, chosen.fixed.get(key)):
+            settings[key] = str(Path(path).resolve())
     named, reason = choose_preset(preset, chosen)
     if gpus is None:
         import torch
@@ -189,9 +210,11 @@ def build_request(space: str, data: str, charset: Path | None, fonts: Path | Non
         gpus = 1.0 if torch.cuda.is_available() else 0.0
     if data != "builtin":
         data = str(Path(data).resolve())
-    request = Request(chosen, named, reason, settings, data, absolute(charset), absolute(fonts), trials or chosen.budget.trials,
+    request = Request(chosen, named, reason, settings, data, absolute(charset), absolute(fonts), trials or chosen.trials,
                       given if seed is None else seed, cpus, gpus, single)
-    request.config()
+    if request.config().contrastive.formulation == "none" and chosen.experiment and not single:
+        raise ConfigError(["--set contrastive.formulation must leave the ON arm of an experiment its contrastive loss, got none. Leave it "
+                           "out, or add --single-trial to train OFF alone"])
     faults = [fault for _, fault in chosen.config_faults(named)]
     if faults:
         raise ConfigError([f"{chosen.name}: {fault}" for fault in faults])

@@ -68,7 +68,7 @@ def plan_of(request: Request, folder: StudyFolder, objective: str) -> TrialPlan:
 
 
 def write_start(folder: StudyFolder, inputs: TrialInputs, objective: str, device: str) -> None:
-    """The files that stand before the first trial: environment and reference rows.
+    """The files that stand before the first trial: readers, reference rows and environment.
 
     Raises: StudyError when the study was begun with other lines or readers: its trials could not be compared.
     """
@@ -78,6 +78,10 @@ def write_start(folder: StudyFolder, inputs: TrialInputs, objective: str, device
         if began != (pairs.digest, inputs.guide.digest, inputs.judge.digest):
             raise StudyError(f"{folder.path}: --resume must find the data and the readers that the study was begun with, got others "
                              f"(data {pairs.digest}, begun with {began[0]}). Put the data back as it was, or start a new study")
+    for role, reader in (("guide", inputs.guide), ("judge", inputs.judge)):
+        if not folder.reader(role).exists():  # a study of an older version has none
+            reader.save(folder.reader(role))
+    if held:
         return
     bench = Bench.of(inputs, torch.device("cpu"))
     write_atomically(folder.path / "references.json", to_json(reference_metrics(bench.validation, bench.guide, bench.judge)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ganhtr.config import RULES, Rule
 from tune.parameter import KINDS, Kind, Parameter, on_grid
-from tune.space_settings import check_key, check_value, known, section
+from tune.space_settings import check_key, check_value, is_experiment, known, section
 from tune.yaml_source import KeyPath, Source, show
 
 OPTIONS = (*KINDS, "log", "step", "when", "default")
@@ -16,11 +16,8 @@ _FLAG = Rule("flag", bool, False, "")
 
 
 def read_parameters(source: Source) -> tuple[Parameter, ...]:
-    """The parameters in an order in which ancestors come first, else as in the file; faults go to `source`."""
-    given = section(source, "space")
-    if not given and isinstance(source.value.get("space", {}), dict):
-        source.fault(("space",), "a mapping with at least one parameter", "none",
-                     "Write for instance contrastive.weight: {float: [0.01, 30], log: true}.")
+    """The parameters in an order in which ancestors come first, else as in the file; none for an experiment. Faults go to `source`."""
+    given = {} if is_experiment(source) else section(source, "space")
     fixed = source.value.get("fixed")
     drafts: dict[str, Parameter | None] = {}
     for key, options in given.items():

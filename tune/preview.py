@@ -1,4 +1,4 @@
-"""The dry run: resolved configuration, the space, five sampled trials, and the disk and time to expect."""
+"""The dry run: resolved configuration, the space with five sampled trials (or both arms of an experiment), disk and time to expect."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ganhtr.config import build_config
 from ganhtr.train.rehearsal import checkpoint_bytes, rehearse
 from tune.monitor import clock
 from tune.parameter import Parameter
+from tune.space_settings import FORMULATION
 from tune.study import Request
 
 VALIDATION = 1.25  # an epoch with its validation, over its training steps
@@ -33,25 +34,37 @@ def shown(values: dict[str, Any]) -> str:
     return "  ".join(f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in values.items())
 
 
+def planned_trials(request: Request) -> list[str]:
+    """The space and five of its trials, or every trial of an experiment."""
+    space = request.space
+    kind, amount = "space", f"{request.trials} trials"
+    if space.experiment:
+        kind, amount = "experiment", f"2 arms x {space.budget.seeds} seeds = {request.trials} trials"
+    lines = [f"{kind} {space.name}: objective {space.objective}, {amount}, patience {space.early_stopping.patience}, "
+             f"min_delta {space.early_stopping.min_delta:g}", f"  OFF  {shown(dict(space.baseline))}"]
+    if space.experiment:
+        seeds = ", ".join(str(request.seed + number) for number in range(space.budget.seeds))
+        return [*lines, f"  ON   {shown({FORMULATION: request.config().contrastive.formulation})}",
+                f"  in pairs, with train.seed {seeds}"]
+    lines += [f"  {'  ' * len(parameter.when)}{parameter.key}: {described(parameter)}" for parameter in space.parameters]
+    samples = [space.random_values(number) for number in range(5)]
+    for values in samples:
+        request.config().replace(values)
+    return [*lines, "", "five trials drawn at random:", *(f"  {shown(values)}" for values in samples)]
+
+
 def preview(request: Request, results: Path) -> str:
     """What a search with this request would do. Takes the time of three training steps."""
-    config, space = request.config(), request.space
+    config = request.config()
     usual = build_config("tiny").flat()
     changed = {key for key, value in config.flat().items() if value != usual[key]}
     width = max(len(key) for key in config.flat())
     lines = [f"preset {request.preset} ({request.preset_reason}); * differs from preset tiny", ""]
     lines += [f"  {'*' if key in changed else ' '} {key.ljust(width)}  {value}" for key, value in config.flat().items()]
-    lines += ["", f"space {space.name}: objective {space.objective}, {request.trials} trials, patience {space.early_stopping.patience}, "
-              f"min_delta {space.early_stopping.min_delta:g}", f"  OFF  {shown(dict(space.baseline))}"]
-    lines += [f"  {'  ' * len(parameter.when)}{parameter.key}: {described(parameter)}" for parameter in space.parameters]
-    lines += ["", "five trials drawn at random:"]
-    samples = [space.random_values(number) for number in range(5)]
-    for values in samples:
-        config.replace(values)
-        lines.append(f"  {shown(values)}")
+    lines += ["", *planned_trials(request)]
     device = torch.device(request.device)
     torch.set_num_threads(max(1, int(request.cpus_per_trial)))
-    on = config if config.contrastive.formulation != "none" else config.replace(samples[0])
+    on = config if config.contrastive.formulation != "none" else config.replace(request.space.random_values())
     seconds, state = rehearse(on, device)
     trial = seconds * config.train.steps_per_epoch * config.train.epochs * VALIDATION
     slots = max(1, int((os.cpu_count() or 1) / request.cpus_per_trial))

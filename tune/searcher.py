@@ -1,7 +1,8 @@
 """The searcher: Optuna's ask and tell behind Ray Tune's Searcher, with the journal as its one memory.
 
-Each arm is an Optuna study of its own in that journal, so that the OFF arm is never seen by the sampler. Whatever is cut off (a crash
-between two calls, a kill, Ctrl-C) is put right by `open`, which is idempotent: trials left over are continued, none is asked for twice.
+Each arm is an Optuna study of its own in that journal, so that the OFF arm is never seen by the sampler. An experiment has no sampler: its
+arms take turns, a pair a seed. Whatever is cut off (a crash between two calls, a kill, Ctrl-C) is put right by `open`, which is idempotent:
+trials left over are continued, none is asked for twice.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def suggest_value(trial: Trial, parameter: Parameter) -> Any:
 
 
 class OptunaSearcher(Searcher):
-    """Proposes the OFF arm first and then what the sampler says, `trials` in all; tells Optuna how each ended.
+    """Proposes the OFF arm first and then what the sampler says, or OFF and ON in turn in an experiment, `trials` in all; tells Optuna
+    how each ended.
 
     A trial that ran to its end or ran out of patience is COMPLETE with its best value so far; one that a scheduler stopped is PRUNED;
     one that failed is FAIL. Every epoch is reported, the last too.
@@ -83,7 +85,7 @@ class OptunaSearcher(Searcher):
         return len(self._left_over) + max(0, self.trials - asked)
 
     def suggest(self, trial_id: str) -> Any:
-        """The next trial for Ray: one left over, else OFF if there is none yet, else what the sampler proposes."""
+        """The next trial for Ray: one left over, else one of the arm whose turn it is."""
         if self._left_over:
             arm, frozen = self._left_over.pop(0)
             study = self._studies[arm]
@@ -94,7 +96,7 @@ class OptunaSearcher(Searcher):
         elif sum(1 for _ in self.all_trials()) >= self.trials:
             return Searcher.FINISHED
         else:
-            arm = ON if self._studies[OFF].get_trials(deepcopy=False) else OFF
+            arm = self._turn()
             study = self._studies[arm]
             number = len(study.get_trials(deepcopy=False))
             if number >= STARTUP_TRIALS and self._start_up(number) and any(running == ON for running, _ in self._running.values()):
@@ -106,13 +108,18 @@ class OptunaSearcher(Searcher):
         self._running[trial_id] = (arm, trial)
         return vars(proposal)
 
+    def _turn(self) -> str:
+        """The arm to ask next: OFF once and then ON; in an experiment OFF and ON in turn, so that an interrupted one has pairs."""
+        off, on = (len(self._studies[arm].get_trials(deepcopy=False)) for arm in (OFF, ON))
+        return OFF if off <= (on if self.space.experiment else 0) else ON
+
     def _seed(self, study: optuna.Study, number: int) -> None:
         """A sampler seeded by the trial's number: what it proposes depends on the history and not on who asked before.
 
         The model takes over at the fifth trial asked for, not at the fifth that ended: otherwise each further slot would cost a random one.
         """
         seed = derive_seed(self.seed, "sampler", study.study_name, number) % 2**32
-        if self._start_up(number):
+        if self.space.experiment or self._start_up(number):
             study.sampler = RandomSampler(seed=seed)
             return
         with warnings.catch_warnings():
@@ -120,15 +127,18 @@ class OptunaSearcher(Searcher):
             study.sampler = TPESampler(seed=seed, n_startup_trials=1, multivariate=True, group=True, constant_liar=True)
 
     def _start_up(self, number: int) -> bool:
-        """Whether this trial is proposed at random: the first four, and any while no trial has ended."""
-        return number < STARTUP_TRIALS or not self._studies[ON].get_trials(deepcopy=False, states=ENDED)
+        """Whether this trial is proposed at random: the first four, and any while no trial has ended. An experiment proposes nothing."""
+        return not self.space.experiment and (
+            number < STARTUP_TRIALS or not self._studies[ON].get_trials(deepcopy=False, states=ENDED))
 
     def _propose(self, arm: str, trial: Trial) -> Proposal:
         """The trial's values, asked for in order; one asked before a crash gives the values it gave then."""
         attributes = trial.user_attrs
         if "proposal" in attributes:
             return Proposal(**json.loads(attributes["proposal"]))
-        if arm == OFF:
+        if self.space.experiment:
+            by, values = "experiment", {"train.seed": self.seed + trial.number, **(self.space.baseline if arm == OFF else {})}
+        elif arm == OFF:
             by, values = "baseline", dict(self.space.baseline)
         else:
             by = "random" if self._start_up(trial.number) else "tpe"

@@ -1,4 +1,4 @@
-"""A search space: what a study tries, as one validated value.
+"""A search space: what a study tries, as one validated value. Without parameters it is an experiment: OFF and ON, once for each seed.
 
 `load_space` reads the YAML file, checks all of it and reports every fault at once. The space knows neither Ray nor
 Optuna: whoever drives it hands `Space.sample` a function that picks a value for a parameter.
@@ -29,7 +29,8 @@ __all__ = ["Budget", "EarlyStopping", "Parameter", "Space", "SpaceError", "find_
 class Space:
     """A validated search space. `name` is only a label: spaces of the same content are equal.
 
-    `preset` is None where the file names none. Ancestors come before their dependants in `parameters`.
+    `preset` is None where the file names none. Ancestors come before their dependants in `parameters`. Without parameters
+    the ON arm is what `fixed` says.
     """
 
     name: str = field(compare=False)
@@ -40,6 +41,16 @@ class Space:
     fixed: Mapping[str, Any]
     parameters: tuple[Parameter, ...]
     preset: str | None = None
+
+    @property
+    def experiment(self) -> bool:
+        """Whether nothing is searched."""
+        return not self.parameters
+
+    @property
+    def trials(self) -> int:
+        """How many trials a study has: the search's budget, or both arms of an experiment for each seed."""
+        return 2 * self.budget.seeds if self.experiment else self.budget.trials
 
     def active(self, values: Mapping[str, Any]) -> tuple[Parameter, ...]:
         """The parameters that take part in a trial with these (active) values."""
@@ -78,9 +89,9 @@ class Space:
         ranges, where such faults are.
         """
         rng = random.Random(0)
-        trials = [("fixed", "single-trial mode", self.overrides({})),
+        trials = [("fixed", "the ON arm" if self.experiment else "single-trial mode", self.overrides({})),
                   ("baseline", "the OFF arm", self.baseline_overrides())]
-        for _ in range(64):
+        for _ in range(0 if self.experiment else 64):
             values = self.sample(lambda parameter: rng.choice(parameter.extremes()))
             trials.append(("space", f"a trial with {show(values)}", self.overrides(values)))
         for section, what, overrides in trials:
@@ -93,16 +104,18 @@ class Space:
     def digest(self) -> str:
         """The same for spaces between which a study can be resumed.
 
-        Comments, formatting, the order of keys, the name and defaults written out do not count; nor does
-        budget.trials, since more trials extend the same study.
+        Comments, formatting, the order of keys, the name and defaults written out do not count; nor do
+        budget.trials and budget.seeds, since more trials extend the same study.
         """
         plain = self.to_plain()
-        del plain["budget"]["trials"]
+        for name in ("trials", "seeds"):
+            plain["budget"].pop(name, None)
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
     def to_plain(self) -> dict[str, Any]:
         """The space as it is written in a file, all settings included; `space_from_plain` takes it back."""
-        budget = {key: value for key, value in dataclasses.asdict(self.budget).items() if value is not None}
+        unused = "trials" if self.experiment else "seeds"
+        budget = {key: value for key, value in dataclasses.asdict(self.budget).items() if value is not None and key != unused}
         return {
             "objective": self.objective,
             **({"preset": self.preset} if self.preset else {}),
@@ -146,7 +159,7 @@ def find_space(name_or_path: str | Path, folder: str | Path) -> Path:
 def _space(source: Source, name: str) -> Space:
     if not isinstance(source.value, dict):
         got = "an empty file" if source.value is None else show(source.value)
-        source.fault((), "a mapping with the key space", got, "See search_spaces/contrastive.yaml.")
+        source.fault((), "a mapping such as {space: ...}", got, "See search_spaces/contrastive.yaml.")
         source.check()
     fields = read_settings(source)
     space = Space(name=name, parameters=read_parameters(source), **fields)

@@ -20,13 +20,14 @@ def json_schema() -> dict[str, Any]:
     searchable = {key: rule for key, rule in fixable.items() if not rule.shared and key != "train.seed"}
     properties = {name: _value(rule) for name, rule in SETTINGS.items()}
     properties |= {
-        "budget": _section("How much the study trains.", BUDGET_RULES),
+        "budget": _section("How much the study trains: trials of a search, or seeds of an experiment.", BUDGET_RULES),
         "early_stopping": _section("When a trial stops early.", STOPPING_RULES),
         "baseline": _section("The OFF arm: without contrastive loss.", searchable),
         "fixed": _section("Values that all trials have.", fixable),
         "space": {
-            **_mapping("The parameters to search.", {key: _parameter(rule) for key, rule in searchable.items()}),
-            "minProperties": 1,
+            **_mapping("The parameters to search. Without any the study is an experiment: OFF and ON, once for each seed.",
+                       {key: _parameter(rule) for key, rule in searchable.items()}),
+            "type": ["object", "null"],
         },
     }
     properties["baseline"]["properties"]["contrastive.formulation"] = {
@@ -35,7 +36,10 @@ def json_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "ganhtr-tune search space",
         **_mapping("What a study tries.", properties),
-        "required": ["space"],
+        "if": {"required": ["space"], "properties": {"space": {"type": "object", "minProperties": 1}}},
+        "then": _restricted("budget", "seeds", {"const": 1}),
+        "else": {"allOf": [_restricted("budget", "trials", False),
+                           _restricted("fixed", "contrastive.formulation", {"not": {"const": "none"}})]},
         "$defs": {
             "when": {
                 "description": "Active only if each named parameter is active with one of the values.",
@@ -52,6 +56,10 @@ def json_schema() -> dict[str, Any]:
             },
         },
     }
+
+
+def _restricted(section: str, key: str, schema: Any) -> dict[str, Any]:
+    return {"properties": {section: {"properties": {key: schema}}}}
 
 
 def _mapping(doc: str, properties: dict[str, Any]) -> dict[str, Any]:

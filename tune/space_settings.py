@@ -1,4 +1,4 @@
-"""All of a space file but its parameters: objective, budget, early stopping, OFF arm, fixed values, preset."""
+"""All of a space file but its parameters: objective, budget, early stopping, OFF arm, fixed values, preset; and whether there are any."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from ganhtr.config import PRESETS, RULES, Rule, nearest
 from tune.yaml_source import KeyPath, Source, show
 
 OBJECTIVES = ("score", "psnr", "ssim", "cer", "wer")
-OFF = {"contrastive.formulation": "none"}
+FORMULATION = "contrastive.formulation"
+OFF = {FORMULATION: "none"}
 BUDGET_KEYS = {"train.epochs": "budget.epochs", "train.steps_per_epoch": "budget.steps_per_epoch"}
 
 # None as a default: the preset's own value holds.
 BUDGET_RULES = {
-    "trials": Rule("budget.trials", int, 12, "trials of the study", low=1, high=100_000),
+    "trials": Rule("budget.trials", int, 12, "trials of a search", low=1, high=100_000),
+    "seeds": Rule("budget.seeds", int, 1, "seeds of an experiment: each runs both arms", low=1, high=1000),
     **{name.split(".")[1]: dataclasses.replace(RULES[key], key=name, default=None)
        for key, name in BUDGET_KEYS.items()},
 }
@@ -37,11 +39,15 @@ TOP_LEVEL = ("objective", "preset", *SECTIONS)
 
 @dataclass(frozen=True)
 class Budget:
-    """How much a study trains. `epochs` and `steps_per_epoch` are the preset's where None."""
+    """How much a study trains: a search `trials`, an experiment both arms for each of `seeds`.
+
+    `epochs` and `steps_per_epoch` are the preset's where None.
+    """
 
     trials: int = 12
     epochs: int | None = None
     steps_per_epoch: int | None = None
+    seeds: int = 1
 
 
 @dataclass(frozen=True)
@@ -62,14 +68,21 @@ def read_settings(source: Source) -> dict[str, Any]:
     fixed = _config_values(source, "fixed", {})
     baseline = _config_values(source, "baseline", OFF)
     _check_off(source, settings["preset"], fixed, baseline)
+    if is_experiment(source):
+        _check_on(source, settings["preset"], fixed)
     return {
         **settings,
-        "budget": Budget(**_values(source, ("budget",), section(source, "budget"), BUDGET_RULES)),
+        "budget": _budget(source),
         "early_stopping": EarlyStopping(
             **_values(source, ("early_stopping",), section(source, "early_stopping"), STOPPING_RULES)),
         "fixed": fixed,
         "baseline": baseline,
     }
+
+
+def is_experiment(source: Source) -> bool:
+    """Whether nothing is searched: `space` is left out or empty, so that OFF and ON run as they stand."""
+    return source.value.get("space") in (None, {}) and ("space",) not in source.refused
 
 
 def section(source: Source, name: str) -> Mapping[str, Any]:
@@ -139,13 +152,37 @@ def _config_values(source: Source, name: str, default: Mapping[str, Any]) -> dic
     return values
 
 
+def _budget(source: Source) -> Budget:
+    """The budget; what only a search, or only an experiment, can follow is a fault in the other."""
+    given, path = section(source, "budget"), ("budget",)
+    if is_experiment(source) and "trials" in given:
+        source.fault((*path, "trials"), "left out where nothing is searched: an experiment runs both arms once for each seed",
+                     show(given["trials"]), "Set budget.seeds, or use --seeds.")
+        given = {name: value for name, value in given.items() if name != "trials"}
+    budget = Budget(**_values(source, path, given, BUDGET_RULES))
+    if budget.seeds > 1 and not is_experiment(source):
+        source.fault((*path, "seeds"), "1 where parameters are searched: only an experiment repeats its arms over seeds",
+                     show(budget.seeds), "Remove it, or take out space to run OFF and ON alone.")
+    return budget
+
+
+def _check_on(source: Source, preset: str | None, fixed: Mapping[str, Any]) -> None:
+    """The fixed values of an experiment are its ON arm. A value that is a fault in itself is not judged twice."""
+    given = source.value.get("fixed", {})
+    if not isinstance(given, dict) or (FORMULATION in given and FORMULATION not in fixed):
+        return
+    on = {FORMULATION: RULES[FORMULATION].default, **PRESETS[preset or "tiny"], **fixed}
+    if on[FORMULATION] == "none":
+        source.fault(("fixed", FORMULATION), "a contrastive loss, as it is the ON arm where nothing is searched", "none",
+                     f"Write for instance {FORMULATION}: infonce.")
+
+
 def _check_off(source: Source, preset: str | None, fixed: Mapping[str, Any], baseline: Mapping[str, Any]) -> None:
     """The baseline is the OFF arm. A value that is a fault in itself is not judged twice."""
-    key = "contrastive.formulation"
     given = source.value.get("baseline", OFF)
-    if not isinstance(given, dict) or (key in given and key not in baseline):
+    if not isinstance(given, dict) or (FORMULATION in given and FORMULATION not in baseline):
         return
-    off = {key: RULES[key].default, **PRESETS[preset or "tiny"], **fixed, **baseline}
-    if off[key] != "none":
-        path = ("baseline", key) if key in baseline else ("baseline",)
-        source.fault(path, "an OFF arm without contrastive loss", f"{key} {off[key]}", f"Write {key}: none.")
+    off = {FORMULATION: RULES[FORMULATION].default, **PRESETS[preset or "tiny"], **fixed, **baseline}
+    if off[FORMULATION] != "none":
+        path = ("baseline", FORMULATION) if FORMULATION in baseline else ("baseline",)
+        source.fault(path, "an OFF arm without contrastive loss", f"{FORMULATION} {off[FORMULATION]}", f"Write {FORMULATION}: none.")

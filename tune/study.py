@@ -4,9 +4,10 @@
     environment.json   versions, commit, machine, data
     study.journal      Optuna's journal, an Optuna study for each arm
     references.json    degraded, Sauvola and clean lines, measured as the trials are
+    readers/           guide and judge, as every trial had them
     trials.csv         a row a trial
     trials/<id>/       see trial_folder.py
-    best/              configuration and weights of the best trial
+    best/              the best trial to restore with: weights, guide, configuration, charset
     report.md          the result
     sessions.json      when searches ran
     logs/ray.log       what Ray and its workers said
@@ -104,6 +105,10 @@ class StudyFolder:
     @property
     def log(self) -> Path:
         return self.path / "logs" / "ray.log"
+
+    def reader(self, role: str) -> Path:
+        """Where the guide or the judge is kept."""
+        return self.path / "readers" / f"{role}.safetensors"
 
     @classmethod
     def planned(cls, results: Path, name: str | None, request: Request) -> StudyFolder:

@@ -72,7 +72,7 @@ class GanHtrTrial(Trainable):
         self.fault: Exception | None = None
         try:
             self.run = plan.config.replace(config["values"])
-            self.state = build_state(self.run, self.inputs.pairs.charset, self.bench.guide.features, self.device)
+            self.state = build_state(self.run, self.inputs.pairs.charset, self.bench.guide.widths, self.device)
             self.folder.create({**config, "preset": self.run.preset, "config": self.run.flat()})
             if self.folder.last.exists():
                 self._restore()
@@ -122,6 +122,7 @@ class GanHtrTrial(Trainable):
         self.last = {"epoch": report.epoch, "value": value, "best_value": self.patience.best, "best_epoch": self.patience.best_epoch,
                      "status": status, "seconds": self.seconds, "metrics": metrics,
                      "peak_accuracy": max(accuracy, self.last.get("peak_accuracy", 0.0)),
+                     "peak_memory_mb": max(metrics["peak_memory_mb"], self.last.get("peak_memory_mb", 0.0)),
                      "best_metrics": metrics if improved else self.last["best_metrics"]}
         self.folder.write_epoch(report, self.run, self.patience, improved, status)
         save_checkpoint(self.folder.last, self.state, self._progress(), optimizers=status == RUNNING)  # last: it makes the epoch count

@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -37,6 +38,7 @@ class Row:
     values: dict[str, Any]
     error: str | None
     peak_accuracy: float | None  # of the discriminator, mean of real and fake, in its best epoch
+    peak_memory_mb: float | None = None  # on the device, in the epoch that took most; None without CUDA
 
     @property
     def finished(self) -> bool:
@@ -56,7 +58,7 @@ def collect(folder: StudyFolder, trials: Iterable[tuple[str, FrozenTrial]]) -> l
             proposal["id"], proposal["arm"], proposal["proposed_by"], trial.user_attrs.get("status", STATUS[trial.state]),
             result.get("best_value"), result.get("best_epoch"), result.get("epoch", 0), result.get("seconds", 0.0),
             result.get("best_metrics", {}), result.get("metrics", {}), proposal["values"], result.get("error"),
-            result.get("peak_accuracy")))
+            result.get("peak_accuracy"), result.get("peak_memory_mb") or None))
     return rows
 
 
@@ -71,18 +73,32 @@ def write_csv(folder: StudyFolder, rows: list[Row]) -> None:
     keys = sorted({key for row in rows for key in row.values})
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["trial", "arm", "proposed_by", "status", "value", "best_epoch", "epochs", "seconds", *METRICS, *keys, "error"])
+    writer.writerow(["trial", "arm", "proposed_by", "status", "value", "best_epoch", "epochs", "seconds", "peak_memory_mb", *METRICS, *keys,
+                     "error"])
     for row in rows:
-        writer.writerow([row.id, row.arm, row.proposed_by, row.status, row.value, row.best_epoch, row.epochs, f"{row.seconds:.1f}",
+        memory = None if row.peak_memory_mb is None else f"{row.peak_memory_mb:.1f}"
+        writer.writerow([row.id, row.arm, row.proposed_by, row.status, row.value, row.best_epoch, row.epochs, f"{row.seconds:.1f}", memory,
                          *(row.metrics.get(name) for name in METRICS), *(row.values.get(key) for key in keys), row.error])
     write_atomically(folder.path / "trials.csv", buffer.getvalue().encode())
 
 
 def write_best(folder: StudyFolder, row: Row) -> None:
-    """Puts the best trial's weights and configuration into best/."""
+    """Puts the best trial into best/, with all that is needed to restore lines with it: weights, the guide, configuration and charset.
+
+    A study of an older version kept no readers: its best/ has no guide.
+    """
     source, target = folder.path / "trials" / row.id, folder.path / "best"
     target.mkdir(exist_ok=True)
-    shutil.copy(source / "best.safetensors", target / ".generator.copying")
-    (target / ".generator.copying").replace(target / "generator.safetensors")
+    copy(source / "best.safetensors", target / "generator.safetensors")
+    if folder.reader("guide").exists():
+        copy(folder.reader("guide"), target / "guide.safetensors")
     held = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    write_atomically(target / "config.json", to_json({**held, "best_epoch": row.best_epoch, "metrics": row.metrics}))
+    charset = folder.read_json("environment.json").get("data", {}).get("charset")
+    write_atomically(target / "config.json", to_json({**held, "charset": charset, "best_epoch": row.best_epoch, "metrics": row.metrics}))
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copies a file; `target` appears only when it is whole."""
+    half = target.with_suffix(".copying")
+    shutil.copy(source, half)
+    half.replace(target)

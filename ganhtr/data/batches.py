@@ -27,11 +27,30 @@ class Batch:
     text_lengths: torch.Tensor  # (B,)
     targets: torch.Tensor  # (sum of target lengths,)
     target_lengths: torch.Tensor  # (B,)
-    same: torch.Tensor  # (B, B) bool: equal transcriptions
+    text_ids: torch.Tensor  # (B,): equal for equal transcriptions
     clean_tap: torch.Tensor | None  # (B, T, D): the guide's features of the clean lines, where they were computed before
 
     def __len__(self) -> int:
         return len(self.widths)
+
+    @property
+    def same(self) -> torch.Tensor:
+        """Which lines have equal transcriptions: (B, B) bool."""
+        return self.text_ids[:, None] == self.text_ids[None, :]
+
+    def parts(self, count: int) -> list[Batch]:
+        """The batch in `count` parts of equal size, in order; itself when that is one."""
+        if count == 1:
+            return [self]
+        size = len(self) // count
+        ends = [0, *self.target_lengths.cumsum(0).tolist()]
+
+        def part(first: int) -> Batch:
+            own = slice(first, first + size)
+            held = {name: value[own] for name, value in vars(self).items() if value is not None and name != "targets"}
+            return Batch(**{"clean_tap": None, **held}, targets=self.targets[ends[first]:ends[first + size]])
+
+        return [part(first) for first in range(0, len(self), size)]
 
     def frames(self, stride: int) -> torch.Tensor:
         """Frames (B,) of a reader with `stride` pixels a frame that lie inside each line's own width."""
@@ -53,28 +72,29 @@ class LineBatches:
         self.lines, self.charset, self.device, self.taps = lines, charset, device, taps
         self.texts = [charset.encode(text) for text in lines.transcripts]
         self.targets = [charset.target(text) for text in lines.transcripts]
+        numbers = {text: i for i, text in enumerate(dict.fromkeys(lines.transcripts))}
+        self.text_ids = np.array([numbers[text] for text in lines.transcripts], dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.lines)
 
-    def take(self, indices: np.ndarray) -> Batch:
-        """The batch of these lines, in this order."""
+    def take(self, indices: np.ndarray, degraded: np.ndarray | None = None) -> Batch:
+        """The batch of these lines, in this order; with other degraded twins (B, H, W) uint8 where they are given."""
         def image(array: np.ndarray) -> torch.Tensor:
-            return torch.from_numpy(array[indices]).to(self.device)[:, None].float().div_(255)
+            return torch.from_numpy(array).to(self.device)[:, None].float().div_(255)
 
         def number(values: np.ndarray | list[int]) -> torch.Tensor:
             return torch.as_tensor(np.asarray(values, dtype=np.int64), device=self.device)
 
-        transcripts = np.array([self.lines.transcripts[i] for i in indices], dtype=object)
         texts, targets = [self.texts[i] for i in indices], [self.targets[i] for i in indices]
         widths = number(self.lines.widths[indices])
         columns = torch.arange(self.lines.clean.shape[2], device=self.device)
         return Batch(
-            degraded=image(self.lines.degraded), clean=image(self.lines.clean),
+            degraded=image(self.lines.degraded[indices] if degraded is None else degraded), clean=image(self.lines.clean[indices]),
             inside=(columns < widths[:, None])[:, None, None, :], widths=widths,
             text=number(pad(texts)), text_lengths=number([len(text) for text in texts]),
             targets=number(np.concatenate(targets)), target_lengths=number([len(target) for target in targets]),
-            same=torch.as_tensor(transcripts[:, None] == transcripts[None, :], device=self.device),
+            text_ids=number(self.text_ids[indices]),
             clean_tap=None if self.taps is None else torch.from_numpy(self.taps[indices]).to(self.device))
 
 

@@ -7,11 +7,11 @@ draws do not depend on it: with the same seed more strength is more of the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import gaussian_filter, shift
+from scipy.ndimage import gaussian_filter, gaussian_filter1d, shift
 
 Damage = Callable[[np.ndarray, np.random.Generator, float], np.ndarray]
 
@@ -32,6 +32,12 @@ def _grid(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     height, width = image.shape
     y, x = np.ogrid[:height, :width]
     return (y / height).astype(np.float32), (x / height).astype(np.float32)
+
+
+def _near(image: np.ndarray, middle: float, reach: float) -> slice:
+    """The columns within `reach` of `middle`, both in line heights, and one more on either side."""
+    height = image.shape[0]
+    return slice(max(0, int((middle - reach) * height) - 1), max(0, int((middle + reach) * height) + 3))
 
 
 def _count(image: np.ndarray, rng: np.random.Generator, per_height: float) -> int:
@@ -69,9 +75,10 @@ def stain(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.nd
     dark = np.zeros_like(image)
     for _ in range(_count(image, rng, 0.15)):
         middle, across, down = rng.uniform(0, x[0, -1] + 1e-3), rng.uniform(0.5, 1.8), rng.uniform(0.4, 1.0)
-        distance = np.hypot((x - middle) / across, (y - rng.uniform(0, 1)) / down) + edge
+        near = _near(image, middle, 1.3 * across)  # farther off it is less than float32 tells from nothing
+        distance = np.hypot((x[:, near] - middle) / across, (y - rng.uniform(0, 1)) / down) + edge[:, near]
         inside = np.clip((1 - distance) * 8, 0, 1)
-        dark = np.maximum(dark, 0.28 * inside + 0.22 * np.exp(-((distance - 0.95) / 0.07) ** 2))
+        dark[:, near] = np.maximum(dark[:, near], 0.28 * inside + 0.22 * np.exp(-((distance - 0.95) / 0.07) ** 2))
     return image * np.clip(1 - strength * dark, 0, 1)
 
 
@@ -81,10 +88,12 @@ def foxing(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.n
     dark = np.zeros_like(image)
     for radius in (0.035, 0.09):
         n = _count(image, rng, 0.12 / radius)
-        seeds = np.zeros_like(image)
-        seeds[rng.integers(height, size=n), rng.integers(width, size=n)] = rng.uniform(0.3, 1, size=n)
+        depth, rows, columns = rng.uniform(0.3, 1, size=n), rng.integers(height, size=n), rng.integers(width, size=n)
         sigma = radius * height
-        dark += gaussian_filter(seeds, sigma) * max(1.0, 2 * np.pi * sigma**2)
+        spots = np.zeros_like(image)
+        spots[rows, columns] = depth
+        spots[:, columns] = gaussian_filter1d(spots[:, columns], sigma, axis=0)  # the other columns are empty
+        dark += gaussian_filter1d(spots, sigma, axis=1) * max(1.0, 2 * np.pi * sigma**2)
     return image * (1 - np.clip(0.6 * strength * dark, 0, 0.8))
 
 
@@ -107,12 +116,14 @@ def holes(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.nd
     """Worm holes, through which the darker leaf below is seen; strength widens them."""
     y, x = _grid(image)
     ragged = 0.35 * _clouds(image.shape, rng, _cell(image, 0.1))
+    image = image.copy()
     for _ in range(_count(image, rng, 0.25)):
         middle, level = rng.uniform(0, x[0, -1] + 1e-3), rng.uniform(0, 1)
         long, radius, floor = rng.uniform(0.6, 2.0), rng.uniform(0.07, 0.18), rng.uniform(0.15, 0.4)
-        distance = np.hypot((x - middle) / long, (y - level) * long**0.5) / radius + ragged
+        near = _near(image, middle, strength * long * radius)
+        distance = np.hypot((x[:, near] - middle) / long, (y - level) * long**0.5) / radius + ragged[:, near]
         gone = np.clip((strength - distance) * 4, 0, 1)
-        image = image * (1 - gone) + floor * gone
+        image[:, near] = image[:, near] * (1 - gone) + floor * gone
     return image
 
 
@@ -143,20 +154,41 @@ DEGRADATIONS: dict[str, Damage] = {
     "fade_ink": fade_ink, "bleed_through": bleed_through, "uneven_paper": uneven_paper, "stain": stain,
     "foxing": foxing, "fold": fold, "holes": holes, "blur": blur, "noise": noise,
 }
-ALWAYS = ("uneven_paper", "noise")
+STRATEGIES: dict[str, tuple[str, ...]] = {
+    "all": tuple(DEGRADATIONS), "ink": ("fade_ink", "bleed_through"),
+    "paper": ("uneven_paper", "stain", "foxing", "fold", "holes"), "camera": ("blur", "noise"),
+}
+ALWAYS = ("uneven_paper", "noise")  # with the strategy all
 SHARE = 0.6  # of the lines that have any one of the other damages
 
 
-def degrade(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+def _chosen(rng: np.random.Generator, strategy: str) -> Iterator[tuple[Damage, float]]:
+    """The damages that befall a line, each with its share of the strength; what it draws and what they draw alternate."""
+    members = STRATEGIES[strategy]
+    if strategy == "all":
+        for name in members:
+            chosen, share = rng.random() < SHARE, rng.uniform(0.5, 1.0)
+            if chosen or name in ALWAYS:
+                yield DEGRADATIONS[name], share
+    else:
+        draws = rng.random(len(members))
+        for name, draw in zip(members, draws, strict=True):
+            if draw < SHARE or draw == draws.min():
+                yield DEGRADATIONS[name], rng.uniform(0.5, 1.0)
+
+
+def degrade(image: np.ndarray, rng: np.random.Generator, strength: float, strategy: str = "all") -> np.ndarray:
     """A line with a random choice of damages, each up to `strength`.
 
-    Shapes: (H, W) uint8 to (H, W) uint8; strength 0 gives an equal copy. Raises: ValueError for a negative strength.
+    The strategy `all` has every damage of ALWAYS and each other one with the chance SHARE. Those of ink, paper and camera have each
+    damage of their group with the chance SHARE, and where that leaves none, the one that came nearest: no line goes unharmed.
+    Shapes: (H, W) uint8 to (H, W) uint8; strength 0 gives an equal copy. Raises: ValueError for a negative strength or another strategy.
     """
     if strength < 0:
         raise ValueError(f"degrade: strength must be at least 0, got {strength:g}")
+    if strategy not in STRATEGIES:
+        raise ValueError(f"degrade: strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
     line = image.astype(np.float32) / 255
-    for name, damage in DEGRADATIONS.items():
-        chosen, share = rng.random() < SHARE, rng.uniform(0.5, 1.0)
-        if chosen or name in ALWAYS:
-            line = damage(line, rng, strength * share)
+    for damage, share in _chosen(rng, strategy):
+        line = damage(line, rng, strength * share)
     return np.rint(np.clip(line, 0, 1) * 255).astype(np.uint8)

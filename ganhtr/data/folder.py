@@ -3,21 +3,31 @@
 A row is `file TAB transcription`, or `file TAB transcription TAB group`; UTF-8, where a byte-order mark and CRLF do no
 harm and blank rows are passed over. A group is what a split must not tear apart: a page, a writer, a document.
 One bad row never takes a study down: its line is skipped, counted and named in the notes.
+
+The images are the clean ones. A line whose degraded image is at hand has it under the same name in the folder `degraded`, of
+the same size: `page1/03.png` has its twin in `degraded/page1/03.png`.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
+import tempfile
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ganhtr.data.image_file import read_grey
 from ganhtr.data.raw import SMALLEST, RawLine, RawLines, Unusable, settle
 
 TABLE = "lines.tsv"
+DEGRADED = "degraded"  # the folder of the twins
+_LONGEST = 200  # bytes of a written file's name, without its number and suffix
+_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pgm")
 
 
 def read_folder(folder: Path) -> RawLines:
@@ -36,7 +46,7 @@ def read_folder(folder: Path) -> RawLines:
             if name in lines:
                 raise Unusable("their image is named twice", name, place, "file must be named once, "
                                f"got {name!r} again. Remove one of the rows")
-            lines[name] = RawLine(name, group, transcript, _read_image(folder, name, place))
+            lines[name] = RawLine(name, group, transcript, *_read_images(folder, name, place))
         except Unusable as fault:
             faults.append(fault)
     held = tuple(lines.values())
@@ -97,6 +107,19 @@ def group_of(name: str) -> str:
     return numbered[1] if numbered else stem
 
 
+def _read_images(folder: Path, name: str, place: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """The named image and its degraded twin, if there is one, in grey (h, w) uint8. Raises: Unusable."""
+    clean = _read_image(folder, name, place)
+    twin = f"{DEGRADED}/{name}"
+    if not os.path.lexists(folder / twin):
+        return clean, None
+    degraded = _read_image(folder, twin, place)
+    if degraded.shape != clean.shape:
+        raise Unusable("their degraded image has another size", name, place, f"{twin} must be as large as the clean image "
+                       f"({clean.shape[0]} x {clean.shape[1]}), got {degraded.shape[0]} x {degraded.shape[1]}. Cut both alike")
+    return clean, degraded
+
+
 def _read_image(folder: Path, name: str, place: str) -> np.ndarray:
     """The named image in grey (h, w) uint8. Raises: Unusable."""
     path = folder / name
@@ -112,3 +135,59 @@ def _read_image(folder: Path, name: str, place: str) -> np.ndarray:
         raise Unusable("their image is too small", name, place, f"{name} must be at least {SMALLEST} px high and "
                         f"{SMALLEST} px wide, got {image.shape[0]} x {image.shape[1]}. Cut the line anew")
     return image
+
+
+def write_folder(folder: Path, lines: Iterable[RawLine]) -> tuple[int, tuple[str, ...]]:
+    """Writes lines as a new folder that `read_folder` reads: PNG images, twins in `degraded`, every line's group in column 3.
+
+    A file's name is the line's, in which all but letters, digits, spaces and `-._` becomes `_`, with a number behind it where
+    it is taken. A tab or line break inside a transcription or group becomes a space, for it would end the column or the row.
+    The folder appears only when it is whole. Returns how many lines it has, and notes on what was changed or left out.
+
+    Raises: ValueError when no line can be written; OSError, as when there is such a folder.
+    """
+    rows: list[str] = []
+    left, changed, taken = 0, 0, set[str]()
+    making = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
+    half = making / "whole"  # has the usual permissions, which mkdtemp does not give
+    half.mkdir()
+    try:
+        for line in lines:
+            transcript = one_row(line.transcript)
+            if not transcript.strip():
+                left += 1
+                continue
+            changed += transcript != line.transcript
+            name = _file_name(line.name, taken)
+            Image.fromarray(line.clean).save(half / name)
+            if line.degraded is not None:
+                (half / DEGRADED).mkdir(exist_ok=True)
+                Image.fromarray(line.degraded).save(half / DEGRADED / name)
+            rows.append(f"{name}\t{transcript}\t{one_row(line.group)}\n")
+        if not rows:
+            raise ValueError(f"{folder}: lines must be at least one with text, got none. Take another source")
+        (half / TABLE).write_bytes("".join(rows).encode(errors="replace"))
+        half.rename(folder)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return len(rows), ((f"{changed} transcriptions had tabs or line breaks, which became spaces",) if changed else ()) + (
+        (f"{left} lines without text were left out",) if left else ())
+
+
+def one_row(text: str) -> str:
+    """The text with a space for each tab and line break, as it fits into a column of a row."""
+    return re.sub(r"\r\n|[\t\r\n]", " ", text)
+
+
+def _file_name(name: str, taken: set[str]) -> str:
+    """A file name of our own for a line's name, unlike those taken also where case is of no account, and takes it."""
+    stem, suffix = os.path.splitext(unicodedata.normalize("NFC", name))
+    stem = stem if suffix.lower() in _IMAGES else stem + suffix
+    stem = "".join(c if c.isalnum() or c in " -._" else "_" for c in stem).strip(" .")
+    stem = stem.encode()[:_LONGEST].decode(errors="ignore").rstrip(" .") or "line"
+    number, free = 1, stem
+    while free.casefold() in taken:
+        number += 1
+        free = f"{stem}-{number}"
+    taken.add(free.casefold())
+    return f"{free}.png"

@@ -1,28 +1,43 @@
 """Projection heads: from features to the vectors that a contrastive loss compares.
 
-Legend: B batch, D features, P projected size.
+Legend: N samples (lines, windows or frames), D features, P projected size.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from ganhtr.config import HeadConfig
 
-NORMS = {"none": nn.Identity, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+
+class ResidualBlock(nn.Module):
+    """Layer norm, a perceptron with one hidden layer, and the input added to it (He et al. 2016, pre-activation). Shapes: (N, W) -> (N, W)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.inner = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, width))
+
+    def forward(self, x_NW: torch.Tensor) -> torch.Tensor:
+        return x_NW + self.inner(x_NW)
 
 
 def build_head(config: HeadConfig, features: int) -> nn.Module:
     """The head that `config.kind` names.
 
-    Shapes: (B, D) -> (B, P), P = config.dim; kind `none` hands the features on (P = D). `layers` counts the hidden layers of the
-    perceptron (SimCLR's head has one). Source: Chen et al. 2020 (SimCLR), section 4.2.
+    Shapes: (N, D) -> (N, P), P = config.dim; kind `none` hands the features on (P = D). `layers` counts the hidden layers of the
+    perceptron (SimCLR's head has one), or the residual blocks. Source: Chen et al. 2020 (SimCLR), section 4.2.
     """
     if config.kind == "none":
         return nn.Identity()
     layers: list[nn.Module] = []
     inputs = features
-    for _ in range(config.layers if config.kind == "mlp" else 0):
-        layers += [nn.Linear(inputs, config.width), NORMS[config.norm](config.width), nn.ReLU(inplace=True)]
+    if config.kind == "residual":
+        layers = [nn.Linear(features, config.width), *(ResidualBlock(config.width) for _ in range(config.layers))]
         inputs = config.width
+    elif config.kind in ("mlp", "mlp_bn"):
+        for _ in range(config.layers):
+            layers += [nn.Linear(inputs, config.width), *([nn.BatchNorm1d(config.width)] if config.kind == "mlp_bn" else []),
+                       nn.ReLU(inplace=True)]
+            inputs = config.width
     return nn.Sequential(*layers, nn.Linear(inputs, config.dim))

@@ -31,19 +31,39 @@ class DifferentiableLSTM(nn.LSTM):
 
 
 class LineReader(nn.Module):
-    """What every reader offers: features of an image (the tap), logits of features, and how many pixels a frame spans."""
+    """What every reader offers: features of an image on three levels (cnn, proj, encoder), logits, and how many pixels a frame spans.
+
+    `proj` is the tap: what the feature loss and, unless told otherwise, the contrastive loss look at.
+    """
 
     stride: int  # pixels a frame
-    features: int  # width of the tap
+    widths: dict[str, int]  # features of each level
     convolutions: nn.Sequential
 
+    @property
+    def features(self) -> int:
+        """Width of the tap."""
+        return self.widths["proj"]
+
+    def trunk(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The levels cnn and proj, each (B, T, D)."""
+        raise TypeError(f"{type(self).__name__} has no trunk")
+
+    def encode(self, tap_BTD: torch.Tensor) -> torch.Tensor:
+        """The level encoder (B, T, D) of the tap."""
+        raise TypeError(f"{type(self).__name__} has no encoder")
+
+    def spell(self, encoder_BTD: torch.Tensor) -> torch.Tensor:
+        """CTC logits (B, T, K) of the level encoder."""
+        raise TypeError(f"{type(self).__name__} cannot spell")
+
     def tap(self, images_B1HW: torch.Tensor) -> torch.Tensor:
-        """Features (B, T, D): what the feature loss and the contrastive loss look at."""
-        raise TypeError(f"{type(self).__name__} has no tap")
+        """The level proj (B, T, D)."""
+        return self.trunk(images_B1HW)[1]
 
     def read(self, tap_BTD: torch.Tensor) -> torch.Tensor:
-        """CTC logits (B, T, K) of the features."""
-        raise TypeError(f"{type(self).__name__} cannot read")
+        """CTC logits (B, T, K) of the tap."""
+        return self.spell(self.encode(tap_BTD))
 
     def forward(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Tap and logits."""
@@ -73,17 +93,21 @@ class CRNN(LineReader):
             inputs = outputs
         self.convolutions = nn.Sequential(*layers)
         self.dropout = nn.Dropout(config.dropout)
-        self.features = inputs
+        self.widths = {"cnn": channels[-2], "proj": inputs, "encoder": 2 * config.dim}
         self.recurrent = DifferentiableLSTM(inputs, config.dim, config.layers, batch_first=True, bidirectional=True)
         self.classify = nn.Linear(2 * config.dim, classes)
         self.shortcut = nn.Conv1d(inputs, classes, 3, padding=1)
 
-    def tap(self, images_B1HW: torch.Tensor) -> torch.Tensor:
-        return self.convolutions(images_B1HW).amax(dim=2).transpose(1, 2)
+    def trunk(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Columns behind the fourth block and behind the fifth."""
+        fourth = self.convolutions[:-3](images_B1HW)
+        return fourth.amax(dim=2).transpose(1, 2), self.convolutions[-3:](fourth).amax(dim=2).transpose(1, 2)
 
-    def read(self, tap_BTD: torch.Tensor) -> torch.Tensor:
-        states, _ = self.recurrent(self.dropout(tap_BTD))
-        return self.classify(self.dropout(states))
+    def encode(self, tap_BTD: torch.Tensor) -> torch.Tensor:
+        return self.recurrent(self.dropout(tap_BTD))[0]
+
+    def spell(self, encoder_BTD: torch.Tensor) -> torch.Tensor:
+        return self.classify(self.dropout(encoder_BTD))
 
     def read_shortcut(self, tap_BTD: torch.Tensor) -> torch.Tensor:
         """CTC logits (B, T, K) of the shortcut head, for training the reader."""
@@ -117,21 +141,23 @@ class TransformerReader(LineReader):
         self.dense = nn.Linear(inputs * (height // 8), config.dim)
         self.normalise = nn.LayerNorm(config.dim, eps=1e-3)
         self.positions = nn.Parameter(torch.empty(width // self.stride, config.dim).uniform_(-0.05, 0.05))
-        self.features = config.dim
+        self.widths = {"cnn": inputs, "proj": config.dim, "encoder": config.dim}
         layer = nn.TransformerEncoderLayer(config.dim, config.heads, 4 * config.dim, config.dropout, activation=F.gelu,
                                            layer_norm_eps=1e-3, batch_first=True, norm_first=False)
         self.transformer = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
         self.dropout = nn.Dropout(config.dropout)
         self.classify = nn.Linear(config.dim, classes)
 
-    def tap(self, images_B1HW: torch.Tensor) -> torch.Tensor:
-        """Features (B, T, D) behind the layer norm, before the positions."""
-        columns = self.convolutions(images_B1HW).permute(0, 3, 1, 2).flatten(2)
-        return self.normalise(self.dense(columns))
+    def trunk(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The maximum over each column of the last convolution; and what is behind the layer norm, before the positions."""
+        columns = self.convolutions(images_B1HW)
+        return columns.amax(dim=2).transpose(1, 2), self.normalise(self.dense(columns.permute(0, 3, 1, 2).flatten(2)))
 
-    def read(self, tap_BTD: torch.Tensor) -> torch.Tensor:
-        """CTC logits (B, T, K) of the features."""
-        return self.classify(self.transformer(self.dropout(tap_BTD + self.positions)))
+    def encode(self, tap_BTD: torch.Tensor) -> torch.Tensor:
+        return self.transformer(self.dropout(tap_BTD + self.positions))
+
+    def spell(self, encoder_BTD: torch.Tensor) -> torch.Tensor:
+        return self.classify(encoder_BTD)
 
 
 READERS: dict[str, type[CRNN] | type[TransformerReader]] = {"crnn": CRNN, "transformer": TransformerReader}

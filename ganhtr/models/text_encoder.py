@@ -13,9 +13,9 @@ from ganhtr.config import TextEncoderConfig
 
 
 class TextEncoder(nn.Module):
-    """Embedding, BiLSTM, mean of the states over the real characters.
+    """Embedding and BiLSTM.
 
-    Shapes: text (B, L) indices, lengths (B,) -> (B, features). An empty text gives the zero vector: lengths are carried, and the packed
+    Shapes: text (B, L) indices, lengths (B,) -> states (B, L, features), zeros behind each length. Lengths are carried, and the packed
     form, which refuses a length of 0, never sees one.
     """
 
@@ -29,5 +29,5 @@ class TextEncoder(nn.Module):
         embedded = self.dropout(self.embedding(text_BL))
         run = lengths_B.clamp(min=1).cpu()
         packed = pack_padded_sequence(embedded, run, batch_first=True, enforce_sorted=False)
-        states_BLD, _ = pad_packed_sequence(self.recurrent(packed)[0], batch_first=True)  # zeros behind each length
-        return states_BLD.sum(dim=1) * ((lengths_B > 0) / lengths_B.clamp(min=1))[:, None]
+        states_BLD, _ = pad_packed_sequence(self.recurrent(packed)[0], batch_first=True, total_length=text_BL.shape[1])
+        return states_BLD * (lengths_B > 0)[:, None, None]

@@ -33,7 +33,7 @@ def _save(path: Path, held: dict[str, Any]) -> None:
 
 def save_checkpoint(path: Path, state: TrainState, progress: dict[str, Any], optimizers: bool = True) -> None:
     """Writes networks, step count and the driver's own `progress` (plain values); the optimisers too, unless the trial has ended."""
-    _save(path, {"step": state.step, "progress": progress,
+    _save(path, {"step": state.step, "progress": progress, "schedule": state.schedule.state_dict(),
                  "modules": {name: module.state_dict() for name, module in state.modules().items()},
                  "optimizers": {name: opt.state_dict() for name, opt in state.optimizers.items()} if optimizers else {}})
 
@@ -45,7 +45,7 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
             if (damaged := archive.testzip()) is not None:  # PyTorch itself does not look at the checksums
                 raise ValueError(f"{damaged} in it is damaged")
         held = torch.load(path, map_location=device, weights_only=True)
-        return {key: held[key] for key in ("step", "progress", "modules", "optimizers")}
+        return {key: held[key] for key in ("step", "progress", "schedule", "modules", "optimizers")}
     except (OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: must be a trial's checkpoint, got a file that does not load ({error}). Delete it to start the "
                          "trial again") from error
@@ -60,6 +60,7 @@ def restore_state(state: TrainState, held: dict[str, Any]) -> None:
         module.load_state_dict(held["modules"][name], strict=True)
     for name, optimizer in state.optimizers.items():
         optimizer.load_state_dict(held["optimizers"][name])
+    state.schedule.load_state_dict(held["schedule"])
     state.step = held["step"]
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ganhtr.data.batches import LineBatches, step_indices
+from ganhtr.data.augment import degrade_anew
+from ganhtr.data.batches import Batch, LineBatches, step_indices
 from ganhtr.metrics.text import infeasible
 from ganhtr.models.recognizer import LineReader
 from ganhtr.train.evaluate import Evaluation, by_generator, evaluate
@@ -96,7 +97,8 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
         for number in range(train.steps_per_epoch):
             indices = step_indices(len(bench.train), train.batch_size, state.step, train.seed)
             lines_seen.append(indices)
-            values = train_step(state, bench.guide, bench.train.take(indices), bench.pixels_per_character, measure=number == 0)
+            measure = train.measure == "step" or (train.measure == "epoch" and number == 0)
+            values = train_step(state, bench.guide, training_batch(state, bench.train, indices), bench.pixels_per_character, measure)
             for name, value in values.items():
                 steps.setdefault(name, []).append(value.detach())
         plain = {name: torch.stack(values).cpu().double().tolist() for name, values in steps.items()}
@@ -109,10 +111,20 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
         for name, figure in evaluation.metrics().items():
             if not np.isfinite(figure):
                 raise Diverged(epoch, train.steps_per_epoch, f"validation {name}")
+        state.schedule.observe(evaluation.metrics()["psnr"])
         ended = time.perf_counter()
         peak = torch.cuda.max_memory_allocated(state.device) / 2**20 if state.device.type == "cuda" else 0.0
         yield EpochReport(epoch, plain, float(bench.infeasible[np.concatenate(lines_seen)].mean()), evaluation,
                           ended - started, ended - trained, peak)
+
+
+def training_batch(state: TrainState, lines: LineBatches, indices: np.ndarray) -> Batch:
+    """The lines of a step, some of them with degraded twins made for this step alone (`augment.fresh`)."""
+    augment, held = state.config.augment, lines.lines
+    if not augment.fresh:
+        return lines.take(indices)
+    made = degrade_anew(held.clean[indices], held.widths[indices], held.degraded[indices], augment, state.config.train.seed, state.step)
+    return lines.take(indices, made)
 
 
 @torch.no_grad()

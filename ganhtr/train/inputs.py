@@ -48,6 +48,8 @@ def prepare_inputs(config: Config, pairs: Pairs, device: torch.device, say: Say)
     reader = guide.build(device)
     lines = LineBatches(pairs.train, pairs.charset, device)
     notes = list(pairs.notes)
+    if guide.digest == judge.digest:
+        notes.append("guide and judge are the same reader: the judge cannot tell when the generator has learned to please the guide")
     for split, part in (("train", pairs.train), ("validation", pairs.validation)):
         frames = -(-part.widths // reader.stride)
         named = [part.names[i] for i in np.flatnonzero(infeasible([pairs.charset.target(t) for t in part.transcripts], frames))]

@@ -32,7 +32,7 @@ def rehearse(config: Config, device: torch.device, steps: int = 2) -> tuple[floa
     """Seconds a training step takes (the fastest of `steps`, after one to warm up), and the state that took them."""
     data = config.data
     guide = freeze(build_reader(config.recognizer, LETTERS.classes, data.height, data.width)).to(device, memory_format=torch.channels_last)
-    state = build_state(config, LETTERS, guide.features, device)
+    state = build_state(config, LETTERS, guide.widths, device)
     batch = LineBatches(random_lines(config, config.train.batch_size), LETTERS, device).take(np.arange(config.train.batch_size))
     best = float("inf")
     for number in range(steps + 1):

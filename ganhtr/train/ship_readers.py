@@ -8,7 +8,8 @@ import torch
 
 from ganhtr.config import build_config
 from ganhtr.data.source import BUILTIN, load_pairs
-from ganhtr.train import reader
+from ganhtr.train.reader import SHIPPED
+from ganhtr.train.reader_training import Recipe, train_reader
 
 
 def main(roles: list[str]) -> None:
@@ -17,9 +18,8 @@ def main(roles: list[str]) -> None:
     pairs = load_pairs(BUILTIN, config.data)
     for role in roles or ["guide", "judge"]:
         settings = config.recognizer if role == "guide" else config.judge
-        digest = reader.reader_digest(pairs, settings, config.reader)
-        made = reader.train_reader(role, pairs, settings, config.reader, torch.device("cpu"), print, digest=digest)
-        made.save(reader.SHIPPED / f"{role}.safetensors")
+        made = train_reader(Recipe(pairs, settings, config.reader), torch.device("cpu"), print, f"{role} reader")
+        made.save(SHIPPED / f"{role}.safetensors")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,15 @@
 """One update of the discriminator and one of the generator, in FP32.
 
+The generator's gradient is taken at the restored image, which is a leaf, and then carried back through the generator; the contrastive
+term's is taken at the guide's features in the same way. So a step can run its lines in parts (`train.accumulation`) while the contrastive
+loss still compares all of them.
+
 Legend: B batch, H height, W width, T frames, D features, L characters.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -13,14 +18,18 @@ from torch.nn.utils import clip_grad_norm_
 
 from ganhtr.data.batches import Batch, pad
 from ganhtr.losses import adversarial, pixel, recognition
+from ganhtr.losses.contrastive import FrameLoss
 from ganhtr.losses.total import weighted_total
 from ganhtr.metrics.text import greedy_decode
+from ganhtr.models.batch_norm import without_statistics
 from ganhtr.models.matcher import Matcher
 from ganhtr.models.recognizer import LineReader
 from ganhtr.seeds import derive_seed
+from ganhtr.train.contrast import Levels, compare_frames, compare_lines, given_texts, instance_labels, length_top1, shares
 from ganhtr.train.state import TrainState
 
 Values = dict[str, torch.Tensor]  # named scalars, left on the device
+TERMS = ("pixel", "feature", "ctc", "adversarial")
 
 
 @dataclass(frozen=True)
@@ -31,9 +40,53 @@ class GivenTexts:
     fake: tuple[torch.Tensor, torch.Tensor]
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a part of a batch became: the restored image with its graph (none in a first pass), a leaf of it, and the guide's view of that."""
+
+    restored: torch.Tensor
+    image: torch.Tensor
+    levels: Levels
+    logits: torch.Tensor
+
+
 def restore(generator: nn.Module, degraded_B1HW: torch.Tensor, inside_B11W: torch.Tensor) -> torch.Tensor:
     """The restored lines: the generator's output inside each line's own width, white paper outside it."""
     return torch.where(inside_B11W, generator(degraded_B1HW), 1.0)
+
+
+def look(guide: LineReader, image: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """The guide's feature levels and its logits of an image."""
+    cnn, proj = guide.trunk(image)
+    encoder = guide.encode(proj)
+    return {"cnn": cnn, "proj": proj, "encoder": encoder}, guide.spell(encoder)
+
+
+def view(state: TrainState, guide: LineReader, batch: Batch) -> Seen:
+    """Restores a batch and looks at it."""
+    restored = restore(state.generator, batch.degraded, batch.inside)
+    image = restored.detach().requires_grad_()
+    return Seen(restored, image, *look(guide, image))
+
+
+def twin_levels(state: TrainState, guide: LineReader, image: torch.Tensor, cached: torch.Tensor | None = None) -> Levels:
+    """The guide's features of a twin of the restored line, clean or degraded, on the levels that the loss looks at; no gradient."""
+    names = shares(state.config.contrastive)
+    with torch.no_grad():
+        if cached is not None and set(names) <= {"proj", "encoder"}:
+            levels = {"proj": cached, **({"encoder": guide.encode(cached)} if "encoder" in names else {})}
+        else:
+            cnn, proj = guide.trunk(image)
+            levels = {"cnn": cnn, "proj": proj, **({"encoder": guide.encode(proj)} if "encoder" in names else {})}
+    return levels
+
+
+def clean_logits(state: TrainState, guide: LineReader, batch: Batch) -> torch.Tensor | None:
+    """The guide's logits of the clean lines where the discriminator is given readings, else None."""
+    if state.config.train.discriminator_text == "ground_truth":
+        return None
+    with torch.no_grad():
+        return guide.read(guide.tap(batch.clean) if batch.clean_tap is None else batch.clean_tap)
 
 
 def discriminator_texts(state: TrainState, batch: Batch, frames: torch.Tensor, clean_logits: torch.Tensor | None,
@@ -51,113 +104,133 @@ def discriminator_texts(state: TrainState, batch: Batch, frames: torch.Tensor, c
     return GivenTexts(read(clean_logits), read(restored_logits))
 
 
-def update_discriminator(state: TrainState, batch: Batch, restored: torch.Tensor, texts: GivenTexts, measure: bool) -> Values:
-    """One discriminator update; its loss, gradient norm and accuracies."""
-    discriminator = state.discriminator
-    optimizer = state.optimizers["discriminator"]
-    real_text = discriminator.encode_text(*texts.real)
-    fake_text = real_text if texts.fake is texts.real else discriminator.encode_text(*texts.fake)
-    real, fake = discriminator.judge(batch.clean, real_text), discriminator.judge(restored, fake_text)
-    loss = adversarial.discriminator_loss(real, fake).mean()
-    values = {"discriminator": loss.detach(), "accuracy_real": (real > 0).float().mean(), "accuracy_fake": (fake < 0).float().mean()}
-    if measure:  # the images change places, the texts stay: one that looks at the text alone now errs as often as it was right
-        swapped = real, fake
-        if texts.fake is not texts.real:
-            with torch.no_grad():
-                swapped = discriminator.judge(batch.clean, fake_text), discriminator.judge(restored, real_text)
-        values["accuracy_swapped"] = torch.cat([swapped[0] > 0, swapped[1] < 0]).float().mean()
+def update_discriminator(state: TrainState, parts: list[Batch], images: list[torch.Tensor], texts: list[GivenTexts],
+                         measure: bool) -> Values:
+    """One discriminator update over the parts of a batch; its loss, gradient norm and accuracies."""
+    discriminator, optimizer = state.discriminator, state.optimizers["discriminator"]
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    values["discriminator_norm"] = clip_grad_norm_(discriminator.trainable(), state.config.train.clip_norm)
+    values: dict[str, list[torch.Tensor]] = {}
+    for batch, restored, given in zip(parts, images, texts, strict=True):
+        real_text = discriminator.encode_text(*given.real)
+        fake_text = real_text if given.fake is given.real else discriminator.encode_text(*given.fake)
+        real, fake = discriminator.judge(batch.clean, real_text), discriminator.judge(restored, fake_text)
+        loss = adversarial.discriminator_loss(real, fake).mean()
+        part = {"discriminator": loss.detach(), "accuracy_real": (real > 0).float().mean(), "accuracy_fake": (fake < 0).float().mean()}
+        if measure:  # the images change places, the texts stay: one that looks at the text alone now errs as often as it was right
+            swapped = real, fake
+            if given.fake is not given.real:
+                with torch.no_grad():
+                    swapped = discriminator.judge(batch.clean, fake_text), discriminator.judge(restored, real_text)
+            part["accuracy_swapped"] = torch.cat([swapped[0] > 0, swapped[1] < 0]).float().mean()
+        (loss / len(parts)).backward()
+        for name, value in part.items():
+            values.setdefault(name, []).append(value)
+    norm = clip_grad_norm_(discriminator.trainable(), state.config.train.clip_norm)
     optimizer.step()
-    return values
-
-
-def retrieval(cosines_BB: torch.Tensor, batch: Batch, pixels_per_character: float) -> Values:
-    """How often an image finds its own text: by the matcher, and by nothing but the line's length."""
-    rows = torch.arange(len(batch), device=cosines_BB.device)
-    found = batch.same[rows, cosines_BB.argmax(dim=1)].float().mean()
-    gap = (batch.widths[:, None] - pixels_per_character * batch.text_lengths[None, :]).abs()
-    nearest = gap == gap.min(dim=1, keepdim=True).values
-    by_length = ((nearest & batch.same).sum(dim=1) / nearest.sum(dim=1)).mean()
-    return {"retrieval_top1": found, "length_top1": by_length}
+    return {**{name: torch.stack(held).mean() for name, held in values.items()}, "discriminator_norm": norm}
 
 
 def train_step(state: TrainState, guide: LineReader, batch: Batch, pixels_per_character: float, measure: bool = False) -> Values:
     """Both updates on one batch.
 
-    The generator runs once; its output serves the discriminator's update and, as a leaf, the generator's losses, whose gradient at
-    the image is then carried back through the generator. `measure` adds what costs a second backward pass or a second judgement.
+    In one part the generator runs once: its output serves the discriminator's update, the contrastive loss and the generator's losses. In
+    several parts a first pass without graph serves the first two, and a second, part by part, the generator's update. That update is the
+    one of the whole batch but for batch norm, whose statistics are those of a part: every loss here is a mean over lines, and the
+    contrastive one is computed over the whole batch. `measure` adds what costs a further backward pass or judgement.
     Returns named scalars: every unweighted loss, `total`, gradient norms, accuracies, retrieval.
     """
-    config, train = state.config, state.config.train
+    train = state.config.train
     torch.manual_seed(derive_seed(train.seed, "dropout", state.step))  # dropout in the text encoder: the same after a resume
+    state.schedule.apply(state.optimizers, state.step)
     state.generator.train()
-    restored = restore(state.generator, batch.degraded, batch.inside)
-    image = restored.detach().requires_grad_()
-    frames = batch.frames(guide.stride)
-    tap = guide.tap(image)
-    logits = guide.read(tap)
+    parts = batch.parts(train.accumulation)
+    one_pass = len(parts) == 1
+    with nullcontext() if one_pass else torch.no_grad(), nullcontext() if one_pass else without_statistics(state.generator):
+        seen = [view(state, guide, part) for part in parts]
+    texts = [discriminator_texts(state, part, part.frames(guide.stride), clean_logits(state, guide, part), first.logits.detach())
+             for part, first in zip(parts, seen, strict=True)]
+    values = update_discriminator(state, parts, [first.image.detach() for first in seen], texts, measure)
+    at_levels: dict[str, torch.Tensor] = {}
+    if state.matcher is not None and state.config.contrastive.weight:
+        at_levels, contrast = update_matcher(state, state.matcher, guide, batch, seen)
+        values |= contrast
+        if not isinstance(state.contrastive, FrameLoss):
+            values["length_top1"] = length_top1(batch, pixels_per_character)
+    state.optimizers["generator"].zero_grad(set_to_none=True)
+    sums: dict[str, list[torch.Tensor]] = {}
+    for number, (part, given) in enumerate(zip(parts, texts, strict=True)):
+        own = {name: gradient[number * len(part):(number + 1) * len(part)] for name, gradient in at_levels.items()}
+        losses = generator_backward(state, guide, part, seen[number] if one_pass else view(state, guide, part), given, own, len(parts), measure)
+        for name, value in losses.items():
+            sums.setdefault(name, []).append(value)
+    means = {name: torch.stack(held).mean() for name, held in sums.items()}
+    if at_levels:
+        means["total"] = means["total"] + state.config.contrastive.weight * values["contrastive"]
+    values["generator_norm"] = clip_grad_norm_(state.generator.parameters(), train.clip_norm)
+    state.optimizers["generator"].step()
+    state.step += 1
+    return {**means, **values}
+
+
+def generator_backward(state: TrainState, guide: LineReader, batch: Batch, seen: Seen, texts: GivenTexts, at_levels: Levels, parts: int,
+                       measure: bool) -> Values:
+    """Adds the gradient of one of `parts` parts of a batch to the generator's; the part's losses, and `total` without the contrastive term.
+
+    `at_levels` is the contrastive loss's gradient at the part's features, of the mean over the whole batch.
+    """
+    config, frames, tap = state.config, batch.frames(guide.stride), seen.levels["proj"]
     with torch.no_grad():
         clean_tap = guide.tap(batch.clean) if batch.clean_tap is None else batch.clean_tap
-        clean_logits = guide.read(clean_tap) if train.discriminator_text == "predicted" else None
-    texts = discriminator_texts(state, batch, frames, clean_logits, logits.detach())
-    values = update_discriminator(state, batch, image.detach(), texts, measure)
-
-    with torch.no_grad():
         fake_text = state.discriminator.encode_text(*texts.fake)
-    weights = {name: getattr(config.loss, name) for name in ("pixel", "feature", "ctc", "adversarial")}
-    parts = {"pixel": pixel.l1(image[:, 0], batch.clean[:, 0], batch.widths),
+    terms = {"pixel": pixel.l1(seen.image[:, 0], batch.clean[:, 0], batch.widths),
              "feature": recognition.feature_distance(tap, clean_tap, frames),
-             "ctc": recognition.ctc(logits, frames, batch.targets, batch.target_lengths),
-             "adversarial": adversarial.generator_loss(state.discriminator.judge(image, fake_text))}
-    learned: list[nn.Parameter] = []
-    at_matcher: tuple[torch.Tensor, ...] = ()
-    if state.matcher is not None and state.contrastive is not None and config.contrastive.weight:
-        state.matcher.train()
-        cosines = state.matcher(tap, frames, batch.text, batch.text_lengths)
-        parts["contrastive"] = state.contrastive.loss(cosines, batch.same, state.matcher.inverse_temperature)
-        weights["contrastive"] = config.contrastive.weight
-        learned = [p for p in state.matcher.parameters() if p.requires_grad]
-        values |= retrieval(cosines.detach(), batch, pixels_per_character)
+             "ctc": recognition.ctc(seen.logits, frames, batch.targets, batch.target_lengths),
+             "adversarial": adversarial.generator_loss(state.discriminator.judge(seen.image, fake_text))}
+    total = weighted_total(terms, {name: getattr(config.loss, name) for name in TERMS})
+    values = {**{name: term.detach().mean() for name, term in terms.items()}, "total": total.detach()}
+    whole = total / parts
+    if at_levels:
+        # a product whose gradient at the features is the contrastive term's
+        contrast = config.contrastive.weight * torch.stack([(seen.levels[name] * at).sum() for name, at in at_levels.items()]).sum()
         if measure:
-            values["contrastive_ratio"] = gradient_ratio(parts, weights, image)
-        at_matcher = torch.autograd.grad(parts["contrastive"].mean(), learned, retain_graph=True)
-    total = weighted_total(parts, weights)
+            values["contrastive_ratio"] = gradient_ratio(contrast, config.loss.pixel * terms["pixel"].mean() / parts, seen.image)
+        whole = whole + contrast
     # asking for this gradient alone leaves out those of the discriminator's weights
-    values |= update_generator(state, restored, torch.autograd.grad(total, image)[0])
-    if learned and state.matcher is not None:
-        values["matcher_norm"] = update_matcher(state, state.matcher, learned, at_matcher)
-    state.step += 1
-    return {**{name: part.detach().mean() for name, part in parts.items()}, "total": total.detach(), **values}
+    seen.restored.backward(torch.autograd.grad(whole, seen.image)[0])
+    return values
 
 
-def gradient_ratio(parts: Values, weights: dict[str, float], image: torch.Tensor) -> torch.Tensor:
+def gradient_ratio(contrast: torch.Tensor, pixel_term: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
     """Norm of the weighted contrastive gradient at the restored image over that of the weighted pixel term; NaN without such a term."""
-    norms = [(weights[name] * torch.autograd.grad(parts[name].mean(), image, retain_graph=True)[0]).norm()
-             for name in ("contrastive", "pixel")]
+    norms = [torch.autograd.grad(term, image, retain_graph=True)[0].norm() for term in (contrast, pixel_term)]
     return torch.where(norms[1] > 0, norms[0] / norms[1], float("nan"))
 
 
-def update_generator(state: TrainState, restored: torch.Tensor, at_image: torch.Tensor) -> Values:
-    """Carries the gradient at the restored image back through the generator and steps."""
-    optimizer = state.optimizers["generator"]
-    optimizer.zero_grad(set_to_none=True)
-    restored.backward(at_image)
-    norm = clip_grad_norm_(state.generator.parameters(), state.config.train.clip_norm)
-    optimizer.step()
-    return {"generator_norm": norm}
+def update_matcher(state: TrainState, matcher: Matcher, guide: LineReader, batch: Batch, seen: list[Seen]) -> tuple[Levels, Values]:
+    """The contrastive loss of a batch: its gradient at the guide's features, and a step of text encoder, heads, scale and bias.
 
-
-def update_matcher(state: TrainState, matcher: Matcher, learned: list[nn.Parameter], gradients: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    """Steps text encoder, heads and temperature on the unweighted contrastive loss: the weight is the generator's affair.
-
-    The weight says how much the generator listens, not how fast the text encoder learns.
+    They step on the unweighted loss: the weight says how much the generator listens, not how fast the text encoder learns.
     """
-    optimizer = state.optimizers["matcher"]
-    for parameter, gradient in zip(learned, gradients, strict=True):
-        parameter.grad = gradient
-    norm = clip_grad_norm_(learned, state.config.train.contrastive_clip_norm)
-    optimizer.step()
-    matcher.bound_scale()
-    return norm
+    config, loss, frames = state.config, state.contrastive, batch.frames(guide.stride)
+    matcher.train()
+    leaves = {name: torch.cat([part.levels[name] for part in seen]).detach().requires_grad_() for name in shares(config.contrastive)}
+    twins = (loss.needs_degraded if isinstance(loss, FrameLoss) else config.contrastive.negatives == "degraded")
+    degraded = twin_levels(state, guide, batch.degraded) if twins else {}
+    texts = given_texts(batch, config, state.step)
+    if isinstance(loss, FrameLoss):
+        clean = twin_levels(state, guide, batch.clean, batch.clean_tap)
+        comparison = compare_frames(matcher, loss, config.contrastive, leaves, clean, degraded, frames)
+    else:
+        assert loss is not None
+        comparison = compare_lines(matcher, loss, config, state.charset, leaves, degraded, frames, texts, state.step)
+    learned = matcher.learned()
+    gradients = torch.autograd.grad(comparison.loss.mean(), [*leaves.values(), *learned])
+    values = {"contrastive": comparison.loss.detach().mean(), **comparison.values}
+    if learned:
+        for parameter, gradient in zip(learned, gradients[len(leaves):], strict=True):
+            parameter.grad = gradient
+        values["matcher_norm"] = clip_grad_norm_(learned, config.train.contrastive_clip_norm)
+        state.optimizers["matcher"].step()
+        windows = config.contrastive.windows if config.contrastive.pooling == "window" else 1
+        matcher.settle(texts.rows, texts.lengths, instance_labels(texts.ids, windows), config.contrastive.key_momentum, state.step)
+    return dict(zip(leaves, gradients, strict=False)), values

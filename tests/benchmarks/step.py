@@ -86,7 +86,7 @@ def variant(config, gains, whole=False):
     torch.manual_seed(0)
     reader = build_reader(config.recognizer, LETTERS.classes, data.height, data.width)
     guide = freeze(reader) if whole or "batch norm folded in the reader" in gains else reader.eval().requires_grad_(False)
-    state = build_state(config, LETTERS, guide.features, torch.device("cpu"))
+    state = build_state(config, LETTERS, guide.widths, torch.device("cpu"))
     layout = torch.channels_last if whole or "channels last" in gains else torch.contiguous_format
     for module in (guide, state.generator, state.discriminator):
         module.to(memory_format=layout)

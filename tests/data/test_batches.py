@@ -90,3 +90,20 @@ def test_a_batch_that_does_not_fit_is_refused():
     assert sorted(step_indices(4, 4, 0, seed=0)) == [0, 1, 2, 3]
     with pytest.raises(ValueError, match=r"train.batch_size must be at most the number of training lines \(4\), got 5"):
         step_indices(4, 5, 0, seed=0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_parts_are_the_batch_cut_in_order(batch, count):
+    parts = batch.parts(count)
+    assert [len(part) for part in parts] == [4 // count] * count
+    for name in ("degraded", "clean", "inside", "widths", "text", "text_lengths", "targets", "target_lengths", "text_ids", "clean_tap"):
+        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(batch, name)), name
+    assert batch.parts(1)[0] is batch
+    without = LineBatches(LINES, Charset("ab"), torch.device("cpu")).take(ORDER).parts(2)
+    assert [part.clean_tap for part in without] == [None, None]
+
+
+def test_other_degraded_twins_take_the_place_of_the_own(batch):
+    lines, other = LineBatches(LINES, Charset("ab"), torch.device("cpu")), np.full((4, 8, 24), 51, dtype=np.uint8)
+    given = lines.take(ORDER, other)
+    assert (given.degraded == 0.2).all() and torch.equal(given.clean, batch.clean) and LINES.degraded.max() > 51

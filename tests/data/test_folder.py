@@ -1,15 +1,19 @@
-"""Reading a folder of lines: what is kept untouched, what is skipped and named, what raises; and its split."""
+"""A folder of lines: what is kept untouched, what is skipped and named, what raises; and what is written is read again."""
 
 import os
+import tempfile
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from ganhtr.data.folder import group_of, read_folder
+from ganhtr.data.folder import group_of, read_folder, write_folder
 from ganhtr.data.image_file import read_grey
-from ganhtr.data.splits import split_groups
+from ganhtr.data.raw import RawLine
 
 ROOT = Path(__file__).parents[2]
 REAL = Path(os.environ.get("GANHTR_TEST_DATA", ROOT / ".." / "shared" / "data")) / "lines"
@@ -20,7 +24,7 @@ def write(folder, table, images=()):
     """A folder with a table (text or bytes) and a grey image under each name."""
     folder.mkdir(exist_ok=True)
     for name in images:
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(GRADIENT).save(folder / name)
     (folder / "lines.tsv").write_bytes(table if isinstance(table, bytes) else table.encode())
     return folder
@@ -161,6 +165,101 @@ def test_what_is_no_folder_of_lines_raises(tmp_path):
             read_folder(write(tmp_path, empty))
 
 
+def with_twin(folder, size=(24, 10), name="a_l1.png"):
+    """Three good lines, one of which has a degraded image."""
+    folder = with_bad_row(folder, "x.png\tX")
+    (folder / "degraded" / name).parent.mkdir(parents=True)
+    Image.new("L", size, 90).save(folder / "degraded" / name)
+    return folder
+
+
+def test_a_twin_in_the_folder_degraded_is_the_lines_own(tmp_path):
+    lines = read_folder(with_twin(tmp_path)).lines
+    assert [line.degraded is None for line in lines] == [False, True, True, True]
+    assert (lines[0].degraded == 90).all() and lines[0].degraded.shape == (10, 24) and (lines[0].clean == GRADIENT).all()
+    write(tmp_path / "below", "sub/a.png\tA\n", ["sub/a.png", "degraded/sub/a.png"])
+    assert (read_folder(tmp_path / "below").lines[0].degraded == GRADIENT).all()
+
+
+@pytest.mark.parametrize(("spoil", "note"), [
+    (lambda twin: Image.new("L", (24, 11)).save(twin), "their degraded image has another size: a_l1.png"),
+    (lambda twin: twin.write_bytes(b"no image"), "their image cannot be read: degraded/a_l1.png"),
+    (lambda twin: twin.unlink() or twin.symlink_to("nowhere"), "their image is missing: degraded/a_l1.png"),
+])
+def test_a_line_with_a_bad_twin_is_skipped_and_named(tmp_path, spoil, note):
+    spoil(with_twin(tmp_path) / "degraded" / "a_l1.png")
+    lines = read_folder(tmp_path)
+    assert lines.transcripts == ("X", "B", "C") and lines.notes[0] == f"1 skipped, {note}"
+
+
+def raw(name="a", group="g", transcript="A", degraded=False):
+    return RawLine(name, group, transcript, GRADIENT, GRADIENT[:, ::-1].copy() if degraded else None)
+
+
+def written(folder, lines):
+    """What is read of lines that were written, and what was said of the writing."""
+    count, notes = write_folder(folder, lines)
+    held = read_folder(folder)
+    assert len(held) == count
+    return held, notes
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    lines = [raw("a/1.jpg", "Jan", " é a "), raw("a/2", "Jan", "\u2028", degraded=True), raw("a/3.tif", "Piet", "x")]
+    with pytest.raises(ValueError, match="out: lines must be at least one with text, got none"):
+        write_folder(tmp_path / "out", iter([raw(transcript="\n")]))
+    held, notes = written(tmp_path / "out", iter(lines))
+    assert notes == ("1 lines without text were left out",)  # a line separator alone is white space
+    assert (held.names, held.groups, held.transcripts) == (("a_1.png", "a_3.png"), ("Jan", "Piet"), (" é a ", "x"))
+    held, notes = written(tmp_path / "twin", [raw("a/2", "Jan", "a\u2028", degraded=True), raw("b", "Jan", "x")])
+    assert notes == () and held.transcripts == ("a\u2028", "x")
+    assert (held.lines[0].clean == GRADIENT).all() and (held.lines[0].degraded == GRADIENT[:, ::-1]).all()
+    assert held.lines[1].degraded is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "twin"]
+
+
+def test_tabs_and_line_breaks_become_spaces(tmp_path):
+    held, notes = written(tmp_path / "out", [raw("1", "g\th", "a\tb\r\nc\nd\re"), raw("2", "g\n", "plain")])
+    assert held.transcripts == ("a b c d e", "plain") and held.groups == ("g h", "g")
+    assert notes == ("1 transcriptions had tabs or line breaks, which became spaces",)
+
+
+@pytest.mark.parametrize(("names", "files"), [
+    (("0077/l_1", "0077/l_2.PNG"), ("0077_l_1.png", "0077_l_2.png")), (("../x", "/etc/x"), ("_x.png", "_etc_x.png")),
+    (("a", "A.png", "a.jpg", "a-2"), ("a.png", "A-2.png", "a-3.png", "a-2-2.png")),
+    (("", "..", ". "), ("line.png", "line-2.png", "line-3.png")),
+    (("degraded/a", "a.0"), ("degraded_a.png", "a.0.png")), (("a\tb\n", "\ufeffx", "\udc80"), ("a_b_.png", "_x.png", "_.png")),
+    (("é" * 200, "é" * 201), ("é" * 100 + ".png", "é" * 100 + "-2.png")),
+])
+def test_names_become_file_names_of_their_own(tmp_path, names, files):
+    held, _ = written(tmp_path / "out", [raw(name, f"g{i}") for i, name in enumerate(names)])
+    assert held.names == files and len(set(held.groups)) == len(names)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.text(max_size=8), st.text(min_size=1, max_size=8), st.text(max_size=8)), min_size=1, max_size=4))
+def test_any_line_comes_back_or_is_left_out(rows):
+    with tempfile.TemporaryDirectory() as folder:
+        lines = [raw(name, group, f"{text}.") for name, group, text in rows]
+        held, _ = written(Path(folder) / "out", lines)
+        texts = [unicodedata.normalize("NFC", f"{text}.".replace("\r\n", " ")) for _, _, text in rows]
+        assert held.transcripts == tuple(text.translate(dict.fromkeys(map(ord, "\t\r\n"), " ")) for text in texts)
+
+
+def test_an_interrupted_writing_leaves_nothing_behind(tmp_path):
+    def broken():
+        yield raw("1")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(tmp_path / "out", broken())
+    assert list(tmp_path.iterdir()) == []
+    write_folder(tmp_path / "out", [raw("1")])
+    with pytest.raises(OSError):
+        write_folder(tmp_path / "out", [raw("2")])
+    assert read_folder(tmp_path / "out").names == ("1.png",)
+
+
 def saved(tmp_path, image, suffix=".png", **options):
     path = tmp_path / f"image{suffix}"
     image.save(path, **options)
@@ -213,52 +312,6 @@ def test_exif_turns_the_image_upright(tmp_path):
     assert (saved(tmp_path, Image.fromarray(GRADIENT), exif=exif) == np.rot90(GRADIENT, -1)).all()
 
 
-def some_groups(seed=0, groups=59):
-    rng = np.random.default_rng(seed)
-    return [f"page{i}" for i in range(groups) for _ in range(rng.integers(8, 25))]
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_a_split_holds_whole_groups_near_the_shares(seed):
-    groups = some_groups(seed)
-    split = split_groups(groups, seed)
-    assert split.shape == (len(groups),)
-    assert len(set(zip(groups, split.tolist(), strict=True))) == 59
-    assert np.abs(np.bincount(split, minlength=3) / len(groups) - [0.8, 0.1, 0.1]).max() < 0.03
-    halves = np.bincount(split_groups(groups, seed, (2, 1, 1)), minlength=3) / len(groups)
-    assert np.abs(halves - [0.5, 0.25, 0.25]).max() < 0.03
-
-
-def test_a_split_depends_on_seed_and_groups_alone():
-    groups = some_groups()
-    split = split_groups(groups, 3)
-    assert (split_groups(tuple(groups), 3) == split).all()
-    assert (split_groups(groups, 4) != split).any()
-    order = np.random.default_rng(0).permutation(len(groups))
-    assert (split_groups([groups[i] for i in order], 3) == split[order]).all()
-
-
-def test_a_line_more_moves_hardly_a_group():
-    groups = some_groups()
-    split = split_groups(groups, 0)
-    moved = [len({g for g, a, b in zip(groups, split, split_groups([*groups, f"page{i}"], 0), strict=False) if a != b})
-             for i in range(59)]
-    assert max(moved) <= 1 and np.mean(moved) < 0.1
-
-
-@pytest.mark.parametrize("sizes", [(1, 1, 1), (100, 1, 1), (1, 1, 1000, 1), (50, 50, 50), (1, 200, 3, 2)])
-def test_no_split_is_empty(sizes):
-    groups = [f"g{i}" for i, size in enumerate(sizes) for _ in range(size)]
-    for seed in range(30):
-        assert set(split_groups(groups, seed).tolist()) == {0, 1, 2}
-
-
-@pytest.mark.parametrize("groups", [[], ["a"] * 9, ["a", "b"] * 9])
-def test_too_few_groups_name_the_fix(groups):
-    with pytest.raises(ValueError, match=f"at least 3.*got {len(set(groups))} .*third column of lines.tsv"):
-        split_groups(groups, 0)
-
-
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"no real lines at {REAL}; set GANHTR_TEST_DATA to the data folder")
 def test_the_real_lines():
     lines = read_folder(REAL)
@@ -266,5 +319,3 @@ def test_the_real_lines():
     rows = (REAL / "lines.tsv").read_text(encoding="utf-8").rstrip("\n").split("\n")
     assert [f"{name}\t{text}" for name, text in zip(lines.names, lines.transcripts, strict=True)] == rows
     assert {line.clean.shape[0] for line in lines.lines} == {128}
-    counts = np.bincount(split_groups(lines.groups, 0))
-    assert np.abs(counts / 641 - [0.8, 0.1, 0.1]).max() < 0.03

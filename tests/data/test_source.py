@@ -1,4 +1,4 @@
-"""From a name or a folder to pairs: splits, digests, cache, notes, and a test split that stays closed."""
+"""From a name or files of any format to pairs: splits, digests, cache, notes, and a test split that stays closed."""
 
 import dataclasses
 import hashlib
@@ -6,17 +6,22 @@ import json
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from ganhtr.charset import Charset
 from ganhtr.config import DataConfig
 from ganhtr.data import source
-from ganhtr.data.pairs import Pairs, load_lines
-from ganhtr.data.source import load_pairs
+from ganhtr.data.folder import read_folder
+from ganhtr.data.pairs import Pairs, fit_line, load_lines
+from ganhtr.data.raw import RawLine, RawLines
+from ganhtr.data.source import builtin_lines, format_of, load_pairs, read_source
 from ganhtr.data.splits import split_groups
+from ganhtr.data.tfrecord import write_tfrecord
 
 DATA = DataConfig(height=32, width=64, lines=16)
 HELD = {"validation": 4, "test": 5}
@@ -64,6 +69,46 @@ def content(pairs):
             made.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
         made.update(repr((lines.transcripts, lines.names, lines.groups)).encode())
     return made.hexdigest()
+
+
+def add_twins(folder, names, grey=200):
+    """A flat degraded image for each of these lines."""
+    for name in names:
+        with Image.open(folder / name) as image:
+            (folder / "degraded" / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", image.size, grey).save(folder / "degraded" / name)
+
+
+@pytest.fixture
+def records(tmp_path):
+    """A TFRecord of 21 lines of noise, of different sizes, with a charset beside it."""
+    rng = np.random.default_rng(1)
+    images = [rng.integers(0, 255, (2, 32 + 16 * (i % 2), 40 + i), dtype=np.uint8) for i in range(21)]
+    lines = [RawLine(f"l{i}", "g", "ab"[: 1 + i % 2], *pair) for i, pair in enumerate(images)]
+    (tmp_path / "charset.txt").write_text("a\nb\n")
+    write_tfrecord(tmp_path / "lines.tfrecord", lines, Charset("ab"))
+    return tmp_path / "lines.tfrecord", lines
+
+
+def page(folder, name, texts, image="page.png"):
+    """An ALTO file, its page (64 px a line) beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(len(name))
+    Image.fromarray(rng.integers(0, 255, (64 * len(texts), 120), dtype=np.uint8)).save(folder / image)
+    rows = "".join(f'<TextLine ID="l{i}" HPOS="0" VPOS="{64 * i}" WIDTH="120" HEIGHT="64"><String CONTENT="{text}"/></TextLine>'
+                   for i, text in enumerate(texts))
+    (folder / f"{name}.xml").write_text(
+        f'<alto><Description><sourceImageInformation><fileName>{image}</fileName></sourceImageInformation></Description><Layout>'
+        f'<Page WIDTH="120" HEIGHT="{64 * len(texts)}"><PrintSpace><TextBlock>{rows}</TextBlock></PrintSpace></Page></Layout></alto>')
+    return folder
+
+
+@pytest.fixture
+def pages(tmp_path):
+    """Three pages of two lines."""
+    for i in range(3):
+        page(tmp_path / "pages", f"p{i}", ("ab", "ba"), f"p{i}.png")
+    return tmp_path / "pages"
 
 
 def letters(split):
@@ -183,17 +228,34 @@ def test_squeezed_lines_are_counted(folder):
     assert "9 lines are wider than 64 px at 32 px height and were squeezed" in load_pairs(str(folder), DATA).notes
 
 
-@pytest.mark.parametrize("name", ["page3_0.png", "page3/1.png", "lines.tsv"])
+@pytest.mark.parametrize("name", ["page3_0.png", "page3/1.png", "lines.tsv", "degraded/page3/1.png"])
 def test_a_changed_byte_changes_the_digest(folder, name):
+    add_twins(folder, ["page3/1.png"])
     before = load_pairs(str(folder), DATA)
-    data = bytearray((folder / name).read_bytes())
-    if name.endswith("png"):
-        data += b"\0"
-    else:
-        data[data.index(b"x")] = ord("y")
+    data = bytearray((folder / name).read_bytes()) + (b"\0" if name.endswith("png") else b"page3/2.png\tx\n")
     (folder / name).write_bytes(data)
+    assert load_pairs(str(folder), DATA).digest != before.digest
+
+
+@pytest.mark.parametrize("change", [
+    lambda folder: Image.new("L", (100, 32), 7).save(folder / "page3_0.png"),
+    lambda folder: Image.new("L", (41, 32), 255).save(folder / "page3/1.png"),
+    lambda folder: (folder / "lines.tsv").write_text((folder / "lines.tsv").read_text().replace("xD1", "xDD")),
+])
+def test_what_a_reader_trains_on_changes_the_clean_digest(folder, change):
+    before = load_pairs(str(folder), DATA)
+    change(folder)
     after = load_pairs(str(folder), DATA)
     assert after.digest != before.digest and after.clean_digest != before.clean_digest
+
+
+def test_what_a_reader_never_sees_leaves_the_clean_digest(folder):
+    before = load_pairs(str(folder), DATA)
+    test_page = next(group for group in GROUPS if SPLIT[group] == 2)
+    for change in (lambda: add_twins(folder, ["page3/1.png"]), lambda: Image.new("L", (9, 9)).save(folder / test_page / "1.png")):
+        change()
+        after = load_pairs(str(folder), DATA)
+        assert after.digest != before.digest and after.clean_digest == before.clean_digest
 
 
 def test_a_copy_of_the_folder_has_the_same_digest(folder):
@@ -221,7 +283,7 @@ def test_an_interrupted_making_leaves_nothing_behind(cache, monkeypatch):
         return arguments[0]
 
     with monkeypatch.context() as patch:
-        patch.setattr(source, "degrade", interrupted)
+        patch.setattr("ganhtr.data.degrade.degrade", interrupted)
         with pytest.raises(KeyboardInterrupt):
             load_pairs("builtin", DATA)
     assert list(cache.iterdir()) == []
@@ -236,6 +298,135 @@ def test_fonts_beside_a_folder_are_refused(folder, tmp_path):
         load_pairs(str(folder), DATA, fonts=tmp_path)
 
 
-def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(ValueError, match="--data must be 'builtin' or a folder .*nowhere, which is not a folder"):
-        load_pairs(str(tmp_path / "nowhere"), DATA)
+def test_the_format_is_told_by_content(folder, records, pages, tmp_path):
+    cases = {"builtin": "builtin", folder: "folder", records[0]: "tfrecord", pages: "pages", pages / "p0.xml": "pages"}
+    assert {name: format_of(name) for name in cases} == cases
+    records[0].rename(tmp_path / "lines.TFRecords")
+    page(folder, "p0", ("ab",))
+    assert format_of(tmp_path / "lines.TFRecords") == "tfrecord" and format_of(folder) == "folder"
+
+
+def test_a_source_is_read_by_its_format(folder, records, pages):
+    assert read_source(folder, None).names == read_folder(folder).names
+    told = []
+    lines = read_source(str(records[0]), Charset("ab"), told.append)
+    assert lines.transcripts == tuple(line.transcript for line in records[1]) and lines.in_file_order
+    assert told[-1] == records[0].stat().st_size
+    assert read_source(pages, None).names == ("p0/l0", "p0/l1", "p1/l0", "p1/l1", "p2/l0", "p2/l1")
+    assert read_source(pages / "p1.xml", None).names == ("p1/l0", "p1/l1")
+
+
+@pytest.mark.parametrize(("make", "got"), [
+    (lambda path: None, "nothing there"), (lambda path: path.mkdir(), "a folder with neither"),
+    (lambda path: path.write_text("<alto/>"), "another file"),
+    (lambda path: path.mkdir() or (path / "mets.xml").write_text("<mets/>"), "a folder with neither"),
+])
+def test_what_is_no_source_names_the_accepted_forms(tmp_path, make, got):
+    make(tmp_path / "it")
+    for read in (lambda path: read_source(path, None), lambda path: load_pairs(str(path), DATA)):
+        with pytest.raises(ValueError, match=f"it: data must be 'builtin', a folder with lines.tsv, a .tfrecord .*pages .*, got {got}"):
+            read(tmp_path / "it")
+
+
+def test_builtin_lines_are_those_of_the_pairs():
+    lines, pairs = builtin_lines(DATA), load_pairs("builtin", DATA)
+    assert [lines.groups.count(split) for split in ("train", "validation", "test")] == [16, 4, 5]
+    assert lines.names[:16] == pairs.train.names and lines.transcripts[16:20] == pairs.validation.transcripts
+    assert all(np.array_equal(fit_line(line.clean, 32, 64)[0], image) for line, image in zip(lines.lines, pairs.train.clean, strict=False))
+
+
+def test_own_degraded_images_are_used_as_they_are(folder):
+    alone = load_pairs(str(folder), DATA).train
+    add_twins(folder, ["page3_0.png", "page3/1.png"])
+    pairs = load_pairs(str(folder), DATA)
+    seen = len(pairs.train) + len(pairs.validation)
+    assert f"degraded images are the source's own for 2 of {seen} lines, else made" in pairs.notes
+    own = [name.startswith("page3") and "2" not in name for name in pairs.train.names]
+    for i, twin in enumerate(own):
+        inside = pairs.train.degraded[i, :, : pairs.train.widths[i]]
+        assert (inside == 200).all() == twin
+        assert np.array_equal(pairs.train.degraded[i], alone.degraded[i]) != twin
+    assert sum(own) == 2
+    add_twins(folder, [row.split("\t")[0] for row in (folder / "lines.tsv").read_text().splitlines()])
+    assert "degraded images are the source's own" in load_pairs(str(folder), DATA).notes
+
+
+def test_a_tfrecord_is_split_in_its_order(records, cache):
+    path, lines = records
+    pairs = load_pairs(str(path), DATA, charset_file=path.with_name("charset.txt"))
+    test = load_lines(cache / pairs.digest / "test.npz")
+    assert [len(part) for part in (pairs.train, pairs.validation, test)] == [17, 2, 2]
+    for first, part in ((0, pairs.train), (17, pairs.validation), (19, test)):
+        for i in range(len(part)):
+            for made, image in ((part.clean, lines[first + i].clean), (part.degraded, lines[first + i].degraded)):
+                assert np.array_equal(made[i], fit_line(image, 32, 64)[0])
+    assert pairs.charset.characters == "ab"
+    assert "degraded images are the source's own" in pairs.notes
+    assert ("lines are split 80/10/10 by their order in the file: 17 train, 2 validation, 2 test (the original experiment: 90/10, "
+            "no test lines)") in pairs.notes
+    with pytest.raises(ValueError, match="must come with its charset"):
+        load_pairs(str(path), DATA)
+
+
+def test_other_degraded_images_leave_the_clean_digest(records):
+    path, lines = records
+    digests = []
+    for spoil in ("clean", "degraded", None):
+        changed = [dataclasses.replace(line, **{spoil: getattr(line, spoil) // 2}) if spoil else line for line in lines]
+        write_tfrecord(path, changed, Charset("ab"))
+        pairs = load_pairs(str(path), DATA, charset_file=path.with_name("charset.txt"))
+        digests.append((pairs.digest, pairs.clean_digest))
+    (clean, clean_clean), (degraded, degraded_clean), (before, before_clean) = digests
+    assert len({clean, degraded, before}) == 3
+    assert degraded_clean == before_clean != clean_clean
+
+
+def test_pages_are_split_by_page(pages):
+    pairs = load_pairs(str(pages), DATA)
+    assert len(pairs.train) == len(pairs.validation) == 2
+    assert len(set(pairs.train.groups)) == 1 and pairs.train.groups[0] not in pairs.validation.groups
+    Image.new("L", (120, 128), 9).save(pages / f"{pairs.train.groups[0]}.png")
+    after = load_pairs(str(pages), DATA)
+    assert after.digest != pairs.digest and (after.train.clean[:, :, :60] == 9).all()
+    (pages / "p2.xml").unlink()
+    with pytest.raises(ValueError, match="groups must be at least 3, .*got 2 .*three pages or more"):
+        load_pairs(str(pages), DATA)
+
+
+def test_a_page_whose_image_lies_one_folder_up(pages):
+    up = pages.with_name("document")
+    (up / "page").mkdir(parents=True)
+    for path in pages.iterdir():
+        path.rename(up / ("page" if path.suffix == ".xml" else ".") / path.name)
+    before = load_pairs(str(up / "page"), DATA)
+    Image.new("L", (120, 128), 9).save(up / "p0.png")
+    assert load_pairs(str(up / "page"), DATA).digest != before.digest
+
+
+def test_a_raw_line_is_let_go_when_it_is_fitted(records, monkeypatch):
+    alive = []
+
+    def counted(image, height, width):
+        alive.append(sum(image() is not None for image in held))
+        return fit_line(image, height, width)
+
+    def read(path, charset):
+        lines = tuple(dataclasses.replace(line, clean=line.clean.copy(), degraded=None) for line in records[1])
+        held.extend(weakref.ref(line.clean) for line in lines)
+        return RawLines(lines, in_file_order=True)
+
+    held = []
+    monkeypatch.setattr(source, "read_source", read)
+    monkeypatch.setattr("ganhtr.data.fitting.fit_line", counted)
+    load_pairs(str(records[0]), DATA)
+    assert alive == list(range(21, 0, -1))
+
+
+def test_the_module_and_cached_pairs_need_nothing_that_draws(records, folder):
+    """Training imports the module, and must do so with little installed."""
+    load_pairs(str(folder), DATA)
+    program = ("import sys; from pathlib import Path; from ganhtr.config import DataConfig; from ganhtr.data.source import load_pairs\n"
+               f"load_pairs({str(folder)!r}, DataConfig(height=32, width=64, lines=16))\n"
+               "print({'PIL', 'scipy', 'defusedxml', 'crc32c', 'typer', 'rich', 'HersheyFonts'} & set(sys.modules))")
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    assert ran.stdout.strip() == "set()"

@@ -1,47 +1,109 @@
-"""Contrastive losses against loops written from the papers, and one contract for every entry of the table."""
+"""Line losses against loops written from the papers and against a library, and one contract for every entry of the table."""
 
 import math
 
 import pytest
 import torch
+from pytorch_metric_learning.distances import CosineSimilarity
+from pytorch_metric_learning.losses import NTXentLoss, SupConLoss, TripletMarginLoss
 
-from ganhtr.config import RULES
-from ganhtr.losses.contrastive import formulation
+from ganhtr.config import RULES, build_config
+from ganhtr.losses.contrastive import FrameLoss, LineLoss, formulation
 from ganhtr.losses.contrastive.clip import clip
-from ganhtr.losses.contrastive.infonce import infonce, infonce_symmetric
+from ganhtr.losses.contrastive.dcl import dcl
+from ganhtr.losses.contrastive.infonce import infonce
+from ganhtr.losses.contrastive.siglip import siglip
+from ganhtr.losses.contrastive.supcon import supcon
+from ganhtr.losses.contrastive.symmetry import both_ways
+from ganhtr.losses.contrastive.triplet import triplet
 
 NAMES = [name for name in RULES["contrastive.formulation"].choices if name != "none"]
-TABLE = {f"{name}{' symmetric' * symmetric}": formulation(name, symmetric, False).loss
-         for name in NAMES for symmetric in (False, True)}
-TEXTS = {"distinct": "abcde", "duplicates": "abacb", "one text": "aaaaa", "pair": "ab"}
 SCALE = torch.tensor(7.0, dtype=torch.float64)
+BIAS = torch.tensor(-1.5, dtype=torch.float64)
+TEXTS = {"distinct": ("abcde", ""), "duplicates": ("abacb", ""), "one text": ("aaaaa", ""), "pair": ("ab", ""),
+         "further candidates": ("abc", "xaby"), "a queue of the own text": ("aa", "aa")}
+
+
+def entry(name, **knobs):
+    return formulation(build_config("tiny", {"contrastive.formulation": name, **{f"contrastive.{k}": v for k, v in knobs.items()}}).contrastive)
+
+
+VARIANTS = {"symmetric": {"symmetric": True}, "semi-hard": {"mining": "semi_hard", "margin": 0.4}}
+LINE = {name: entry(name).loss for name in NAMES if isinstance(entry(name), LineLoss)}
+LINE |= {f"{name} symmetric": entry(name, symmetric=True).loss for name in ("infonce", "dcl", "triplet", "supcon")}
+LINE |= {"triplet semi-hard": entry("triplet", mining="semi_hard", margin=0.4).loss}
+SOFTMAX = [name for name in LINE if name.split()[0] in ("infonce", "clip")]
 
 
 def same(texts):
-    return torch.tensor([[a == b for b in texts] for a in texts])
+    """The mask of the lines of the first text with all candidates, those of the second text behind."""
+    lines, further = texts
+    return torch.tensor([[a == b for b in lines + further] for a in lines])
 
 
-def cosines_of(n, seed=0):
-    return torch.rand(n, n, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+def cosines_of(texts, seed=0):
+    lines, further = texts
+    return torch.rand(len(lines), len(lines + further), dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def naive_infonce(cosines, texts, scale):
+def rivals_of(i, texts):
+    lines, further = texts
+    return [j for j, text in enumerate(lines + further) if text != lines[i]]
+
+
+def naive_infonce(cosines, texts, scale, bias):
     """-log of the own text's share among the own text and all other texts, an image at a time."""
+    return [-math.log(math.exp(scale * row[i]) / sum(math.exp(scale * row[j]) for j in [i, *rivals_of(i, texts)]))
+            for i, row in enumerate(cosines.tolist())]
+
+
+def naive_dcl(cosines, texts, scale, bias):
+    return [-math.log(math.exp(scale * row[i]) / sum(math.exp(scale * row[j]) for j in rivals_of(i, texts))) if rivals_of(i, texts) else 0.0
+            for i, row in enumerate(cosines.tolist())]
+
+
+def naive_siglip(cosines, texts, scale, bias):
+    sigmoid = lambda x: 1 / (1 + math.exp(-x))  # noqa: E731
+    return [-math.log(sigmoid(scale * row[i] + bias)) - sum(math.log(sigmoid(-(scale * row[j] + bias))) for j in rivals_of(i, texts))
+            for i, row in enumerate(cosines.tolist())]
+
+
+def naive_supcon(cosines, texts, scale, bias):
     losses = []
     for i, row in enumerate(cosines.tolist()):
-        rivals = [j for j in range(len(texts)) if texts[j] != texts[i]]
-        losses.append(-math.log(math.exp(scale * row[i]) / sum(math.exp(scale * row[j]) for j in [i, *rivals])))
+        total = sum(math.exp(scale * c) for c in row)
+        positives = [j for j in range(len(row)) if j not in rivals_of(i, texts)]
+        losses.append(sum(-math.log(math.exp(scale * row[j]) / total) for j in positives) / len(positives))
     return losses
 
 
-def naive_symmetric(cosines, texts, scale):
-    pairs = zip(naive_infonce(cosines, texts, scale), naive_infonce(cosines.t(), texts, scale), strict=True)
-    return [(forth + back) / 2 for forth, back in pairs]
+def naive_triplet(cosines, texts, scale, bias, mining="hardest", margin=0.2):
+    losses = []
+    for i, row in enumerate(cosines.tolist()):
+        rivals = [row[j] for j in rivals_of(i, texts)]
+        semi = [c for c in rivals if row[i] - margin < c < row[i]] if mining == "semi_hard" else []
+        losses.append(max(0.0, max(semi or rivals) - row[i] + margin) if rivals else 0.0)
+    return losses
 
 
-@pytest.fixture(params=TABLE)
+def naive_both(naive):
+    def both(cosines, texts, scale, bias):
+        lines = texts[0]
+        forth = naive(cosines, texts, scale, bias)
+        back = naive(cosines[:, :len(lines)].t(), (lines, ""), scale, bias)
+        return [(a + b) / 2 for a, b in zip(forth, back, strict=True)]
+    return both
+
+
+NAIVE = {"infonce": naive_infonce, "clip": naive_both(naive_infonce), "dcl": naive_dcl, "siglip": naive_siglip, "supcon": naive_supcon,
+         "triplet": naive_triplet, "triplet semi-hard": lambda c, t, s, b: naive_triplet(c, t, s, b, "semi_hard", 0.4),
+         **{f"{name} symmetric": naive_both(naive) for name, naive in (
+             ("infonce", naive_infonce), ("dcl", naive_dcl), ("triplet", naive_triplet), ("supcon", naive_supcon))}}
+
+
+@pytest.fixture(params=LINE)
 def loss(request):
-    return TABLE[request.param]
+    return LINE[request.param]
 
 
 @pytest.fixture(params=TEXTS)
@@ -49,104 +111,178 @@ def texts(request):
     return TEXTS[request.param]
 
 
-@pytest.mark.parametrize("scale", [0.1, 7.0, 100.0, 140.0])
-@pytest.mark.parametrize(("fast", "naive"), [
-    (infonce, naive_infonce), (infonce_symmetric, naive_symmetric), (clip, naive_symmetric)])
-def test_the_loss_is_that_of_a_naive_loop(fast, naive, texts, scale):
-    cosines = cosines_of(len(texts))
-    got = fast(cosines, same(texts), torch.tensor(scale, dtype=torch.float64))
-    assert got.tolist() == pytest.approx(naive(cosines, texts, scale), rel=1e-9, abs=1e-12)
+@pytest.mark.parametrize("scale", [0.1, 7.0, 100.0])
+@pytest.mark.parametrize("name", LINE)
+def test_the_loss_is_that_of_a_naive_loop(name, texts, scale):
+    cosines = cosines_of(texts)
+    got = LINE[name](cosines, same(texts), torch.tensor(scale, dtype=torch.float64), BIAS)
+    assert got.tolist() == pytest.approx(NAIVE[name](cosines, texts, scale, BIAS.item()), rel=1e-9, abs=1e-9)
 
 
 def test_the_table_names_every_formulation():
-    assert NAMES and TABLE["infonce"] is infonce and TABLE["infonce symmetric"] is infonce_symmetric
-    assert TABLE["clip"] is TABLE["clip symmetric"] is clip
-    assert [formulation("infonce", False, learned).learned_temperature for learned in (False, True)] == [False, True]
-    assert all(formulation("clip", False, learned).learned_temperature for learned in (False, True))
+    assert NAMES == ["infonce", "clip", "dcl", "siglip", "triplet", "supcon", "ratio", "frame", "vicreg"]
+    assert {name for name in NAMES if isinstance(entry(name), FrameLoss)} == {"ratio", "frame", "vicreg"}
+    learns = {name: entry(name).learned_temperature for name in NAMES if isinstance(entry(name), LineLoss)}
+    assert learns == {"infonce": False, "clip": True, "dcl": False, "siglip": True, "triplet": False, "supcon": False}
+    assert entry("infonce", learned_temperature=True).learned_temperature and not entry("triplet", learned_temperature=True).learned_temperature
+    assert [name for name in learns if entry(name).learned_bias] == ["siglip"]
     with pytest.raises(KeyError):
-        formulation("none", False, False)
+        entry("none")
+
+
+@pytest.fixture
+def vectors():
+    generator = torch.Generator().manual_seed(3)
+    images, texts = (torch.nn.functional.normalize(torch.randn(6, 5, dtype=torch.float64, generator=generator), dim=1) for _ in range(2))
+    return images, texts, torch.tensor([0, 1, 2, 0, 3, 1])
+
+
+def test_supcon_is_that_of_the_library(vectors):
+    images, texts, labels = vectors
+    oracle = SupConLoss(temperature=1 / 7, distance=CosineSimilarity())
+    expected = oracle(images, labels, ref_emb=texts, ref_labels=labels.clone())  # the same object twice would drop the diagonal
+    got = supcon(images @ texts.t(), labels[:, None] == labels[None], SCALE)
+    assert got.mean().item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_infonce_is_that_of_the_library(vectors):
+    images, texts, _ = vectors
+    labels = torch.arange(6)
+    expected = NTXentLoss(temperature=1 / 7, distance=CosineSimilarity())(images, labels, ref_emb=texts, ref_labels=labels.clone())
+    assert infonce(images @ texts.t(), torch.eye(6, dtype=torch.bool), SCALE).mean().item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_triplet_is_that_of_the_library(vectors):
+    images, texts, _ = vectors
+    labels, cosines = torch.arange(6), images @ texts.t()
+    hardest = cosines.masked_fill(torch.eye(6, dtype=torch.bool), -2).argmax(dim=1)
+    oracle = TripletMarginLoss(margin=0.2, distance=CosineSimilarity(), reducer=None)
+    triplets = (labels, labels, hardest)  # anchors, positives, negatives
+    expected = oracle(images, labels, indices_tuple=triplets, ref_emb=texts, ref_labels=labels.clone()).item()
+    got = triplet(cosines, torch.eye(6, dtype=torch.bool), SCALE, 0.2, "hardest")
+    assert got[got > 0].mean().item() == pytest.approx(expected, rel=1e-6)  # the library averages over those that are not 0
+
+
+def test_semi_hard_mining_passes_over_what_is_nearer_and_falls_back():
+    cosines = torch.tensor([[0.5, 0.9, 0.4], [0.9, 0.5, 0.1], [-1.0, -0.9, 0.8]])
+    mask = torch.eye(3, dtype=torch.bool)
+    got = triplet(cosines, mask, SCALE, 0.2, "semi_hard")
+    # 0.4 lies within the margin; nothing does, so 0.9 counts; nothing does, and the hardest is far away
+    assert got.tolist() == pytest.approx([0.1, 0.6, 0.0])
+    assert triplet(cosines, mask, SCALE, 0.2, "hardest").tolist() == pytest.approx([0.6, 0.6, 0.0])
 
 
 @pytest.mark.parametrize("scale", [0.1, 14.0, 100.0])
-def test_values_are_finite_one_a_line_and_not_negative(loss, texts, scale):
-    cosines = [sign * torch.ones(len(texts), len(texts)) for sign in (1, -1)] + [cosines_of(len(texts)).float()]
-    cosines += [2 * torch.eye(len(texts)) - 1, 1 - 2 * torch.eye(len(texts))]
-    for cosines_BB in cosines:
-        cosines_BB.requires_grad_()
-        inverse = torch.tensor(scale, requires_grad=True)
-        losses = loss(cosines_BB, same(texts), inverse)
-        assert losses.shape == (len(texts),) and losses.dtype == torch.float32
-        assert losses.isfinite().all() and (losses >= 0).all()
-        assert all(g.isfinite().all() for g in torch.autograd.grad(losses.sum(), [cosines_BB, inverse]))
+def test_values_are_finite_one_a_line(loss, texts, scale):
+    mask = same(texts)
+    shape = mask.shape
+    for cosines in (torch.ones(shape), -torch.ones(shape), cosines_of(texts).float(), 2 * mask.float() - 1, 1 - 2 * mask.float()):
+        cosines.requires_grad_()
+        inverse, bias = torch.tensor(scale, requires_grad=True), torch.tensor(-1.0, requires_grad=True)
+        losses = loss(cosines, mask, inverse, bias)
+        assert losses.shape == (len(texts[0]),) and losses.dtype == torch.float32 and losses.isfinite().all()
+        gradients = torch.autograd.grad(losses.sum(), [cosines, inverse, bias], allow_unused=True)
+        assert all(g is None or g.isfinite().all() for g in gradients) and gradients[0] is not None
+
+
+def test_all_but_the_decoupled_loss_are_never_negative(loss, texts):
+    losses = loss(cosines_of(texts), same(texts), SCALE, BIAS)
+    assert (losses >= 0).all() or loss in (LINE["dcl"], LINE["dcl symmetric"])
 
 
 def test_gradients_are_those_of_finite_differences(loss, texts):
-    cosines = cosines_of(len(texts)).requires_grad_()
-    inverse = SCALE.clone().requires_grad_()
-    assert torch.autograd.gradcheck(lambda c, s: loss(c, same(texts), s), (cosines, inverse))
+    cosines, inverse, bias = cosines_of(texts).requires_grad_(), SCALE.clone().requires_grad_(), BIAS.clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda c, s, b: loss(c, same(texts), s, b) + 0 * (s + b), (cosines, inverse, bias))
 
 
-def test_the_arguments_are_left_alone(loss):
-    given = cosines_of(5), same("abacb"), SCALE.clone()
+def test_the_arguments_are_left_alone(loss, texts):
+    given = cosines_of(texts), same(texts), SCALE.clone(), BIAS.clone()
     before = [tensor.clone() for tensor in given]
     loss(*given)
     assert all(torch.equal(a, b) for a, b in zip(given, before, strict=True))
 
 
 def test_the_order_of_lines_is_of_no_matter(loss, texts):
-    order = torch.randperm(len(texts), generator=torch.Generator().manual_seed(1))
-    cosines, mask = cosines_of(len(texts)), same(texts)
-    shuffled = loss(cosines[order][:, order], mask[order][:, order], SCALE)
-    assert torch.allclose(shuffled, loss(cosines, mask, SCALE)[order], rtol=1e-12)
+    lines = len(texts[0])
+    order = torch.randperm(lines, generator=torch.Generator().manual_seed(1))
+    columns = torch.cat([order, torch.arange(lines, lines + len(texts[1])).flip(0)])
+    cosines, mask = cosines_of(texts), same(texts)
+    shuffled = loss(cosines[order][:, columns], mask[order][:, columns], SCALE, BIAS)
+    assert torch.allclose(shuffled, loss(cosines, mask, SCALE, BIAS)[order], rtol=1e-12)
 
 
-def test_the_right_pair_is_pulled_and_the_wrong_ones_are_pushed(loss, texts):
-    cosines, mask = cosines_of(len(texts)).requires_grad_(), same(texts)
-    (gradient,) = torch.autograd.grad(loss(cosines, mask, SCALE).sum(), cosines)
-    own = torch.eye(len(texts), dtype=torch.bool)
-    assert (gradient[~mask] > 0).all()
-    assert (gradient[own] < 0).all() == (len(set(texts)) > 1)
+def test_the_right_pair_is_pulled_and_no_wrong_one_is(loss, texts):
+    cosines, mask = (0.1 * cosines_of(texts)).requires_grad_(), same(texts)  # near enough for every margin
+    (gradient,) = torch.autograd.grad(loss(cosines, mask, SCALE, BIAS).sum(), cosines)
+    assert (gradient[~mask] >= 0).all()
+    if (~mask).any():
+        assert (gradient[~mask] > 0).any() and gradient[mask].sum() < 0
 
 
-def test_lines_of_equal_text_are_not_negatives(loss):
-    mask = same("abacb")
+@pytest.mark.parametrize("name", [name for name in LINE if "supcon" not in name])
+def test_lines_of_equal_text_are_not_negatives(name):
+    texts = TEXTS["duplicates"]
+    mask = same(texts)
     duplicates = mask & ~torch.eye(5, dtype=torch.bool)
-    cosines = cosines_of(5)
-    changed = cosines.masked_fill(duplicates, 0.99).requires_grad_()
-    losses = loss(changed, mask, SCALE)
-    assert torch.equal(losses, loss(cosines, mask, SCALE))
+    changed = cosines_of(texts).masked_fill(duplicates, 0.99).requires_grad_()
+    losses = LINE[name](changed, mask, SCALE, BIAS)
+    assert torch.equal(losses, LINE[name](cosines_of(texts), mask, SCALE, BIAS))
     (gradient,) = torch.autograd.grad(losses.sum(), changed)
     assert (gradient[duplicates] == 0).all() and duplicates.sum() == 4
 
 
+@pytest.mark.parametrize("name", ["supcon", "supcon symmetric"])
+def test_for_supcon_they_are_positives(name):
+    texts = TEXTS["duplicates"]
+    mask, cosines = same(texts), cosines_of(texts).requires_grad_()
+    (gradient,) = torch.autograd.grad(LINE[name](cosines, mask, torch.tensor(0.1, dtype=torch.float64), BIAS).sum(), cosines)
+    assert (gradient[mask] < 0).all()
+
+
+@pytest.mark.parametrize("name", [name for name in LINE if name.split()[0] in ("infonce", "clip", "dcl", "triplet")])
 @pytest.mark.parametrize("n", [1, 4])
-def test_a_batch_of_one_text_has_nothing_to_learn_from(loss, n):
-    cosines = cosines_of(n).requires_grad_()
-    losses = loss(cosines, same("a" * n), SCALE)
+def test_a_batch_of_one_text_has_nothing_to_learn_from(name, n):
+    texts = ("a" * n, "")
+    cosines = cosines_of(texts).requires_grad_()
+    losses = LINE[name](cosines, same(texts), SCALE, BIAS)
     assert losses.tolist() == [0] * n
     losses.sum().backward()
     assert not cosines.grad.any()
 
 
 @pytest.mark.parametrize(("texts", "candidates"), [
-    ("abcd", [4] * 4), ("abcdefgh", [8] * 8), ("abacb", [4, 4, 4, 5, 4])])
-def test_uninformative_cosines_give_the_logarithm_of_the_candidates(loss, texts, candidates):
-    losses = loss(torch.full((len(texts), len(texts)), 0.3, dtype=torch.float64), same(texts), SCALE)
+    (("abcd", ""), [4] * 4), (("abcdefgh", ""), [8] * 8), (("abacb", ""), [4, 4, 4, 5, 4]), (("abcd", "xyza"), [7, 8, 8, 8])])
+def test_uninformative_cosines_give_the_logarithm_of_the_candidates(texts, candidates):
+    losses = infonce(torch.full(same(texts).shape, 0.3, dtype=torch.float64), same(texts), SCALE)
     assert losses.tolist() == pytest.approx([math.log(n) for n in candidates])
+    lowered = dcl(torch.full(same(texts).shape, 0.3, dtype=torch.float64), same(texts), SCALE)
+    assert lowered.tolist() == pytest.approx([math.log(n - 1) for n in candidates])
 
 
+def test_at_its_starting_bias_siglip_expects_one_in_the_candidates():
+    n = 16
+    bias = torch.tensor(-math.log(n - 1), dtype=torch.float64, requires_grad=True)
+    texts = ("abcdefghijklmnop", "")
+    loss = siglip(torch.zeros(n, n, dtype=torch.float64), same(texts), SCALE, bias).mean()
+    (slope,) = torch.autograd.grad(loss, bias)
+    assert slope.item() == pytest.approx(0, abs=1e-12)  # the bias is at its optimum
+
+
+@pytest.mark.parametrize("name", SOFTMAX)
 @pytest.mark.parametrize(("sign", "falling"), [(1, True), (-1, False)])
-def test_a_lower_temperature_sharpens_right_and_wrong_alike(loss, sign, falling):
-    cosines = sign * (0.5 * torch.eye(4, dtype=torch.float64) + 0.1 * cosines_of(4))
+def test_a_lower_temperature_sharpens_right_and_wrong_alike(name, sign, falling):
+    texts = ("abcd", "")
+    cosines = sign * (0.5 * torch.eye(4, dtype=torch.float64) + 0.1 * cosines_of(texts))
     scales = torch.tensor([0.5, 2, 8, 32], dtype=torch.float64)
-    losses = torch.stack([loss(cosines, same("abcd"), scale) for scale in scales])
+    losses = torch.stack([LINE[name](cosines, same(texts), scale, BIAS) for scale in scales])
     assert ((losses.diff(dim=0) < 0) == falling).all()
 
 
 def test_images_look_for_texts_and_in_the_symmetric_forms_texts_for_images():
-    cosines, mask = cosines_of(4), same("abcd")
+    texts = ("abcd", "")
+    cosines, mask = cosines_of(texts), same(texts)
     raised = cosines.clone()
     raised[0, 2] = 1.0  # image 0 mistaken for text 2
-    rise = {name: loss(raised, mask, SCALE) - loss(cosines, mask, SCALE) for name, loss in TABLE.items()}
-    assert (rise["infonce"] > 0).tolist() == [True, False, False, False]
-    assert (rise["infonce symmetric"] > 0).tolist() == [True, False, True, False] == (rise["clip"] > 0).tolist()
+    for one_way, two_ways in ((infonce, clip), (dcl, both_ways(dcl)), (supcon, both_ways(supcon))):
+        rise = [(loss(raised, mask, SCALE) - loss(cosines, mask, SCALE) > 0).tolist() for loss in (one_way, two_ways)]
+        assert rise == [[True, False, False, False], [True, False, True, False]]

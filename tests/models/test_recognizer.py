@@ -45,6 +45,22 @@ def test_shapes(reader, kind, images):
     assert reader.stride == WIDTH // FRAMES[kind]
 
 
+def test_levels_have_their_widths_and_lead_from_one_to_the_next(reader, kind, images):
+    reader.eval()
+    cnn, proj = reader.trunk(images)
+    encoder = reader.encode(proj)
+    for name, level in (("cnn", cnn), ("proj", proj), ("encoder", encoder)):
+        assert level.shape == (3, FRAMES[kind], reader.widths[name]), name
+    tap, logits = reader(images)
+    assert torch.equal(tap, proj) and torch.equal(logits, reader.spell(encoder))
+    seen = []
+    last = reader.convolutions[-1 if kind == "transformer" else -4]  # the CRNN's fourth block ends in a pool
+    hook = last.register_forward_hook(lambda module, given, out: seen.append(out))
+    again, _ = reader.trunk(images)
+    hook.remove()
+    assert torch.equal(again, seen[0].amax(dim=2).transpose(1, 2))
+
+
 def test_freezing_leaves_the_function_unchanged(reader, images):
     whole = copy.deepcopy(reader).eval()
     frozen = freeze(reader)
@@ -166,8 +182,10 @@ def test_the_lstm_is_differentiable_in_eval_mode_where_cudnn_runs_it(monkeypatch
 
 
 def test_a_reader_without_tap_or_reading_says_so():
-    with pytest.raises(TypeError, match="LineReader has no tap"):
+    with pytest.raises(TypeError, match="LineReader has no trunk"):
         LineReader().tap(torch.rand(1))
-    with pytest.raises(TypeError, match="LineReader cannot read"):
+    with pytest.raises(TypeError, match="LineReader has no encoder"):
         LineReader().read(torch.rand(1))
+    with pytest.raises(TypeError, match="LineReader cannot spell"):
+        LineReader().spell(torch.rand(1))
     assert isinstance(build_reader(CONFIGS["crnn"], CLASSES, HEIGHT, WIDTH), CRNN)

@@ -6,6 +6,7 @@ from torch import nn
 
 from ganhtr.config import DiscriminatorConfig, TextEncoderConfig
 from ganhtr.models.discriminator import Discriminator, last_state
+from ganhtr.models.pooling import window_means
 from ganhtr.models.text_encoder import TextEncoder
 
 TOKENS = 9
@@ -29,7 +30,7 @@ def case(request):
     torch.manual_seed(0)
     if request.param == "text encoder":
         network = TextEncoder(TextEncoderConfig(embedding=5, dropout=0.5), TOKENS, features=6).eval()
-        return network, network, mean_states
+        return network, lambda text, lengths: window_means(network(text, lengths), lengths, 1)[:, 0], mean_states
     network = Discriminator(DiscriminatorConfig(base=1, hidden=4, embedding=5, text_hidden=6), 16, 32, TOKENS).eval()
     nn.init.normal_(network.embedding.weight)
     return network, network.encode_text, final_state
@@ -88,6 +89,17 @@ def test_order_of_lines_and_of_characters(case):
     assert torch.allclose(encode(text[order], lengths[order]), encode(text, lengths)[order], atol=1e-6)
     forth, back = encode(*padded([[3, 1, 2], [2, 1, 3]], 3))
     assert not torch.allclose(forth, back, atol=1e-4)
+
+
+def test_states_stand_for_the_characters_and_are_zero_behind_them():
+    encoder = TextEncoder(TextEncoderConfig(embedding=5, dropout=0), TOKENS, features=6)
+    states = encoder(*padded(ROWS, 5, fill=7))
+    assert states.shape == (5, 5, 6)
+    for row, line in zip(ROWS, states, strict=True):
+        assert not line[len(row):].any()
+        if row:
+            expected, _ = encoder.recurrent(encoder.embedding(torch.tensor([row])))
+            assert torch.allclose(line[: len(row)], expected[0], atol=1e-6)
 
 
 def test_dropout_is_drawn_in_training_only():

@@ -22,7 +22,7 @@ VALIDATED = {"psnr", "ssim", "cer", "wer", "judge_cer", "judge_wer", "ctc", "inf
 TIMED = {"seconds", "validation_seconds", "peak_memory_mb"}
 LOSSES = {"total", "pixel", "feature", "ctc", "adversarial", "discriminator"}
 OTHERS = {"generator_norm", "discriminator_norm", "accuracy_real", "accuracy_fake"}
-MATCHED = {"matcher_norm", "retrieval_top1", "length_top1"}
+MATCHED = {"matcher_norm", "retrieval_top1", "length_top1", "contrastive_position"}
 
 
 def insides(state):
@@ -162,7 +162,8 @@ def test_samples_show_the_first_validation_lines(bench, new_state, small, pairs)
 
 
 @pytest.mark.parametrize("overrides", [
-    OFF, {"contrastive.learned_temperature": True, "head.norm": "batch"},
+    OFF, {"contrastive.learned_temperature": True, "head.kind": "mlp_bn", "contrastive.queue": 6, "train.schedule": "plateau",
+          "contrastive.negatives": "edited", "train.accumulation": 2},
     {"contrastive.formulation": "clip", "train.discriminator_optimizer": "sgd",
      "train.discriminator_text": "predicted"},
 ], ids=["off", "infonce", "clip"])
@@ -205,7 +206,7 @@ class Harm:
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_no_code_of_a_checkpoint_runs(saved, tmp_path):
     path, _ = saved
-    torch.save({"step": 1, "progress": Harm(tmp_path / "harm"), "modules": {}, "optimizers": {}}, path)
+    torch.save({"step": 1, "progress": Harm(tmp_path / "harm"), "schedule": {}, "modules": {}, "optimizers": {}}, path)
     with pytest.raises(ValueError, match="last.pt: must be a trial's checkpoint"):
         read_checkpoint(path, CPU)
     path.write_bytes(pickle.dumps(Harm(tmp_path / "harm")))
@@ -233,7 +234,7 @@ def test_a_damaged_checkpoint_is_named(damage, saved):
         read_checkpoint(path, CPU)
 
 
-@pytest.mark.parametrize("other", [OFF, {"head.dim": 7}, {"generator.base": 3}, {"head.norm": "batch"}], ids=str)
+@pytest.mark.parametrize("other", [OFF, {"head.dim": 7}, {"generator.base": 3}, {"head.kind": "mlp_bn"}, {"contrastive.queue": 8}], ids=str)
 def test_a_checkpoint_of_another_configuration_is_refused(other, saved, new_state, small):
     held = read_checkpoint(saved[0], CPU)
     with pytest.raises((RuntimeError, KeyError)):

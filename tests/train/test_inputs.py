@@ -51,7 +51,7 @@ def test_a_step_with_taps_is_the_step_without(text, prepared, pairs, small):
     values, weights = [], []
     for given in (inputs, dataclasses.replace(inputs, taps=None)):
         bench = Bench.of(given, CPU)
-        state = build_state(config, pairs.charset, bench.guide.features, CPU)
+        state = build_state(config, pairs.charset, bench.guide.widths, CPU)
         batch = bench.train.take(np.arange(4))
         assert (batch.clean_tap is None) == (given.taps is None)
         values.append({name: value.item() for name, value in train_step(state, bench.guide, batch, 10.0, True).items()})

@@ -1,13 +1,13 @@
-"""Readers: trained on clean training lines alone, kept by digest, loaded strictly; and the two that are shipped."""
+"""Where readers come from: named files, shipped, kept by digest, trained and resumed; loaded strictly; and the two that are shipped."""
 
 import copy
 import dataclasses
 import json
-import re
 
 import numpy as np
 import pytest
 import safetensors.numpy
+import safetensors.torch
 import torch
 
 from ganhtr.charset import Charset
@@ -18,13 +18,18 @@ from ganhtr.data.synthetic import CHARACTERS
 from ganhtr.metrics.text import greedy_decode, text_errors
 from ganhtr.models.recognizer import build_reader
 from ganhtr.train import reader as reader_module
-from ganhtr.train.reader import ReaderWeights, obtain_reader, reader_cer, train_reader, vary, warm_start
+from ganhtr.train.checkpoint import write_atomically
+from ganhtr.train.inputs import prepare_inputs
+from ganhtr.train.reader import difference, obtain_reader
+from ganhtr.train.reader_training import Recipe
+from ganhtr.train.reader_weights import ReaderWeights
+from ganhtr.train.readings import reader_cer
 
 CPU = torch.device("cpu")
 TRAINING = ReaderConfig(epochs=4, batch_size=4, lr=0.02)
 SHIPPED = [reader_module.SHIPPED / f"{role}.safetensors" for role in ("guide", "judge")]
 OTHER = {
-    RecognizerConfig: {"kind": "transformer", "base": 5, "dim": 16, "layers": 2, "heads": 4, "dropout": 0.2, "seed": 9},
+    RecognizerConfig: {"kind": "transformer", "base": 5, "dim": 16, "layers": 2, "heads": 4, "dropout": 0.2, "seed": 9, "weights": "x"},
     ReaderConfig: {"epochs": 5, "batch_size": 5, "lr": 0.01},
 }
 
@@ -46,79 +51,9 @@ def weights(inputs):
     return inputs.guide
 
 
-def trained(config, pairs, said=None, **options):
-    return train_reader("guide", pairs, config, TRAINING, CPU, [].append if said is None else said.append, **options)
-
-
 def equal(a, b):
     """Whether the arrays of two readers are equal, bit by bit."""
     return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a)
-
-
-def poisoned(lines):
-    """The same number of lines, all else noise."""
-    noise = np.random.default_rng(0).integers(0, 256, lines.clean.shape, dtype=np.uint8)
-    return dataclasses.replace(lines, clean=noise, degraded=noise, transcripts=("fff",) * len(lines))
-
-
-def test_training_lowers_the_loss_and_says_so(config, pairs):
-    said = []
-    made = trained(config, pairs, said)
-    losses = [float(re.search(r"epoch \d/4, CTC ([\d.]+) nats", line)[1]) for line in said]
-    assert len(losses) == 4 and losses[-1] < 0.8 * losses[0]
-    assert [line.split(",")[0] for line in said] == [f"guide reader: epoch {i}/4" for i in range(1, 5)]
-    assert f"CER {made.cer:.1%}" in said[-1]
-    held = LineBatches(pairs.validation, pairs.charset, CPU)
-    assert reader_cer(made.build(CPU), held) == pytest.approx(made.cer)
-
-
-@pytest.mark.parametrize("kind", ["crnn", "transformer"])
-def test_the_same_seed_trains_the_same_reader(kind, config, pairs):
-    config = dataclasses.replace(config, kind=kind, dropout=0.3)
-    made = []
-    for seed in (1, 1, 2):
-        torch.manual_seed(len(made))
-        made.append(trained(dataclasses.replace(config, seed=seed), pairs).arrays)
-    assert equal(made[0], made[1]) and not equal(made[0], made[2])
-    assert all(np.isfinite(array).all() for array in made[0].values())
-
-
-def test_every_step_of_every_epoch_is_in_training_mode(config, pairs):
-    plain, dropped = (trained(dataclasses.replace(config, dropout=dropout), pairs).arrays for dropout in (0.0, 0.5))
-    assert plain["convolutions.1.num_batches_tracked"] == 4 * 2
-    assert not np.array_equal(plain["classify.weight"], dropped["classify.weight"])
-
-
-def test_only_clean_training_lines_are_trained_on(config, pairs):
-    made = trained(config, pairs)
-    degraded = np.zeros_like(pairs.train.degraded)
-    other = dataclasses.replace(pairs, validation=poisoned(pairs.validation),
-                                train=dataclasses.replace(pairs.train, degraded=degraded))
-    again = trained(config, other)
-    assert equal(made.arrays, again.arrays)
-    assert not equal(made.arrays, trained(config, dataclasses.replace(pairs, train=poisoned(pairs.train))).arrays)
-
-
-def test_fewer_lines_than_a_batch_train_all_the_same(config, make_pairs):
-    said = []
-    trained(config, make_pairs(train=("ab", "cd")), said)
-    assert len(said) == 4 and all("nan" not in line for line in said)
-
-
-def test_variation_moves_and_tints_the_ink_alone():
-    clean = torch.ones((3, 1, 32, 20))
-    clean[:, :, 10:20, 5:9] = 0.1
-    shifts = set()
-    for seed in range(30):
-        made = vary(clean, np.random.default_rng(seed))
-        ink = made < 1
-        rows = ink[0, 0].any(dim=1).nonzero().flatten()
-        assert ink.sum() == 3 * 40 and len(rows) == 10 and 0 <= made.min() <= made.max() <= 1
-        assert (ink[:, :, :, 5:9].sum(dim=(1, 2, 3)) == 40).all()
-        shifts.add(int(rows[0]) - 10)
-        tints = ((1 - made) / 0.9).amax(dim=(1, 2, 3))
-        assert tints.min() >= 0.75 - 1e-6 and tints.max() <= 1.1 + 1e-6 and len(set(tints.tolist())) == 3
-    assert shifts == {-2, -1, 0, 1, 2}
 
 
 def test_a_saved_reader_is_loaded_whole(weights, tmp_path, pairs):
@@ -161,63 +96,39 @@ def test_building_does_not_hand_out_the_arrays(weights):
     assert equal(before, weights.arrays)
 
 
-@pytest.mark.parametrize("damage", ["missing", "text", "half", "bare", "no json", "lacking", "other key", "list"])
+@pytest.mark.parametrize("damage", ["missing", "text", "half", "bare", "another's", "no json", "lacking", "other key", "list", "other size",
+                                    "huge", "odd heads", "no charset", "twice", "no height", "wordy"])
 def test_a_damaged_reader_is_named(damage, weights, tmp_path):
     path = tmp_path / "reader.safetensors"
     weights.save(path)
     with safetensors.safe_open(path, framework="numpy") as held:
         meta = json.loads(held.metadata()["reader"])
-    told = {"bare": None, "no json": {"reader": "{"}, "list": {"reader": "[]"},
+    def changed(**values):
+        return {"reader": json.dumps({**meta, **{key: value for key, value in values.items() if key != "config"},
+                                      "config": {**meta["config"], **values.get("config", {})}})}
+
+    told = {"bare": None, "another's": {"generator": "{}"}, "no json": {"reader": "{"}, "list": {"reader": "[]"},
             "lacking": {"reader": json.dumps({k: v for k, v in meta.items() if k != "cer"})},
-            "other key": {"reader": json.dumps({**meta, "config": {**meta["config"], "depth": 3}})}}
+            "other key": changed(config={"depth": 3}), "other size": changed(config={"base": 5}),
+            "huge": changed(config={"base": 10**9}), "odd heads": changed(config={"kind": "transformer", "heads": 7}),
+            "no charset": changed(charset=""), "twice": changed(charset="abcdeff"), "no height": changed(height=0),
+            "wordy": changed(cer="low")}
     if damage == "missing":
         path.unlink()
     elif damage in ("text", "half"):
         path.write_bytes({"text": b"no reader", "half": path.read_bytes()[:2000]}[damage])
     else:
         safetensors.numpy.save_file(weights.arrays, path, metadata=told[damage])
-    with pytest.raises(ValueError, match="(?s)reader.safetensors: must be a reader's safetensors file, .* Delete it"):
+    with pytest.raises(ValueError, match="(?s)reader.safetensors: must be a reader's safetensors file, .* Name a file"):
         ReaderWeights.load(path)
-
-
-def test_a_warm_start_copies_class_rows_by_character(config, pairs, fresh_reader):
-    start = fresh_reader(config, pairs)  # charset " abcdef"
-    charset = Charset("fzb a")
-    reader = build_reader(config, charset.classes, 32, 64)
-    own = {name: tensor.clone().numpy() for name, tensor in reader.state_dict().items()}
-    assert warm_start(reader, start, charset) == f"{len(own)} of {len(own)} arrays, 4 of 5 characters"
-    source_of = {0: 0, 1: 7, 3: 3, 4: 1, 5: 2}  # blank, f, b, space, a; z (2) is new
-    for name, tensor in reader.state_dict().items():
-        if name.split(".")[0] in ("classify", "shortcut"):
-            for to, take in source_of.items():
-                assert np.array_equal(tensor[to].numpy(), start.arrays[name][take]), (name, to)
-            assert np.array_equal(tensor[2].numpy(), own[name][2])
-        else:
-            assert np.array_equal(tensor.numpy(), start.arrays[name]), name
-
-
-def test_a_warm_start_permutes_rows_of_a_charset_of_equal_size(config, pairs, fresh_reader):
-    start = fresh_reader(config, pairs)
-    reader = build_reader(config, 8, 32, 64)
-    warm_start(reader, start, Charset("fedcba "))
-    assert np.array_equal(reader.classify.weight[1:].detach().numpy(), start.arrays["classify.weight"][:0:-1])
-
-
-def test_a_warm_start_leaves_what_does_not_fit(config, pairs, fresh_reader):
-    start = fresh_reader(config, pairs)
-    reader = build_reader(dataclasses.replace(config, dim=10), pairs.charset.classes, 32, 64)
-    own = {name: tensor.clone() for name, tensor in reader.state_dict().items()}
-    words = warm_start(reader, start, pairs.charset)
-    fitting = [name for name, tensor in own.items() if tuple(tensor.shape) == start.arrays[name].shape]
-    assert words == f"{len(fitting)} of {len(own)} arrays, 7 of 7 characters" and 0 < len(fitting) < len(own)
-    assert torch.equal(reader.classify.weight, own["classify.weight"])
-    assert np.array_equal(reader.state_dict()["shortcut.weight"].numpy(), start.arrays["shortcut.weight"])
 
 
 def test_a_second_call_reads_the_cache(config, pairs):
     said = []
     first = obtain_reader("guide", pairs, config, TRAINING, CPU, said.append)
     assert len(said) == 4 and "epoch 1/4" in said[0]
+    kept = source.cache_folder() / "readers" / f"guide-{Recipe(pairs, config, TRAINING).digest}.safetensors"
+    assert list(kept.parent.iterdir()) == [kept]  # no checkpoint stays
     said.clear()
     second = obtain_reader("guide", pairs, config, TRAINING, CPU, said.append)
     assert said == [f"guide reader: from the cache, CER {first.cer:.1%} on clean search-validation lines"]
@@ -245,29 +156,14 @@ def test_a_shipped_reader_serves_where_it_fits_and_starts_another_where_not(conf
     assert not any("starts from" in line for line in said)
 
 
-@pytest.fixture
-def digest_of(monkeypatch, weights):
-    """digest_of(pairs, config, training): the digest that a new reader is kept under."""
-    digests = []
+def test_every_setting_of_a_reader_is_in_its_digest_but_the_name_of_weights(config, pairs):
+    def digest_of(pairs, config, training):
+        return Recipe(pairs, config, training).digest
 
-    def train(*arguments):
-        digests.append(arguments[-1])
-        return dataclasses.replace(weights, digest=arguments[-1])
-
-    monkeypatch.setattr(reader_module, "train_reader", train)
-
-    def digest(pairs, config, training):
-        held = obtain_reader("guide", pairs, config, training, CPU, [].append)
-        assert (source.cache_folder() / "readers" / f"guide-{held.digest}.safetensors").exists()
-        return held.digest
-    return digest
-
-
-def test_every_setting_of_a_reader_is_in_its_digest(digest_of, config, pairs):
     digests = [digest_of(pairs, config, TRAINING)]
     for field in dataclasses.fields(RecognizerConfig):
         changed = dataclasses.replace(config, **{field.name: OTHER[RecognizerConfig][field.name]})
-        digests.append(digest_of(pairs, changed, TRAINING))
+        digests += [digest_of(pairs, changed, TRAINING)] if field.name != "weights" else []
     for field in dataclasses.fields(ReaderConfig):
         changed = dataclasses.replace(TRAINING, **{field.name: OTHER[ReaderConfig][field.name]})
         digests.append(digest_of(pairs, config, changed))
@@ -275,6 +171,144 @@ def test_every_setting_of_a_reader_is_in_its_digest(digest_of, config, pairs):
     digests.append(digest_of(dataclasses.replace(pairs, clean_digest="x"), config, TRAINING))
     assert len(set(digests)) == len(digests) == 13
     assert digest_of(dataclasses.replace(pairs, digest="x", name="y", notes=("z",)), config, TRAINING) == digests[0]
+    assert digest_of(pairs, dataclasses.replace(config, weights="x"), TRAINING) == digests[0]
+
+
+def test_digests_are_those_of_the_first_version(pairs):
+    """The shipped readers and every cache are found by them."""
+    assert Recipe(pairs, RecognizerConfig(), ReaderConfig()).digest == "239db78fe11fef81"
+    assert Recipe(pairs, RecognizerConfig(kind="transformer", dim=64), ReaderConfig(epochs=3)).digest == "23c4af80e33ced0a"
+
+
+def test_a_file_of_the_first_version_loads(weights, tmp_path):
+    path = tmp_path / "reader.safetensors"
+    weights.save(path)
+    with safetensors.safe_open(path, framework="numpy") as held:
+        meta = json.loads(held.metadata()["reader"])
+    del meta["config"]["weights"]
+    safetensors.numpy.save_file(weights.arrays, path, metadata={"reader": json.dumps(meta)})
+    assert ReaderWeights.load(path).config == weights.config
+
+
+class Killed(BaseException):
+    """The end of a process, as far as one can be had in a test."""
+
+
+def killed_after(epoch, said):
+    def say(line):
+        said.append(line)
+        if f"epoch {epoch}/" in line:
+            raise Killed
+    return say
+
+
+def test_a_search_that_was_killed_goes_on_with_its_reader(config, pairs):
+    said = []
+    whole = obtain_reader("judge", pairs, config, TRAINING, CPU, said.append)
+    with pytest.raises(Killed):
+        obtain_reader("guide", pairs, config, TRAINING, CPU, killed_after(3, said))
+    said.clear()
+    resumed = obtain_reader("guide", pairs, config, TRAINING, CPU, said.append)
+    assert said[0] == "guide reader: goes on after epoch 3 of 4" and len(said) == 2 and "epoch 4/4" in said[1]
+    assert equal(whole.arrays, resumed.arrays) and whole.cer == resumed.cer
+    assert len(list((source.cache_folder() / "readers").iterdir())) == 2
+
+
+@pytest.mark.parametrize(("fault", "words"), [("damaged", "does not load"), ("of another start", "start 'nothing' there, 'fresh 1' here")])
+def test_a_checkpoint_in_the_cache_that_will_not_do_is_not_in_the_way(fault, words, config, pairs, fresh_reader):
+    said = []
+    with pytest.raises(Killed):
+        obtain_reader("guide", pairs, config, TRAINING, CPU, killed_after(2, said))
+    (part,) = (source.cache_folder() / "readers").iterdir()
+    if fault == "damaged":
+        part.write_bytes(part.read_bytes()[:-100])
+    else:  # another version of the package
+        fresh_reader(config, pairs).save(reader_module.SHIPPED / "guide.safetensors")
+    said.clear()
+    made = obtain_reader("guide", pairs, config, TRAINING, CPU, said.append)
+    assert "guide reader: starts anew. " in said[0] and words in said[0]
+    assert "epoch 1/4" in said[-4] and "epoch 4/4" in said[-1] and not part.exists()
+    assert ReaderWeights.load(part.with_suffix("")).cer == made.cer
+
+
+@pytest.fixture
+def named(config, tmp_path):
+    """named(weights, **settings): a configuration that names these weights, saved under a name with a space."""
+    def name(weights, **settings):
+        path = tmp_path / "my reader.safetensors"
+        weights.save(path)
+        return dataclasses.replace(config, weights=str(path), **settings)
+    return name
+
+
+def test_a_named_reader_is_taken_as_it_is(named, weights, pairs):
+    said = []
+    config = named(weights, dim=50, seed=7)  # what the file says holds
+    made = obtain_reader("judge", pairs, config, TRAINING, CPU, said.append)
+    assert said == [f"judge reader: {config.weights}, CER 0.0% on the clean search-validation lines that it was trained beside"]
+    assert equal(made.arrays, weights.arrays) and made.config == weights.config and not (source.cache_folder() / "readers").exists()
+
+
+def test_a_named_reader_is_known_by_what_is_in_its_file(named, weights, pairs):
+    def digest(given):
+        return obtain_reader("guide", pairs, named(given), TRAINING, CPU, [].append).digest
+
+    other = dataclasses.replace(weights, arrays={**weights.arrays, "classify.bias": weights.arrays["classify.bias"] + 1})
+    assert digest(weights) == digest(weights) != digest(other)
+    assert Recipe(pairs, weights.config, TRAINING).digest not in (digest(weights), digest(other))
+
+
+@pytest.mark.parametrize(("role", "key"), [("guide", "recognizer.weights"), ("judge", "judge.weights")])
+def test_named_weights_that_are_missing_are_named(role, key, pairs, config, tmp_path):
+    config = dataclasses.replace(config, weights=str(tmp_path / "no.safetensors"))
+    fault = rf"^{key} must be a file of a trained reader, got .*no\.safetensors, which is missing.*reader train$"
+    with pytest.raises(ValueError, match=fault):
+        obtain_reader(role, pairs, config, TRAINING, CPU, [].append)
+
+
+@pytest.mark.parametrize(("changes", "kind", "fault"), [
+    ({"charset": " abcdeg"}, "crnn", "only the reader has 'g'; only the lines have 'f'. Give study and reader the same --charset FILE"),
+    ({"charset": " abcdfe"}, "crnn", "the same characters in another order"),
+    ({"height": 48}, "crnn", r"data.height must be the reader's \(48\) with recognizer.weights, got 32. Set it to 48"),
+    ({"width": 128}, "transformer", r"data.width must be the reader's \(128\) with recognizer.weights, got 64. Set it to 128"),
+], ids=["charset", "order", "height", "width"])
+def test_named_weights_for_other_lines_are_refused(changes, kind, fault, named, pairs, fresh_reader, small, monkeypatch):
+    weights = fresh_reader(small(**{"recognizer.kind": kind}).recognizer, pairs)
+    reader = build_reader(weights.config, len(pairs.charset) + 1, changes.get("height", 32), changes.get("width", 64))
+    arrays = {name: tensor.numpy() for name, tensor in reader.state_dict().items()}
+    with pytest.raises(ValueError, match=f"my reader.safetensors: .*{fault}") as caught:
+        obtain_reader("guide", pairs, named(dataclasses.replace(weights, arrays=arrays, **changes)), TRAINING, CPU, [].append)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_crnn_of_another_width_is_taken_and_two_faults_are_told_at_once(named, weights, pairs):
+    assert obtain_reader("guide", pairs, named(dataclasses.replace(weights, width=256)), TRAINING, CPU, [].append).width == 256
+    with pytest.raises(ValueError, match=r"data\.height(.|\n)*charset"):
+        obtain_reader("guide", pairs, named(dataclasses.replace(weights, height=64, charset=" abcdez")), TRAINING, CPU, [].append)
+
+
+def test_a_study_whose_guide_and_judge_are_one_file_says_so(weights, pairs, small, tmp_path):
+    for name, arrays in (("a", weights.arrays), ("b", {**weights.arrays, "classify.bias": weights.arrays["classify.bias"] + 1})):
+        dataclasses.replace(weights, arrays=arrays).save(tmp_path / name)
+    for judge, notes in (("a", 1), ("b", 0)):
+        config = small(**{"recognizer.weights": str(tmp_path / "a"), "judge.weights": str(tmp_path / judge)})
+        made = prepare_inputs(config, pairs, CPU, [].append)
+        assert sum("guide and judge are the same reader" in note for note in made.pairs.notes) == notes
+        assert equal(made.guide.arrays, weights.arrays) and equal(made.judge.arrays, weights.arrays) == (judge == "a")
+
+
+def test_a_generator_is_no_reader(config, pairs, new_state, small, tmp_path):
+    path = tmp_path / "generator.safetensors"
+    state = new_state(small())
+    write_atomically(path, safetensors.torch.save({name: tensor.contiguous() for name, tensor in state.generator.state_dict().items()}))
+    config = dataclasses.replace(config, weights=str(path))
+    with pytest.raises(ValueError, match=r"generator.safetensors: must be a reader's .*no description of a reader.* Name a file"):
+        obtain_reader("guide", pairs, config, TRAINING, CPU, [].append)
+
+
+def test_a_difference_of_charsets_is_told_in_full_and_in_short():
+    assert difference("ab", "bc") == "only the reader has 'a'; only the lines have 'c'"
+    assert difference("".join(map(chr, range(200, 230))), "a").endswith("'Û' and 10 more; only the lines have 'a'")
 
 
 @pytest.mark.parametrize(("kind", "width", "stride"), [("crnn", 34, 4), ("transformer", 36, 8)])

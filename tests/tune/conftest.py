@@ -23,11 +23,21 @@ SPACE = {
     "space": {"contrastive.formulation": {"choice": ["infonce", "clip"]}, "contrastive.weight": {"float": [0.01, 30], "log": True},
               "head.kind": {"choice": ["none", "mlp"]}, "head.layers": {"int": [1, 3], "when": {"head.kind": ["mlp"]}}},
 }
+EXPERIMENT = {
+    "budget": {"seeds": 3, "epochs": 3, "steps_per_epoch": 2},
+    "baseline": {"contrastive.formulation": "none", "loss.ctc": 2.0}, "fixed": {"contrastive.formulation": "clip"},
+}
 
 
 @pytest.fixture
 def space():
     return space_from_plain(SPACE, "test")
+
+
+@pytest.fixture
+def experiment():
+    """OFF and ON for three seeds."""
+    return space_from_plain(EXPERIMENT, "test")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from typer.testing import CliRunner
 
 import tune.driver
-from tests.tune.conftest import SMALL, SPACE
+from tests.tune.conftest import EXPERIMENT, SMALL, SPACE
 from tune.command_line import app
 from tune.trainable import GanHtrTrial
 
@@ -48,6 +48,13 @@ def search(*words, **kwargs):
 def space_file(tmp_path):
     path = tmp_path / "small.yaml"
     path.write_text(yaml.safe_dump({**SPACE, "fixed": TINY}), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def experiment_file(tmp_path):
+    path = tmp_path / "both.yaml"
+    path.write_text(yaml.safe_dump({**EXPERIMENT, "fixed": {**EXPERIMENT["fixed"], **TINY}}), encoding="utf-8")
     return path
 
 
@@ -193,6 +200,39 @@ def test_single_trial_gives_the_bits_of_the_same_trial_in_a_search(space_file, t
     assert weights[0] == weights[1] == weights[2]
 
 
+def test_an_experiment_is_killed_and_resumed_and_its_second_on_is_a_single_trial_of_that_seed(experiment_file, tmp_path):
+    words = ["--space", experiment_file, "--results", tmp_path / "r", "--epochs", 4]
+    process = subprocess.Popen(command(*words, "--name", "e", "--seeds", 2, "--cpus-per-trial", os.cpu_count() or 1),
+                               stdout=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True)
+    folder = tmp_path / "r/e"
+    wait_for(lambda: epochs_of(folder, "on-000") >= 1, process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    time.sleep(3)
+    assert not (folder / "trials/on-001").exists()
+    done = search("--resume", "--name", "e", "--results", tmp_path / "r", cwd="/")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = rows_of(folder)
+    assert [(row["trial"], row["proposed_by"], row["train.seed"], row["status"], row["epochs"], row["peak_memory_mb"]) for row in rows] == [
+        (f"{arm}-00{seed}", "experiment", str(seed), "complete", "4", "") for arm in ("off", "on") for seed in (0, 1)]
+    assert {t.state for trials in journal_of(folder).values() for t in trials} == {TrialState.COMPLETE}
+    assert {path.name for path in (folder / "best").iterdir()} == {"generator.safetensors", "guide.safetensors", "config.json"}
+    assert (folder / "best/guide.safetensors").read_bytes() == (folder / "readers/guide.safetensors").read_bytes()
+    single = search(*words, "--name", "s", "--seed", 1, "--single-trial", "--cpus-per-trial", os.cpu_count() or 1)
+    assert single.returncode == 0, single.stdout + single.stderr
+    assert (tmp_path / "r/s/trials/single/best.safetensors").read_bytes() == (folder / "trials/on-001/best.safetensors").read_bytes()
+
+
+def test_a_dry_run_of_an_experiment_lists_both_arms_and_the_seeds(experiment_file, tmp_path):
+    words = ["--space", str(experiment_file), "--results", str(tmp_path / "r"), "--dry-run", "--seed", "4", "--seeds", "2"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    shown = ("experiment both", "2 arms x 2 seeds = 4 trials", "OFF  contrastive.formulation=none  loss.ctc=2",
+             "ON   contrastive.formulation=clip", "train.seed 4, 5\n", "to expect")
+    assert all(words in done.stdout for words in shown), done.stdout
+    assert "drawn at random" not in done.stdout and not (tmp_path / "r").exists()
+
+
 def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
     done = search("--space", space_file, "--results", tmp_path / "r", "--dry-run", "--set", "train.clip_norm=0.5", cwd="/")
     assert done.returncode == 0, done.stderr
@@ -212,6 +252,10 @@ def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
     (["--charset", "/nowhere.txt"], "/nowhere.txt"),
     (["--resume", "--name", "never"], "--resume must name a study that exists"),
     (["--resume", "--trials", "9"], "got --trials"),
+    (["--resume", "--seeds", "9"], "got --seeds"),
+    (["--seeds", "2"], "--seeds must be left to an experiment, got 2 with contrastive"),
+    (["--space", "experiment", "--trials", "4"], "Use --seeds, or set budget.seeds"),
+    (["--space", "experiment", "--set", "contrastive.formulation=none"], "add --single-trial to train OFF alone"),
     (["--name", "../up"], "--name must be the plain name of a folder"),
 ])
 def test_bad_options_are_told_and_leave_nothing(tmp_path, words, said):

@@ -194,3 +194,81 @@ def test_ray_may_pickle_it(space, tmp_path):
     copy = cloudpickle.loads(cloudpickle.dumps(searcher))
     copy.open()
     assert copy.remaining == 8 and copy.suggest("b")["id"] == "off-000"
+
+
+# --- an experiment: both arms for every seed ---
+
+def asked_in_full(searcher):
+    """Every trial that is left, one after the other."""
+    return [run_one(searcher, f"{searcher.remaining} left", 1.0) for _ in range(searcher.remaining)]
+
+
+def test_the_arms_of_an_experiment_take_turns_seed_by_seed(experiment, tmp_path):
+    searcher = opened(experiment, tmp_path, experiment.trials, seed=7)
+    asked = asked_in_full(searcher)
+    assert [p["id"] for p in asked] == ["off-000", "on-000", "off-001", "on-001", "off-002", "on-002"]
+    assert [p["arm"] for p in asked] == [OFF, ON] * 3 and {p["proposed_by"] for p in asked} == {"experiment"}
+    off = {"contrastive.formulation": "none", "loss.ctc": 2.0}
+    assert [p["values"] for p in asked] == [{"train.seed": 7 + n, **arm} for n in range(3) for arm in (off, {})]
+    assert searcher.suggest("more") == Searcher.FINISHED and searcher.remaining == 0
+    held = journal(searcher)
+    assert [arm for arm, _ in held] == [OFF] * 3 + [ON] * 3
+    assert all(trial.state == TrialState.COMPLETE and trial.params == {} for _, trial in held)
+
+
+def test_an_experiment_cut_anywhere_has_pairs_and_ends_as_an_unbroken_one(experiment, tmp_path):
+    (tmp_path / "whole").mkdir()
+    expected = asked_in_full(opened(experiment, tmp_path / "whole", experiment.trials))
+    got = []
+    for number in range(experiment.trials):
+        got.append(run_one(opened(experiment, tmp_path, experiment.trials), f"t{number}"))
+        arms = [arm for arm, _ in journal(opened(experiment, tmp_path, experiment.trials))]
+        assert arms.count(OFF) - arms.count(ON) in (0, 1)
+    assert got == expected
+
+
+@pytest.mark.parametrize("orderly", [True, False])
+def test_a_pair_that_was_running_is_continued_before_the_next(experiment, tmp_path, orderly):
+    searcher = opened(experiment, tmp_path, experiment.trials)
+    cut = [searcher.suggest("a"), searcher.suggest("b")]
+    searcher.on_trial_result("b", result(3.0, 1))
+    if orderly:
+        searcher.suspend()
+    again = opened(experiment, tmp_path, experiment.trials)
+    assert again.remaining == 6
+    assert [again.suggest("c"), again.suggest("d")] == cut
+    assert again.suggest("e")["id"] == "off-001" and again.remaining == 3
+    again.on_trial_complete("d", result(4.0, 2, "complete"))
+    assert [trial.intermediate_values for arm, trial in journal(again) if arm == ON] == [{1: 3.0, 2: 4.0}]
+
+
+def test_a_crash_before_the_proposal_was_written_keeps_the_seed(experiment, tmp_path, monkeypatch):
+    searcher = opened(experiment, tmp_path, experiment.trials)
+    before = [run_one(searcher, f"t{i}") for i in range(3)]
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(optuna.trial.Trial, "set_user_attr", lambda *_: 1 / 0)
+        searcher.suggest("cut")
+    after = asked_in_full(opened(experiment, tmp_path, experiment.trials))
+    assert [p["id"] for p in before + after] == ["off-000", "on-000", "off-001", "on-001", "off-002", "on-002"]
+    assert [p["values"]["train.seed"] for p in before + after] == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_failed_trial_of_an_experiment_is_not_run_again(experiment, tmp_path):
+    searcher = opened(experiment, tmp_path, experiment.trials)
+    run_one(searcher, "a", status="failed")
+    assert [p["id"] for p in asked_in_full(opened(experiment, tmp_path, experiment.trials))] == [
+        "on-000", "off-001", "on-001", "off-002", "on-002"]
+
+
+def test_a_wide_machine_gets_every_trial_of_an_experiment_at_once(experiment, tmp_path):
+    searcher = opened(experiment, tmp_path, trials=16)
+    assert [searcher.suggest(f"t{i}")["id"] for i in range(16)] == [f"{arm}-{n:03d}" for n in range(8) for arm in (OFF, ON)]
+
+
+def test_an_experiment_of_many_seeds_resumes(experiment, tmp_path):
+    searcher = opened(experiment, tmp_path, trials=14)
+    for i in range(11):
+        run_one(searcher, f"t{i}")
+    cut = searcher.suggest("cut")
+    assert cut["id"] == "on-005"
+    assert asked_in_full(opened(experiment, tmp_path, trials=14))[0] == cut

@@ -23,6 +23,7 @@ from tune.yaml_source import parse_yaml
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((ROOT / "search_spaces").glob("*.yaml"))
 CONTRASTIVE = ROOT / "search_spaces" / "contrastive.yaml"
+EXPERIMENT = ROOT / "search_spaces" / "experiment.yaml"
 
 
 def load(tmp_path, text):
@@ -68,6 +69,40 @@ space:
                   when={"head.kind": ("mlp",), "contrastive.symmetric": (True,)}),
         Parameter("loss.pixel", "float", 0.001, 100.0, log=True),
     )
+
+
+@pytest.mark.parametrize("space", ["", "space:", "space: {}", "space: ~"])
+def test_without_parameters_it_is_an_experiment(tmp_path, space):
+    read = load(tmp_path, f"budget: {{seeds: 3, epochs: 7}}\nfixed: {{contrastive.formulation: clip, loss.ctc: 2}}\n{space}\n")
+    assert read.experiment and (read.parameters, read.trials, read.budget.seeds) == ((), 6, 3)
+    on = {"contrastive.formulation": "clip", "loss.ctc": 2.0, "train.epochs": 7}
+    assert read.overrides({}) == on and read.baseline_overrides() == {**on, "contrastive.formulation": "none"}
+    assert read.random_values(5) == {}
+    assert "trials" not in read.to_plain()["budget"] and space_from_plain(read.to_plain()) == read
+    assert load(tmp_path, yaml.safe_dump(read.to_plain())) == read
+
+
+def test_a_search_counts_trials_and_an_experiment_both_arms_for_each_seed(tmp_path):
+    assert (load(tmp_path, ONE).trials, load(tmp_path, ONE).experiment) == (12, False)
+    assert load(tmp_path, ONE + "\nbudget: {trials: 5, seeds: 1}").trials == 5
+    assert "seeds" not in load(tmp_path, ONE).to_plain()["budget"]
+    assert load(tmp_path, "fixed: {contrastive.formulation: clip}").trials == 2
+
+
+def test_the_shipped_experiment_has_the_settings_of_the_original():
+    space = load_space(EXPERIMENT)
+    flat = build_config("tiny", space.overrides({})).flat()
+    original = {
+        "train.batch_size": 4, "train.epochs": 30, "train.steps_per_epoch": 100, "train.generator_lr": 2e-4, "train.generator_beta1": 0.5,
+        "train.discriminator_optimizer": "sgd", "train.discriminator_lr": 2e-4, "train.contrastive_lr": 2e-4, "train.clip_norm": 1.0,
+        "loss.pixel": 200.0, "loss.feature": 5.0, "loss.ctc": 1.0, "loss.adversarial": 3.0, "contrastive.formulation": "infonce",
+        "contrastive.weight": 1.0, "contrastive.negatives": "batch", "contrastive.symmetric": False, "contrastive.queue": 0,
+        "train.accumulation": 1, "train.schedule": "constant", "augment.fresh": 0.0}
+    assert {key: flat[key] for key in original} == original
+    assert (space.objective, space.trials, space.early_stopping.min_delta) == ("score", 6, 0.01)
+    assert space.early_stopping.patience >= 30, "every run completes its 30 epochs"
+    off = build_config("tiny", space.baseline_overrides()).flat()
+    assert {key: value for key, value in off.items() if value != flat[key]} == {"contrastive.formulation": "none"}
 
 
 def test_the_baseline_may_rest_on_a_fixed_none(tmp_path):
@@ -136,7 +171,7 @@ def test_a_stepped_float_draws_clean_numbers():
 # Keys that go together in any combination, so that a random space is a valid one.
 NUMBERS = {"loss.pixel": (0, 100), "loss.ctc": (0, 50), "contrastive.weight": (0, 1000), "train.clip_norm": (1, 100)}
 WHOLE = {"head.dim": (2, 500), "head.layers": (1, 6), "head.width": (2, 900), "train.batch_size": (2, 64)}
-TEXT = ("head.kind", "head.norm", "contrastive.formulation", "train.discriminator_optimizer")
+TEXT = ("head.kind", "augment.strategy", "contrastive.formulation", "train.discriminator_optimizer")
 FLAGS = ("contrastive.symmetric", "contrastive.learned_temperature")
 
 
@@ -254,6 +289,13 @@ def test_digest_does_not_see_writing(tmp_path, same):
     assert load(tmp_path, ONE).digest() == load(tmp_path, same).digest()
 
 
+def test_more_seeds_extend_an_experiment(tmp_path):
+    text = "fixed: {{contrastive.formulation: clip}}\nbudget: {{seeds: {}}}"
+    three, five = (load(tmp_path, text.format(seeds)) for seeds in (3, 5))
+    assert three.digest() == five.digest() and three != five
+    assert three.digest() != load(tmp_path, "fixed: {contrastive.formulation: infonce}").digest()
+
+
 @pytest.mark.parametrize("other", [
     ONE.replace("[1, 2]", "[1, 3]"), ONE.replace("[8, 16]", "[16, 8]"), ONE.replace("[1, 2]", "[1, 2], log: true"),
     ONE + "\nobjective: psnr", ONE + "\nbudget: {epochs: 3}", ONE + "\nfixed: {loss.ctc: 2}", ONE + "\npreset: seed",
@@ -312,14 +354,24 @@ def test_what_the_reader_takes_the_schema_takes(plain):
 
 
 @pytest.mark.parametrize("text", [
-    "{}", "space: {}", "[]", ONE + "\nobjectiv: score", ONE + "\nobjective: loss", ONE + "\nbudget: {trials: 0}",
+    "{}", "space: {}", "space:", "budget: {seeds: 4}", "fixed: {contrastive.formulation: dcl}\nbudget: {seeds: 4}",
+    ONE + "\nbudget: {seeds: 1}", ONE + "\nfixed: {contrastive.formulation: none}"])
+def test_an_experiment_follows_the_schema(text, tmp_path):
+    for taken in (parse_yaml(text, "f").value, load(tmp_path, text).to_plain()):
+        assert not list(SCHEMA.iter_errors(taken))
+
+
+@pytest.mark.parametrize("text", [
+    "space: []", "space: 3", "budget: {trials: 4}", "space: {}\nbudget: {trials: 4}", "budget: {seeds: 0}", ONE + "\nbudget: {seeds: 2}",
+    "fixed: {contrastive.formulation: none}", "space: ~\nfixed: {contrastive.formulation: none}",
+    "[]", ONE + "\nobjectiv: score", ONE + "\nobjective: loss", ONE + "\nbudget: {trials: 0}",
     ONE + "\nbudget: {epochs: x}", ONE + "\nbaseline: {contrastive.formulation: clip}",
     ONE + "\nfixed: {train.epochs: 3}",
     "space: {head.dmi: {int: [8, 16]}}", "space: {head.dim: {float: [8, 16]}}", "space: {head.dim: {int: [8]}}",
     "space: {head.dim: {int: [8, 9999]}}", "space: {head.dim: {int: [8, 16], choice: [8]}}",
     "space: {head.dim: {log: true}}", "space: {data.width: {int: [64, 128]}}", "space: {train.seed: {int: [0, 1]}}",
-    "space: {head.norm: {choice: [batch, batch]}}", "space: {head.norm: {choice: [bach]}}",
-    "space: {head.norm: {choice: [batch], step: 1}}", "space: {contrastive.symmetric: {bool: false}}",
+    "space: {contrastive.pooling: {choice: [mean, mean]}}", "space: {contrastive.pooling: {choice: [maen]}}",
+    "space: {contrastive.pooling: {choice: [mean], step: 1}}", "space: {contrastive.symmetric: {bool: false}}",
     "space: {head.dim: {int: [8, 16], log: true, step: 2}}", "space: {head.dim: {int: [8, 16], step: 0}}",
     "space: {head.dim: {int: [8, 16], when: {head.knid: mlp}}}", "space: {head.dim: {int: [8, 16], default: x}}",
 ])

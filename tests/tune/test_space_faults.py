@@ -72,7 +72,7 @@ PARAMETER_FAULTS = [
     ("loss.pixel: {float: [1:30, 100]}", "a number from 0 to 1e+06", 'got "1:30"'),
     ("head.dim: {int: [8, 5000]}", "a whole number from 2 to 4096", "got 5000"),
     ("head.dim: {float: [8, 16]}", "space.head.dim.float must be int", "Write int: [low, high]."),
-    ("head.norm: {int: [1, 2]}", "left to keys with a number", "Write choice"),
+    ("contrastive.pooling: {int: [1, 2]}", "left to keys with a number", "Write choice"),
     ("contrastive.symmetric: {float: [0, 1]}", "left to keys with a number", "Write bool: true."),
     ("head.dim: {bool: true}", "left to keys that take true or false", "Write float, int or choice."),
     ("contrastive.symmetric: {bool: false}", "space.contrastive.symmetric.bool must be true", "got false"),
@@ -81,7 +81,7 @@ PARAMETER_FAULTS = [
     ("loss.pixel: {float: [0, 1], log: true}", "a range above 0", "Raise the low end"),
     ("loss.pixel: {float: [1, 2], log: on}", "true or false", "are text here"),
     ("loss.pixel: {float: [1, 2], log: 1}", "true or false", "got 1"),
-    ("head.norm: {choice: [none, batch], log: true}", "left to float and int", "Remove it."),
+    ("contrastive.pooling: {choice: [mean, attention], log: true}", "left to float and int", "Remove it."),
     ("loss.pixel: {float: [1, 2], log: true, step: 0.5}", "without step", "Remove log or step."),
     ("loss.pixel: {float: [1, 2], step: 0}", "a number above 0", "got 0"),
     ("loss.pixel: {float: [1, 2], step: -0.5}", "a number above 0", "got -0.5"),
@@ -92,14 +92,14 @@ PARAMETER_FAULTS = [
     ("loss.pixel: {float: [1, 2], step: 5}", "both ends are reached", "got 5"),
     ("loss.pixel: {float: [1, 2], step: 1e-320}", "both ends are reached", "got 1e-320"),
     # choices
-    ("head.norm: {choice: []}", "a list of at least one value", "got []"),
-    ("head.norm: {choice: batch}", "a list of at least one value", 'got "batch"'),
-    ("head.norm: {choice: [batch, batch]}", "free of duplicates", 'got "batch" again'),
+    ("contrastive.pooling: {choice: []}", "a list of at least one value", "got []"),
+    ("contrastive.pooling: {choice: attention}", "a list of at least one value", 'got "attention"'),
+    ("contrastive.pooling: {choice: [attention, attention]}", "free of duplicates", 'got "attention" again'),
     ("loss.pixel: {choice: [1, 1.0]}", "free of duplicates", "again"),
-    ("head.norm: {choice: [bach, layer]}", "one of none, batch, layer", "Did you mean batch?"),
-    ("head.norm: {choice: [true, layer]}", "one of none, batch, layer", "got true"),
-    ("head.norm: {choice: [null, layer]}", "one of none, batch, layer", "got null"),
-    ("head.norm: {choice: [no, layer]}", "one of none, batch, layer", 'got "no"'),
+    ("contrastive.pooling: {choice: [atention, window]}", "one of mean, attention, window", "Did you mean attention?"),
+    ("contrastive.pooling: {choice: [true, window]}", "one of mean, attention, window", "got true"),
+    ("contrastive.pooling: {choice: [null, window]}", "one of mean, attention, window", "got null"),
+    ("contrastive.pooling: {choice: [no, window]}", "one of mean, attention, window", 'got "no"'),
     ("head.dim: {choice: [1, 64]}", "a whole number from 2 to 4096", "got 1"),
     ("head.dim: {choice: [64, [65]]}", "a whole number from 2 to 4096", "got [65]"),
     ("head.dim: {choice: [true, 64]}", "a whole number from 2 to 4096", "got true"),
@@ -109,7 +109,7 @@ PARAMETER_FAULTS = [
     ("loss.pixel: {float: [1, 2], default: x}", "a number from 0 to 1e+06", 'got "x"'),
     ("loss.pixel: {float: [1, 2], default: null}", "a number from 0 to 1e+06", "got null"),
     ("loss.pixel: {float: [1, 2], step: 0.5, default: 1.2}", "the parameter can take", "in steps of 0.5"),
-    ("head.norm: {choice: [none, batch], default: layer}", "the parameter can take", 'It takes "none", "batch".'),
+    ("contrastive.pooling: {choice: [mean, attention], default: window}", "the parameter can take", 'It takes "mean", "attention".'),
     # conditions
     ("head.dim: {choice: [64, 128], when: mlp}", "a mapping of parameters to values", 'got "mlp"'),
     ("head.dim: {choice: [64, 128], when: {}}", "a mapping of parameters to values", "got {}"),
@@ -124,12 +124,12 @@ PARAMETER_FAULTS = [
     # the text
     ("head.kind: {choice: [none, mlp]}", "space.head.kind must be given once", "first on line 4"),
     ("head.dim: {int: [8, 16], int: [8, 32]}", "space.head.dim.int must be given once", "Remove one."),
-    ("head.norm: {choice: !!python/tuple [none, batch]}", "got the tag !!python/tuple", "Remove the tag."),
-    ("head.norm: {choice: [!!str none, batch]}", "got the tag !!str", "Remove the tag."),
-    ("head.norm: &a {choice: [none, batch]}", "got the anchor &a", "Remove it"),
-    ("head.norm: *a", "got the alias *a", "Write the value out."),
-    ("? [head.norm]\n  : {choice: [none, batch]}", "a key must be text", "Write it as text."),
-    ("head.norm: {choice: [none, batch]", "syntax error", "Check brackets"),
+    ("contrastive.pooling: {choice: !!python/tuple [mean, attention]}", "got the tag !!python/tuple", "Remove the tag."),
+    ("contrastive.pooling: {choice: [!!str mean, attention]}", "got the tag !!str", "Remove the tag."),
+    ("contrastive.pooling: &a {choice: [mean, attention]}", "got the anchor &a", "Remove it"),
+    ("contrastive.pooling: *a", "got the alias *a", "Write the value out."),
+    ("? [contrastive.pooling]\n  : {choice: [mean, attention]}", "a key must be text", "Write it as text."),
+    ("contrastive.pooling: {choice: [mean, attention]", "syntax error", "Check brackets"),
 ]
 
 
@@ -152,6 +152,8 @@ TOP_FAULTS = [
     ("budget:", "a mapping", "got null"),
     ("budget: {trails: 12}", "budget.trails must be a known key", "Did you mean trials?"),
     ("budget: {trials: 0}", "a whole number from 1 to 100000", "got 0"),
+    ("budget: {seeds: 0}", "a whole number from 1 to 1000", "got 0"),
+    ("budget: {seeds: 2}", "only an experiment repeats its arms over seeds", "take out space"),
     ("budget: {epochs: 2.5}", "budget.epochs must be a whole number", "got 2.5"),
     ("budget: {steps_per_epoch: true}", "budget.steps_per_epoch must be a whole number", "got true"),
     ("early_stopping: {patiense: 3}", "early_stopping.patiense must be a known key", "Did you mean patience?"),
@@ -204,8 +206,6 @@ FILE_FAULTS = [
     (b"", ":1: the file must be a mapping", "got an empty file"),
     (b"# only a comment\n", ":1: the file must be a mapping", "got an empty file"),
     (b"- a\n- b\n", ":1: the file must be a mapping", 'got ["a", "b"]'),
-    (b"objective: psnr\n", ":1: space must be a mapping with at least one parameter", "Write for instance"),
-    (b"objective: psnr\nspace: {}\n", ":2: space must be a mapping with at least one parameter", "Write for instance"),
     (b"objective: psnr\nspace: [a]\n", ":2: space must be a mapping", 'got ["a"]'),
     (b"objective: psnr\nspace: \xff\n", ":2: the file must be UTF-8", "0xff"),
     (b"objective: psnr\nspace: \x07\n", ":2: the file must be YAML", "Check brackets"),
@@ -219,6 +219,27 @@ FILE_FAULTS = [
 @pytest.mark.parametrize(("data", "rule", "fix"), FILE_FAULTS, ids=[str(fault[0][:30]) for fault in FILE_FAULTS])
 def test_fault_of_a_file(tmp_path, data, rule, fix):
     faults = faults_of(tmp_path, data)
+    assert len(faults) == 1, faults
+    assert faults[0].startswith(rule)
+    assert fix in faults[0]
+
+
+EXPERIMENT_FAULTS = [
+    ("fixed: {loss.ctc: 2}\nbudget: {trials: 12}", ":2: budget.trials must be left out", "Set budget.seeds, or use --seeds."),
+    ("space: {}\nbudget: {trials: many}", ":2: budget.trials must be left out", 'got "many"'),
+    ("budget: {seeds: 2.5}", ":1: budget.seeds must be a whole number", "got 2.5"),
+    ("space:\nfixed: {contrastive.formulation: none}", ":2: fixed.contrastive.formulation must be a contrastive loss", "infonce"),
+    ("fixed: {contrastive.formulation: inforce}", ":1: fixed.contrastive.formulation must be one of", "Did you mean infonce?"),
+    ("fixed: 3", ":1: fixed must be a mapping", "Indent"),
+    ("budget: 3", ":1: budget must be a mapping", "Indent"),
+    ("fixed: {train.batch_size: 1}", ":1: train.batch_size must be at least 2", "This is so in the ON arm"),
+    ("space: *a\nbudget: {trials: 3}", ":1: the value must be plain YAML", "Write the value out."),
+]
+
+
+@pytest.mark.parametrize(("text", "rule", "fix"), EXPERIMENT_FAULTS, ids=[fault[0] for fault in EXPERIMENT_FAULTS])
+def test_fault_of_an_experiment(tmp_path, text, rule, fix):
+    faults = faults_of(tmp_path, text)
     assert len(faults) == 1, faults
     assert faults[0].startswith(rule)
     assert fix in faults[0]
@@ -260,12 +281,12 @@ space:
 def test_a_cycle_is_one_fault_and_names_its_members(tmp_path):
     faults = faults_of(tmp_path, """\
 space:
-  head.kind: {choice: [none, mlp], when: {head.norm: batch}}
+  head.kind: {choice: [none, mlp], when: {contrastive.pooling: attention}}
   head.layers: {int: [1, 3], when: {head.kind: mlp}}
-  head.norm: {choice: [none, batch], when: {head.layers: 2}}
+  contrastive.pooling: {choice: [mean, attention], when: {head.layers: 2}}
 """)
     assert len(faults) == 1
-    assert "free of cycles, got head.kind -> head.norm -> head.layers -> head.kind" in faults[0]
+    assert "free of cycles, got head.kind -> contrastive.pooling -> head.layers -> head.kind" in faults[0]
 
 
 def test_when_cannot_hang_on_a_continuous_value(tmp_path):

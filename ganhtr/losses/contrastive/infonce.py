@@ -1,4 +1,4 @@
-"""InfoNCE. Legend: B lines of a batch; rows are images, columns are texts."""
+"""InfoNCE. Legend: B lines of a batch, K candidates: the texts of the batch, then further ones."""
 
 from __future__ import annotations
 
@@ -6,23 +6,16 @@ import torch
 import torch.nn.functional as F
 
 
-def without_duplicates(logits_BB: torch.Tensor, same_BB: torch.Tensor) -> torch.Tensor:
-    """The logits with other lines of equal transcription taken out of the denominator: they are not negatives."""
-    own = torch.eye(len(logits_BB), dtype=torch.bool, device=logits_BB.device)
-    return logits_BB.masked_fill(same_BB & ~own, float("-inf"))
+def own_of(same_BK: torch.Tensor) -> torch.Tensor:
+    """Which candidate is the line's own text: (B, K) bool, the diagonal."""
+    return torch.eye(*same_BK.shape, dtype=torch.bool, device=same_BK.device)
 
 
-def infonce(cosines_BB: torch.Tensor, same_BB: torch.Tensor, inverse_temperature: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy (B,) of finding each image's own text among the texts of the batch.
+def infonce(cosines_BK: torch.Tensor, same_BK: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy (B,) of finding each image's own text among the candidates.
 
-    Source: van den Oord et al. 2018, equation 4. Differs: lines of equal transcription are no negatives of each other.
+    Source: van den Oord et al. 2018, equation 4. Differs: other candidates of equal transcription are taken out of the denominator, since
+    they are no negatives.
     """
-    logits = without_duplicates(cosines_BB * inverse_temperature, same_BB)
+    logits = (cosines_BK * scale).masked_fill(same_BK & ~own_of(same_BK), float("-inf"))
     return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device), reduction="none")
-
-
-def infonce_symmetric(cosines_BB: torch.Tensor, same_BB: torch.Tensor, inverse_temperature: torch.Tensor) -> torch.Tensor:
-    """The mean (B,) of image-to-text and text-to-image InfoNCE."""
-    forth = infonce(cosines_BB, same_BB, inverse_temperature)
-    back = infonce(cosines_BB.t(), same_BB, inverse_temperature)
-    return (forth + back) / 2

@@ -1,0 +1,205 @@
+"""`python -m ganhtr reader`: trains a line reader to a file that a study can name, and measures one."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ganhtr.config import RULES, Config, ConfigError, build_config, key_fault
+
+if TYPE_CHECKING:
+    import torch
+
+    from ganhtr.data.pairs import Pairs
+    from ganhtr.train.reader_weights import ReaderWeights
+
+app = typer.Typer(no_args_is_help=True, help="Trains line readers, and measures them.")
+TRAINED_BY = ("data.", "recognizer.", "reader.")  # the keys that a reader's training looks at
+Data = Annotated[str, typer.Option(help="builtin, or the path of a source of lines.")]
+CharsetFile = Annotated[Path | None, typer.Option(help="One character a line. Default: those of the training transcriptions.")]
+Fonts = Annotated[Path | None, typer.Option(help="TTF or OTF files for the built-in lines, beside the stroke fonts.")]
+Settings = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Sets a configuration key; may be repeated.")]
+Picture = Annotated[Path | None, typer.Option(help="PNG of some search-validation lines with their readings.")]
+Device = Annotated[str | None, typer.Option(help="cpu or cuda. Default: cuda where there is one.")]
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="The file to write, such as reader.safetensors.")],
+    data: Data = "builtin",
+    charset: CharsetFile = None,
+    fonts: Fonts = None,
+    kind: Annotated[str | None, typer.Option(help="crnn or transformer. Default: the preset's.")] = None,
+    preset: Annotated[str, typer.Option(help="Sizes: tiny (32 x 256), small (64 x 768), seed (128 x 1024).")] = "tiny",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training lines. Default: the preset's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights and training. Default: the preset's.")] = None,
+    set_: Settings = [],  # noqa: B006
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training to this file that was broken off.")] = False,
+    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Do not start from a shipped reader of the kind.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    picture: Picture = None,
+    device: Device = None,
+) -> None:
+    """Trains a reader with CTC on the clean training lines.
+
+    Search-validation lines measure it, the test split stays closed. After each epoch a checkpoint is written to FILE.part; after Ctrl-C
+    or a crash, --resume goes on from there and ends with the same weights.
+    """
+    from ganhtr.data.source import load_pairs
+    from ganhtr.train.reader_training import Recipe, part_of, train_to_file
+
+    options = {"recognizer.kind": kind, "reader.epochs": epochs, "recognizer.seed": seed}
+    config = config_of(preset, {**parse_settings(set_, TRAINED_BY), **{key: value for key, value in options.items() if value is not None}})
+    place = device_of(device)
+    check_out(out, part_of(out), resume, force)
+    pairs = load_pairs(data, config.data, charset, fonts)
+    start = None if from_scratch else start_of(config)
+    say_data(pairs)
+    if resume and not part_of(out).exists():
+        say(f"there is no {part_of(out)} to go on from: starts with the first epoch")
+    try:
+        weights = train_to_file(out, Recipe(pairs, config.recognizer, config.reader, start), place, say, resume=resume)
+    except KeyboardInterrupt:
+        say(f"interrupted; --resume goes on from {part_of(out)}" if part_of(out).exists() else "interrupted in the first epoch")
+        raise typer.Exit(130) from None
+    say(f"written: {out}")
+    measure(weights, pairs, place, out, picture)
+
+
+@app.command()
+def evaluate(
+    file: Annotated[Path, typer.Argument(help="A trained reader.")],
+    data: Data = "builtin",
+    charset: CharsetFile = None,
+    fonts: Fonts = None,
+    set_: Settings = [],  # noqa: B006
+    picture: Picture = None,
+    device: Device = None,
+) -> None:
+    """Measures a reader on the search-validation lines, clean and degraded: CER and WER against the untouched transcription.
+
+    The split is the one that a study of these lines sees (--set data.seed=... where the study sets it); the test split stays closed.
+    """
+    from ganhtr.data.source import load_pairs
+    from ganhtr.train.reader_weights import ReaderWeights
+
+    place = device_of(device)
+    weights = ReaderWeights.load(file)
+    settings = parse_settings(set_, ("data.",))
+    for key, own in (("data.height", weights.height), ("data.width", weights.width)):
+        if settings.setdefault(key, own) != own:
+            raise ConfigError([f"{file}: {key} must be the reader's ({own}), got {settings[key]}. Leave it out"])
+    pairs = load_pairs(data, config_of("tiny", settings).data, charset, fonts)
+    say_data(pairs)
+    measure(weights, pairs, place, file, picture)
+
+
+def measure(weights: ReaderWeights, pairs: Pairs, device: torch.device, file: Path, picture: Path | None) -> None:
+    """Says how well a reader reads the search-validation lines, with its own charset, and draws some of them."""
+    from ganhtr.charset import Charset
+    from ganhtr.data.batches import LineBatches
+    from ganhtr.data.source import unknown_note
+    from ganhtr.train.checkpoint import write_atomically
+    from ganhtr.train.readings import Readings
+    from ganhtr.train.readings_picture import readings_picture
+
+    own = Charset(weights.charset)
+    if own != pairs.charset:
+        for note in unknown_note("search-validation", own.outside(pairs.validation.transcripts)):
+            say(f"note: by the reader's charset, {note}")
+    readings = Readings.of(weights.build(device), LineBatches(pairs.validation, own, device))
+    say(f"search-validation, {len(pairs.validation)} lines:")
+    for line in readings.words():
+        say(f"  {line}")
+    if picture is not None:
+        rates = ", ".join(f"{image} {held.cer:.1%}" for image, held in readings.errors.items())
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(picture, readings_picture(readings, f"{file.name}, {len(pairs.validation)} search-validation lines, CER {rates}"))
+        say(f"picture: {picture}")
+
+
+def start_of(config: Config) -> ReaderWeights | None:
+    """The shipped reader of the same kind, of the same sizes if there is one."""
+    from ganhtr.train.reader import ROLES, shipped_reader
+
+    alike = [held for role in ROLES if (held := shipped_reader(role)) is not None and held.config.kind == config.recognizer.kind]
+    sizes = (config.recognizer.base, config.recognizer.dim, config.recognizer.layers)
+    return min(alike, key=lambda held: (held.config.base, held.config.dim, held.config.layers) != sizes, default=None)
+
+
+def config_of(preset: str, settings: dict[str, Any]) -> Config:
+    """The configuration, of which only the lines and the reader count here. Raises: ConfigError with every fault."""
+    if settings.get("recognizer.weights"):
+        raise ConfigError(["recognizer.weights must be left out here, where a reader is trained; a study names them"])
+    return build_config(preset, {"generator.levels": 1, **settings})  # no generator need halve these lines
+
+
+def parse_settings(pairs: list[str], known: tuple[str, ...]) -> dict[str, Any]:
+    """`key=value` words as a mapping, each value of its key's type. Raises: ConfigError with every fault."""
+    settings, faults = {}, []
+    for pair in pairs:
+        key, sign, text = pair.partition("=")
+        if not sign:
+            faults.append(f"--set must be key=value, got {pair!r}")
+        elif fault := key_fault(key):
+            faults.append(f"--set {fault}")
+        elif not key.startswith(known):
+            faults.append(f"--set must be a key of {', '.join(name + '*' for name in known)} here, got {key}. Leave it out")
+        else:
+            settings[key] = typed(text, RULES[key].type)
+    if faults:
+        raise ConfigError(faults)
+    return settings
+
+
+def typed(text: str, wanted: type) -> Any:
+    """The text as a number where one is wanted and it is one, else as it stands (and the rule of its key will say so)."""
+    try:
+        return wanted(text) if wanted in (int, float) else text
+    except ValueError:
+        return text
+
+
+def device_of(asked: str | None) -> torch.device:
+    """The device. Raises: ValueError when it is none, or not there."""
+    import torch
+
+    if asked not in (None, "cpu", "cuda"):
+        raise ValueError(f"--device must be cpu or cuda, got {asked}. Leave it out for the best there is")
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda must find a GPU with CUDA, got none. Leave it out, or give cpu")
+    return torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def check_out(out: Path, part: Path, resume: bool, force: bool) -> None:
+    """Refuses what would be lost, and what cannot be written. Raises: ValueError."""
+    if out.is_dir():
+        raise ValueError(f"--out must be a file, got the folder {out}. Name a file in it")
+    if out.exists() and not force:
+        raise ValueError(f"--out must be a new file, got {out}, which is there already. Name another, or add --force to overwrite it")
+    if part.exists() and not (resume or force):
+        raise ValueError(f"--out must be a new file, got {out}, whose training was broken off ({part}). Add --resume to go on with it, or "
+                         "--force to start anew")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(out.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, "no permission")
+    except OSError as error:
+        raise ValueError(f"--out must be a file in a folder that can be written, got {out} ({error.strerror}). Name another") from error
+
+
+def say_data(pairs: Pairs) -> None:
+    """Says what there is to train on and to measure with, and what was noted of it."""
+    say(f"data: {pairs.name}, {len(pairs.train)} training and {len(pairs.validation)} search-validation lines, "
+        f"{len(pairs.charset)} characters")
+    for note in pairs.notes:
+        say(f"note: {note}")
+
+
+def say(line: str) -> None:
+    """Prints a line at once, also into a pipe."""
+    print(line, flush=True)

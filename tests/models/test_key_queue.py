@@ -1,0 +1,53 @@
+"""The queue of keys and the slow copy that makes them."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from ganhtr.models.key_queue import KeyQueue, follow, slow_copy
+
+
+@given(st.integers(1, 9), st.lists(st.integers(1, 12), max_size=8))
+def test_the_queue_holds_the_last_keys(size, batches):
+    queue, pushed = KeyQueue(size, 2), []
+    for n in batches:
+        fresh = list(range(len(pushed), len(pushed) + n))
+        pushed += fresh
+        queue.push(torch.tensor([[k, -k] for k in fresh], dtype=torch.float32), torch.tensor(fresh))
+    keys, labels = queue.held()
+    assert sorted(labels.tolist()) == pushed[-size:]
+    assert keys.tolist() == [[k, -k] for k in labels.tolist()]
+
+
+def test_keys_held_before_a_push_stay_as_they_were():
+    queue = KeyQueue(2, 1)
+    queue.push(torch.ones(2, 1), torch.tensor([1, 2]))
+    held = queue.held()
+    queue.push(torch.zeros(2, 1), torch.tensor([3, 4]))
+    assert held[0].tolist() == [[1], [1]] and held[1].tolist() == [1, 2]
+
+
+def test_the_queue_is_part_of_a_checkpoint():
+    queue, other = KeyQueue(3, 2), KeyQueue(3, 2)
+    queue.push(torch.randn(4, 2), torch.tensor([5, 6, 7, 8]))
+    other.load_state_dict(queue.state_dict())
+    queue.push(torch.ones(1, 2), torch.tensor([9]))
+    other.push(torch.ones(1, 2), torch.tensor([9]))
+    assert all(torch.equal(a, b) for a, b in zip(queue.held(), other.held(), strict=True))
+
+
+@pytest.mark.parametrize(("step", "share"), [(0, 0.9), (90, 0.09), (10**6, 0.01)])
+def test_the_slow_copy_comes_after_the_original_faster_at_first(step, share):
+    fast = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    slow = slow_copy(fast)
+    with torch.no_grad():
+        for p in fast.parameters():
+            p.fill_(1.0)
+        for p in slow.parameters():
+            p.zero_()
+    fast[1].running_mean.fill_(3.0)
+    follow(slow, fast, 0.99, step)
+    assert all(torch.allclose(p, torch.full_like(p, share)) and not p.requires_grad for p in slow.parameters())
+    assert slow[1].running_mean.tolist() == [3, 3] and not slow.training and fast[0].weight.requires_grad
