@@ -197,9 +197,9 @@ def _joint_faults(values: Mapping[str, Any]) -> list[str]:
     if not any(values[f"loss.{name}"] for name in ("pixel", "feature", "ctc", "adversarial")):
         faults.append("loss.pixel must be above 0 when feature, ctc and adversarial are 0 too: the generator would learn nothing. "
                       "Raise one of them")
-    if values["train.batch_size"] % values["train.accumulation"]:
-        faults.append("train.batch_size must be a multiple of train.accumulation, for its parts to be of one size; got "
-                      f"{values['train.batch_size']} and {values['train.accumulation']}")
+    batch, micro = values["train.batch_size"], values["train.micro_batch"]
+    if micro and micro < batch and batch % micro:
+        faults.append(f"train.batch_size must be a multiple of train.micro_batch, for its parts to be of one size; got {batch} and {micro}")
     faults += _contrastive_faults(values)
     return faults
 

@@ -142,7 +142,8 @@ class TrainConfig:
     epochs: int = _rule(20, "epochs of a trial", low=1, high=100_000)
     steps_per_epoch: int = _rule(20, "generator updates an epoch", low=1, high=1_000_000)
     batch_size: int = _rule(8, "lines a step", low=1, high=4096)
-    accumulation: int = _rule(1, "parts that a step's lines are run in, one after another, to save memory", low=1, high=4096)
+    micro_batch: int = _rule(0, "lines run at once; a larger batch is run in parts, one after another, to save memory; 0: the whole batch",
+                             low=0, high=4096)
     schedule: str = _rule("constant", "learning rates over the epochs; plateau halves them after 3 epochs without a gain in PSNR",
                           choices=("constant", "cosine", "plateau"))
     warmup_epochs: float = _rule(0.0, "epochs over which the learning rates rise from 0", low=0, high=1000)

@@ -61,11 +61,11 @@ def summary_section(pair: Pair, objective: str) -> list[str]:
         winner = "-"
         if held.change == held.change:
             winner = second if (held.change > 0) == metric.higher_is_better else first
-            winner = winner if held.change else "neither"
+            winner = winner if metric.visible(held.change) else "neither"
             better.setdefault(winner, []).append(metric.name)
-        form, signed = f"{{:.{metric.places}f}}", f"{{:+.{metric.places}f}}"
+        form, signed = f"{{:.{metric.places}f}}", f"{{:+z.{metric.places}f}}"
         rows.append([metric.title, "higher" if metric.higher_is_better else "lower", shown(held.first, form), shown(held.second, form),
-                     shown(held.change, signed), shown(held.percent, "{:+.2f} %"), winner,
+                     shown(held.change, signed), shown(held.percent, "{:+z.2f} %"), winner,
                      *([shown(held.error, form)] if count > 1 else []),
                      *([f"{shown(held.low, signed)} to {shown(held.high, signed)}"] if count >= ENOUGH else [])])
     told = [f"{name} is better in {listed(titles)}" for name, titles in better.items() if titles and name in (first, second)]

@@ -30,13 +30,13 @@ def verdicts(pair: Pair) -> list[str]:
     found = [(metric, difference(pair, metric.key)) for metric in METRICS]
     found = [(metric, held) for metric, held in found if math.isfinite(held.change)]
     said = [verdict(metric, held, pair.second.name) for metric, held in found]
-    return [*said, *caution(pair, [held for _, held in found])]
+    return [*said, *caution(pair, [metric.visible(held.change) for metric, held in found])]
 
 
 def verdict(metric: Metric, held: Difference, name: str) -> str:
     """One metric."""
-    if not held.change and not held.error > 0:
-        return f"{metric.name}: equal in both arms."
+    if not metric.visible(held.change) and (held.count < ENOUGH or not held.error):
+        return f"{metric.name}: equal in both arms to {metric.places} decimals."
     if held.count < ENOUGH:
         return f"{metric.name}: {name} is {direction(metric, held.change)} by {metric.plain(abs(held.change))}{metric.unit}."
     amount = f"{metric.plain(abs(held.change))} ± {metric.plain(held.error)}{metric.unit}"
@@ -47,26 +47,26 @@ def verdict(metric: Metric, held: Difference, name: str) -> str:
 
 def headline(pair: Pair) -> list[str]:
     """All metrics in one sentence, or why there is none."""
-    found = [(metric, difference(pair, metric.key)) for metric in METRICS]
     if len(pair.seeds) < ENOUGH:
-        return caution(pair, [held for _, held in found])
+        return verdicts(pair)[-1:]
+    found = [(metric, difference(pair, metric.key)) for metric in METRICS]
     apart = [f"{metric.name} ({quality(metric, held.change)})" for metric, held in found if held.low > 0 or held.high < 0]
     told = f"excludes 0 in {listed(apart)} and in no other metric" if apart else "contains 0 in every metric"
     return [f"{pair.second.name} against {pair.first.name} over {len(pair.seeds)} seeds: the 95 % interval of the difference {told}."]
 
 
-def caution(pair: Pair, found: list[Difference]) -> list[str]:
-    """What these sentences do not say."""
+def caution(pair: Pair, differ: list[bool]) -> list[str]:
+    """What the sentences on the metrics do not say; `differ` holds of which metrics they say that the arms differ."""
     count = len(pair.seeds)
-    if not found:
+    if not differ:
         return ["An arm has no finished trial: there is nothing to compare, and nothing can be concluded."]
     if count == 0:
         return ["The arms have no seed in common: the differences are not paired and may be those of the seeds. Nothing can be concluded."]
     if count == 1:
-        return ["The arms differ in this run; one seed cannot tell whether they would in another." if any(held.change for held in found)
+        return ["The arms differ in this run; one seed cannot tell whether they would in another." if any(differ)
                 else "The arms do not differ in this run; one seed cannot tell whether they would in another."]
     if count < ENOUGH:
-        return ["The arms differ in these runs; two seeds cannot tell whether they would in others." if any(held.change for held in found)
+        return ["The arms differ in these runs; two seeds cannot tell whether they would in others." if any(differ)
                 else "The arms do not differ in these runs; two seeds cannot tell whether they would in others."]
     return [f"± is the standard error of the mean paired difference; the intervals are t-intervals over {count} seeds, one for each metric "
             "and not corrected for their number. They cover the change of the seed, with the lines and the readers as they are."]

@@ -60,7 +60,7 @@ def measured_only(arm: Arm) -> bool:
 
 def loss_section(pair: Pair) -> list[str]:
     """The section "Loss components at the end"."""
-    rows = [[cell(TITLES.get(name, name)), shown(first), shown(second), shown(percent(first, second), "{:+.1f} %")]
+    rows = [[cell(TITLES.get(name, name)), shown(first), shown(second), shown(percent(first, second), "{:+z.1f} %")]
             for name, first, second in loss_rows(pair)]
     ends = "; ".join(f"{arm.name} {', '.join(str(len(trial.epochs)) for trial in side)}"
                      for arm, side in zip(pair.arms, pair.compared, strict=True))

@@ -30,7 +30,11 @@ class Metric:
         return f"{value:.{self.places}f}"
 
     def signed(self, value: float) -> str:
-        return f"{value:+.{self.places}f}"
+        return f"{value:+z.{self.places}f}"
+
+    def visible(self, change: float) -> bool:
+        """Whether a change is more than nothing at the places shown."""
+        return bool(round(change, self.places))
 
 
 METRICS = (Metric("psnr", "PSNR, dB", 3, True, " dB"), Metric("ssim", "SSIM", 4, True), Metric("cer", "CER guide", 4, False),

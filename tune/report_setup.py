@@ -31,6 +31,8 @@ def in_use(config: Mapping[str, Any], space: Space) -> dict[str, Any]:
 def value_of(config: Mapping[str, Any], key: str) -> str:
     """A key's value as a cell."""
     value = config.get(key)
+    if isinstance(value, bool):
+        return str(value).lower()
     return "-" if value is None else f"{value:g}" if isinstance(value, float) else cell(value)
 
 

@@ -70,6 +70,7 @@ def _caption(font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Callable[[st
         return "".join(parts) if all(map(has, parts)) else "?"
 
     def write(text: str, tone: int) -> Image.Image:
+        """The strip with the text on it."""
         strip = Image.new("L", (CELL, TYPE + 4), 255)
         shown = "".join(map(drawable, text[:LONGEST]))
         if font.getlength(shown) > CELL or len(text) > LONGEST:

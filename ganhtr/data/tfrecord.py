@@ -212,7 +212,7 @@ def _read_array(record: _Record, features: dict[str, Feature], name: str, axes: 
     if given != dtype.name.encode():
         raise record.fault(f"{name}_dtype is wrong", f"{name}_dtype must be {dtype.name}, got {bytes(given[:20])!r}. "
                            f"Write it as {dtype.name}")
-    if min(shape) < 0 or math.prod(shape) * dtype.itemsize != len(raw):
+    if math.prod(shape) * dtype.itemsize != len(raw):
         raise record.fault(f"{name}_shape is wrong", f"{name}_shape must fit the {len(raw)} bytes of {name}_raw, "
                            f"got {tuple(shape)}. Write the record anew")
     return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype), shape

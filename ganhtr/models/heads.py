@@ -12,7 +12,10 @@ from ganhtr.config import HeadConfig
 
 
 class ResidualBlock(nn.Module):
-    """Layer norm, a perceptron with one hidden layer, and the input added to it (He et al. 2016, pre-activation). Shapes: (N, W) -> (N, W)."""
+    """Layer norm, a perceptron with one hidden layer, and the input added to it. Shapes: (N, W) -> (N, W).
+
+    Source: He et al. 2016, "Identity mappings in deep residual networks". Differs: layer norm and linear maps.
+    """
 
     def __init__(self, width: int):
         super().__init__()

@@ -58,5 +58,5 @@ def follow(slow: nn.Module, fast: nn.Module, keep: float, step: int) -> None:
     share = 1 - min(keep, (1 + step) / (10 + step))
     for old, new in zip(slow.parameters(), fast.parameters(), strict=True):
         old.lerp_(new, share)
-    for old, new in zip(slow.buffers(), fast.buffers(), strict=True):
-        old.copy_(new)
+    for held, fresh in zip(slow.buffers(), fast.buffers(), strict=True):
+        held.copy_(fresh)

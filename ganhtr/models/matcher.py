@@ -81,7 +81,7 @@ class Matcher(nn.Module):
 
     @torch.no_grad()
     def settle(self, text_BL: torch.Tensor, lengths_B: torch.Tensor, labels_N: torch.Tensor, keep: float, step: int) -> None:
-        """After an update: brings a learned scale back to LARGEST_SCALE, the slow copies after the fast ones, and the batch's keys into the queue.
+        """After an update: a learned scale comes back to LARGEST_SCALE, slow copies follow, the batch's keys enter the queue.
 
         Source of the bound: Radford et al. 2021 (CLIP), section 2.5.
         """

@@ -78,9 +78,9 @@ def compare_frames(matcher: Matcher, loss: FrameLoss, knobs: ContrastiveConfig, 
     return Comparison(total, {})
 
 
-def compare_lines(matcher: Matcher, loss: LineLoss, config: Config, charset: Charset, restored: Levels, degraded: Levels, frames: Tensor,
-                  texts: Texts, step: int) -> Comparison:
-    """A line loss on every level: anchors are the restored lines, candidates the texts of the batch and what `negatives` and `queue` add."""
+def compare_lines(matcher: Matcher, loss: LineLoss, config: Config, charset: Charset, restored: Levels, degraded: Levels,
+                  frames: Tensor, texts: Texts, step: int) -> Comparison:
+    """A line loss on every level: anchors are the restored lines, candidates the batch's texts and what `negatives` and `queue` add."""
     knobs, encoder = config.contrastive, matcher.text_encoder
     assert encoder is not None
     states = encoder(texts.rows, texts.lengths)

@@ -1,7 +1,7 @@
 """One update of the discriminator and one of the generator, in FP32.
 
 The generator's gradient is taken at the restored image, which is a leaf, and then carried back through the generator; the contrastive
-term's is taken at the guide's features in the same way. So a step can run its lines in parts (`train.accumulation`) while the contrastive
+term's is taken at the guide's features in the same way. So a step can run its lines in parts (`train.micro_batch`) while the contrastive
 loss still compares all of them.
 
 Legend: B batch, H height, W width, T frames, D features, L characters.
@@ -42,7 +42,7 @@ class GivenTexts:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a part of a batch became: the restored image with its graph (none in a first pass), a leaf of it, and the guide's view of that."""
+    """What a part of a batch became: the restored image with its graph (none in a first pass), a leaf of it, the guide's view."""
 
     restored: torch.Tensor
     image: torch.Tensor
@@ -143,14 +143,14 @@ def train_step(state: TrainState, guide: LineReader, batch: Batch, pixels_per_ch
     torch.manual_seed(derive_seed(train.seed, "dropout", state.step))  # dropout in the text encoder: the same after a resume
     state.schedule.apply(state.optimizers, state.step)
     state.generator.train()
-    parts = batch.parts(train.accumulation)
+    parts = batch.parts(max(1, len(batch) // train.micro_batch) if train.micro_batch else 1)
     one_pass = len(parts) == 1
     with nullcontext() if one_pass else torch.no_grad(), nullcontext() if one_pass else without_statistics(state.generator):
         seen = [view(state, guide, part) for part in parts]
     texts = [discriminator_texts(state, part, part.frames(guide.stride), clean_logits(state, guide, part), first.logits.detach())
              for part, first in zip(parts, seen, strict=True)]
     values = update_discriminator(state, parts, [first.image.detach() for first in seen], texts, measure)
-    at_levels: dict[str, torch.Tensor] = {}
+    at_levels: Levels = {}
     if state.matcher is not None and state.config.contrastive.weight:
         at_levels, contrast = update_matcher(state, state.matcher, guide, batch, seen)
         values |= contrast
@@ -160,7 +160,8 @@ def train_step(state: TrainState, guide: LineReader, batch: Batch, pixels_per_ch
     sums: dict[str, list[torch.Tensor]] = {}
     for number, (part, given) in enumerate(zip(parts, texts, strict=True)):
         own = {name: gradient[number * len(part):(number + 1) * len(part)] for name, gradient in at_levels.items()}
-        losses = generator_backward(state, guide, part, seen[number] if one_pass else view(state, guide, part), given, own, len(parts), measure)
+        looked = seen[number] if one_pass else view(state, guide, part)
+        losses = generator_backward(state, guide, part, looked, given, own, len(parts), measure)
         for name, value in losses.items():
             sums.setdefault(name, []).append(value)
     means = {name: torch.stack(held).mean() for name, held in sums.items()}

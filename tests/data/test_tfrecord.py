@@ -160,6 +160,8 @@ MORE = [("clean_image_shape is wrong", {"clean_image_raw": image(1, (7, 90)), "c
         ("clean_image_shape is wrong", {"clean_image_shape": [2**62, 4, 9]}),
         ("clean_image_shape is wrong", {"clean_image_shape": [0, 9, 1], "clean_image_raw": b""}),
         ("clean_image_shape is wrong", {"clean_image_raw": image(1) + b"\0"}),
+        ("clean_image_shape is wrong", {"clean_image_raw": image(1, (8, 9, 2)), "clean_image_shape": [8, 9, 2]}),
+        ("label_raw is not as it must be", {"label_raw": ([1], "int")}), ("their label has zeros inside", label(0, 1)),
         ("clean_image_raw is out of range", {"clean_image_raw": image(np.nan)}),
         ("clean_image_raw is out of range", {"clean_image_raw": image(1)[:-4] + struct.pack("<f", np.nan)}),
         ("clean_image_raw is out of range", {"clean_image_raw": image(np.inf)}),
@@ -214,8 +216,8 @@ def broken(path, damage):
         data[at] ^= 1
     elif damage == "checksum":
         data[at + 11] ^= 1
-    elif damage == "huge":
-        length = struct.pack("<Q", 2**62)
+    elif isinstance(damage, str):
+        length = struct.pack("<Q", int(damage))
         data[at : at + 12] = length + struct.pack("<I", masked_crc(length))
     else:
         del data[at + damage :]
@@ -223,7 +225,7 @@ def broken(path, damage):
     return at, len(data) - at
 
 
-@pytest.mark.parametrize("damage", ["length", "checksum", "huge", 1, 11, 12, 13, 700, -1])
+@pytest.mark.parametrize("damage", ["length", "checksum", str(2**30), str(2**62), 1, 11, 12, 13, 700, -1])
 def test_where_the_chain_breaks_the_rest_is_one_fault(tmp_path, damage):
     path = tmp_path / "f.tfrecord"
     if damage == -1:  # the last byte of the fourth, so of its checksum
@@ -238,6 +240,16 @@ def test_where_the_chain_breaks_the_rest_is_one_fault(tmp_path, damage):
     path.write_bytes(path.read_bytes()[at:])
     with pytest.raises(ValueError, match=r"f.tfrecord: must be a TFRecord \(not compressed\), got .*Check the path"):
         read_tfrecord(path, LETTERS)
+
+
+def test_a_record_that_no_example_can_fill_ends_the_file(tmp_path):
+    path = tmp_path / "f.tfrecord"
+    at = write(path, [datum("a")])[1]
+    length = struct.pack("<Q", 2**31)
+    with path.open("ab") as file:
+        file.write(length + struct.pack("<I", masked_crc(length)))
+        file.truncate(at + 2**31 + 16)  # a hole, no bytes on the disk
+    assert read_tfrecord(path, LETTERS).notes[0].endswith(f"from record 1 at byte {at} on, {2**31 + 16} bytes are left")
 
 
 def test_what_is_no_tfrecord_raises(tmp_path):
@@ -413,10 +425,18 @@ def test_protobuf_reads_our_encoding(features):
 
 @pytest.mark.parametrize("data", [
     b"\x0a", b"\x0a\x05\x00", b"\x0a" + b"\xff" * 10, b"\x08" + b"\x80" * 10 + b"\x01", b"\x00\x00",
-    b"\x0e", b"\x0f", b"\x0b", b"\x0c", b"\x0b\x14", b"\x09\x00", b"\x0d\x00", b"\xff\xff\xff\xff\x7f\x00", b"\x0b" * 101 + b"\x0c" * 101,
+    b"\x0e", b"\x0f", b"\x0b", b"\x0c", b"\x0b\x14", b"\x09\x00", b"\x0d\x00", b"\x88\x80\x80\x80\x7f\x00", b"\x0b" * 101 + b"\x0c" * 101,
     sized(1, sized(1, sized(1, b"\xff")))])
 def test_what_protobuf_refuses_is_refused(data):
     assert parsed(data) is None and ours(data) is None
+
+
+@pytest.mark.parametrize("value", [
+    sized(1, b"\x0b" + sized(1, b"hidden") + b"\x13\x14\x0c" + sized(1, b"seen")),
+    sized(3, sized(1, b"\xff" * 9 + b"\x7f" + varint(-(2**63)))), sized(3, b"\x08" + varint(5, padding=4))])
+def test_odd_encodings_are_read_as_protobuf_reads_them(value):
+    data = sized(1, sized(1, sized(1, b"a") + sized(2, value)))
+    assert parsed(data)["a"][1] and ours(data) == parsed(data)
 
 
 def test_a_small_record_does_not_unfold_into_a_huge_list():

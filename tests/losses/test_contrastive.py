@@ -25,10 +25,10 @@ TEXTS = {"distinct": ("abcde", ""), "duplicates": ("abacb", ""), "one text": ("a
 
 
 def entry(name, **knobs):
-    return formulation(build_config("tiny", {"contrastive.formulation": name, **{f"contrastive.{k}": v for k, v in knobs.items()}}).contrastive)
+    keys = {"contrastive.formulation": name, **{f"contrastive.{key}": value for key, value in knobs.items()}}
+    return formulation(build_config("tiny", keys).contrastive)
 
 
-VARIANTS = {"symmetric": {"symmetric": True}, "semi-hard": {"mining": "semi_hard", "margin": 0.4}}
 LINE = {name: entry(name).loss for name in NAMES if isinstance(entry(name), LineLoss)}
 LINE |= {f"{name} symmetric": entry(name, symmetric=True).loss for name in ("infonce", "dcl", "triplet", "supcon")}
 LINE |= {"triplet semi-hard": entry("triplet", mining="semi_hard", margin=0.4).loss}
@@ -124,7 +124,8 @@ def test_the_table_names_every_formulation():
     assert {name for name in NAMES if isinstance(entry(name), FrameLoss)} == {"ratio", "frame", "vicreg"}
     learns = {name: entry(name).learned_temperature for name in NAMES if isinstance(entry(name), LineLoss)}
     assert learns == {"infonce": False, "clip": True, "dcl": False, "siglip": True, "triplet": False, "supcon": False}
-    assert entry("infonce", learned_temperature=True).learned_temperature and not entry("triplet", learned_temperature=True).learned_temperature
+    assert entry("infonce", learned_temperature=True).learned_temperature
+    assert not entry("triplet", learned_temperature=True).learned_temperature
     assert [name for name in learns if entry(name).learned_bias] == ["siglip"]
     with pytest.raises(KeyError):
         entry("none")

@@ -163,7 +163,7 @@ def test_samples_show_the_first_validation_lines(bench, new_state, small, pairs)
 
 @pytest.mark.parametrize("overrides", [
     OFF, {"contrastive.learned_temperature": True, "head.kind": "mlp_bn", "contrastive.queue": 6, "train.schedule": "plateau",
-          "contrastive.negatives": "edited", "train.accumulation": 2},
+          "contrastive.negatives": "edited", "train.micro_batch": 2},
     {"contrastive.formulation": "clip", "train.discriminator_optimizer": "sgd",
      "train.discriminator_text": "predicted"},
 ], ids=["off", "infonce", "clip"])

@@ -42,9 +42,9 @@ def experiment():
 
 @pytest.fixture
 def request_of(space):
-    """Builds a request; keyword arguments change budget and settings."""
-    def build(trials=6, epochs=3, seed=0, **settings):
-        changed = replace(space, budget=replace(space.budget, trials=trials, epochs=epochs))
+    """Builds a request; keyword arguments change space, budget and settings."""
+    def build(trials=6, epochs=3, seed=0, of=space, **settings):
+        changed = replace(of, budget=replace(of.budget, trials=trials, epochs=epochs))
         return Request(changed, "tiny", "a test", {**SMALL, **settings}, "builtin", None, None, trials, seed, 1, 0)
     return build
 

@@ -45,8 +45,9 @@ class Made:
         if self.arm == "on":
             plain["contrastive"] = [1.0, 1.2]
         held = {**plain, **{name: lists[epoch] for name, lists in self.steps.items() if name != "generator_norm"}}
-        means = {name: float(np.nanmean(np.array(values, dtype=float))) for name, values in held.items()}
-        total = sum(weight * means[name] for name, weight in WEIGHTS.items()) + 2 * means.get("contrastive", 0)
+        kept = {name: [value for value in values if value is not None] for name, values in held.items()}
+        means = {name: sum(values) / len(values) if values else None for name, values in kept.items()}
+        total = sum(weight * (means[name] or 0) for name, weight in WEIGHTS.items()) + 2 * means.get("contrastive", 0)
         return {**held, "total": [total, total]}, {**means, "total": total}
 
     def entry(self, epoch):

@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 import tune.driver
 from tests.tune.made_study import Made, make_study, two_arms
+from tune.report import report
 from tune.report_text import write_report
 from tune.study import StudyError
 
@@ -86,7 +89,7 @@ def test_a_search_has_the_parts_below_its_own(report_of):
 
 
 def test_the_arms_can_be_chosen(report_of):
-    text, _, folder = report_of(two_arms(), arms=(["off-000", "off-002"], ["on-002", "on-000"]))
+    text, _, _ = report_of(two_arms(), arms=(["off-000", "off-002"], ["on-002", "on-000"]))
     assert row(sections_of(text)["Summary"], "PSNR, dB")[2:5] == ["21.000", "20.250", "-0.750"]
     assert "two seeds cannot tell" in sections_of(text)["Conclusion"] and "off-001" not in sections_of(text)["Summary"]
     with pytest.raises(StudyError, match="must name trials of the study, got off-9"):
@@ -151,6 +154,13 @@ def test_images_can_be_left_out(report_of):
     assert not (folder.path / "strips").exists() and ".png" not in text
 
 
+def command(folder, *words):
+    """tune/report.py in this process."""
+    app = typer.Typer()
+    app.command()(report)
+    return CliRunner().invoke(app, [str(folder.path), *words])
+
+
 def test_a_true_study(study, inputs):
     """OFF and two contrastive trials through Ray; then the same report from the command line, with and without a choice of arms."""
     folder, request = study(trials=3, epochs=6)
@@ -165,19 +175,18 @@ def test_a_true_study(study, inputs):
     assert row(parts["Stability"], "CTC, nats a line")[1] != "-"
     assert "one seed cannot tell" in parts["Conclusion"]
 
-    def command(*words):
-        return subprocess.run([sys.executable, str(ROOT / "tune/report.py"), str(folder.path), *words], capture_output=True, text=True,
-                              timeout=120, check=False, cwd="/")
-
-    done = command()
+    done = subprocess.run([sys.executable, str(ROOT / "tune/report.py"), str(folder.path)], capture_output=True, text=True, timeout=120,
+                          check=False, cwd="/")
     assert done.returncode == 0, done.stderr
     assert (folder.path / "report.md").read_text(encoding="utf-8") == text and str(folder.path / "report.md") in done.stdout
-    done = command("--arms", "on-000", "on-001", "--no-images")
+    done = command(folder, "--arms", "on-000", "on-001", "--no-images")
     again = (folder.path / "report.md").read_text(encoding="utf-8")
-    assert done.returncode == 0 and "## on-000 against on-001" in again and "left out" in sections_of(again)["Sample images"]
+    assert done.exit_code == 0 and "## on-000 against on-001" in again and "left out" in sections_of(again)["Sample images"]
     for words, said in ((("--arms", "off-000", "on-7"), "must name trials of the study, got on-7"),
                         (("--first", "off-000"), "--second must be given too"),
                         (("--arms", "off-000", "on-000", "--first", "off-000"), "--arms must stand alone")):
-        done = command(*words)
-        assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
+        done = command(folder, *words)
+        assert done.exit_code == 2 and said in done.stderr
     assert (folder.path / "report.md").read_text(encoding="utf-8") == again
+    assert command(folder, "--first", "off-000", "--second", "on-001").exit_code == 0
+    assert "## OFF against on-001" in (folder.path / "report.md").read_text(encoding="utf-8")

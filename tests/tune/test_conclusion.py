@@ -19,7 +19,7 @@ def test_three_seeds_carry_an_interval(pair_of):
     said = verdicts(pair_of(*two_arms()))
     assert said[0] == ("PSNR: ON is lower (worse) by 1.000 ± 0.289 dB (95 % interval of the difference -2.242 to +0.242 over 3 seeds); "
                        "the interval contains 0.")
-    assert said[1] == "SSIM: equal in both arms." and "not corrected for their number" in said[-1]
+    assert said[1] == "SSIM: equal in both arms to 4 decimals." and "not corrected for their number" in said[-1]
     assert len(said) == 7 and "tell" not in " ".join(said)
 
 
@@ -46,7 +46,8 @@ def test_few_seeds_claim_nothing(pair_of, seeds, said):
 
 def test_equal_runs_are_said_to_be_equal(pair_of):
     found = verdicts(pair_of(Made("off-000", 0), Made("on-000", 0)))
-    assert found[0] == "PSNR: equal in both arms." and found[-1].startswith("The arms do not differ in this run; one seed cannot tell")
+    assert found[0] == "PSNR: equal in both arms to 3 decimals."
+    assert found[-1].startswith("The arms do not differ in this run; one seed cannot tell")
 
 
 def test_other_seeds_and_no_figures_conclude_nothing(pair_of, tmp_path, request_of):

@@ -29,8 +29,8 @@ def test_the_last_epoch_counts_and_totals_come_last(pair_of):
     assert held["total without the contrastive term"] == pytest.approx([20.5, 26.5]) and held["total"] == pytest.approx([20.5, 28.7])
     text = "\n".join(loss_section(pair))
     lines = {line.split("|")[1].strip(): [word.strip() for word in line.split("|")[2:-1]] for line in text.splitlines() if "|" in line}
-    assert lines["pixel (L1)"] == ["0.02", "0.05", "+150.0 %"] and lines["contrastive"] == ["-", "1.1", "-"]
-    assert lines["total"] == ["20.5", "28.7", "+40.0 %"] and lines["total without the contrastive term"][2] == "+29.3 %"
+    assert lines["pixel (L1)"] == ["0.02000", "0.05000", "+150.0 %"] and lines["contrastive"] == ["-", "1.100", "-"]
+    assert lines["total"] == ["20.50", "28.70", "+40.0 %"] and lines["total without the contrastive term"][2] == "+29.3 %"
     assert "not comparable" in text and "weight 0" not in text
 
 

@@ -50,7 +50,8 @@ def test_machine_data_and_readers(made):
     folder, request, rows = made(*two_arms(), notes=["3 lines <b>| squeezed"], data="a|<script>")
     request = replace(request, preset_reason="<i>")
     text = "\n".join(setup_section(folder, request, rows, folder.read_json("environment.json"), None))
-    for words in ("x86_64, 2 CPUs, 8 GiB of memory, no GPU; Linux", "Python 3.11, torch 2; commit abc", "12 training and 5 search-validation",
+    for words in ("x86_64, 2 CPUs, 8 GiB of memory, no GPU; Linux", "Python 3.11, torch 2; commit abc",
+                  "12 training and 5 search-validation",
                   "3 lines &lt;b>\\| squeezed", "a\\|&lt;script>", "0.020 (guide), 0.040 (judge)", "&lt;i>", "6 of 6 trials ended"):
         assert words in text
     assert "<script>" not in text and cells(text)["contrastive.weight"] == ["1"]

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -20,6 +21,7 @@ from typer.testing import CliRunner
 
 import tune.driver
 from tests.tune.conftest import EXPERIMENT, SMALL, SPACE
+from tests.tune.test_trainable import config_of, drive, trial_class
 from tune.command_line import app
 from tune.trainable import GanHtrTrial
 
@@ -200,27 +202,36 @@ def test_single_trial_gives_the_bits_of_the_same_trial_in_a_search(space_file, t
     assert weights[0] == weights[1] == weights[2]
 
 
-def test_an_experiment_is_killed_and_resumed_and_its_second_on_is_a_single_trial_of_that_seed(experiment_file, tmp_path):
-    words = ["--space", experiment_file, "--results", tmp_path / "r", "--epochs", 4]
-    process = subprocess.Popen(command(*words, "--name", "e", "--seeds", 2, "--cpus-per-trial", os.cpu_count() or 1),
-                               stdout=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True)
+def test_an_experiment_through_ray(study, experiment, inputs):
+    """Both arms for both seeds; what Ray ran is what the trial of that seed gives without Ray; best/ is whole."""
+    folder, request = study(trials=4, epochs=2, of=replace(experiment, budget=replace(experiment.budget, seeds=2)))
+    assert tune.driver.run_search(folder, request, inputs.pairs, None, io.StringIO())
+    rows = rows_of(folder.path)
+    assert [(row["trial"], row["proposed_by"], row["train.seed"], row["status"], row["epochs"], row["peak_memory_mb"]) for row in rows] == [
+        (f"{arm}-00{seed}", "experiment", str(seed), "complete", "2", "") for arm in ("off", "on") for seed in (0, 1)]
+    assert {t.state for trials in journal_of(folder.path).values() for t in trials} == {TrialState.COMPLETE}
+    assert {path.name for path in (folder.path / "best").iterdir()} == {"generator.safetensors", "guide.safetensors", "config.json"}
+    alone, request = study("alone", trials=4, epochs=2, of=request.space)
+    drive(trial_class(tune.driver.plan_of(request, alone, "score"), inputs)(config_of("on-001", **{"train.seed": 1})))
+    best = [place.path / "trials/on-001/best.safetensors" for place in (folder, alone)]
+    assert best[0].read_bytes() == best[1].read_bytes()
+
+
+@pytest.mark.slow
+def test_an_experiment_that_is_killed_and_resumed_ends_with_its_pairs(experiment_file, tmp_path):
+    words = ["--space", experiment_file, "--results", tmp_path / "r", "--name", "e", "--epochs", 4, "--seeds", 2]
+    process = subprocess.Popen(command(*words, "--cpus-per-trial", os.cpu_count() or 1), stdout=subprocess.PIPE, text=True, cwd=tmp_path,
+                               start_new_session=True)
     folder = tmp_path / "r/e"
     wait_for(lambda: epochs_of(folder, "on-000") >= 1, process)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     time.sleep(3)
-    assert not (folder / "trials/on-001").exists()
+    assert not (folder / "trials/off-001").exists() or epochs_of(folder, "on-000") == 4
     done = search("--resume", "--name", "e", "--results", tmp_path / "r", cwd="/")
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = rows_of(folder)
-    assert [(row["trial"], row["proposed_by"], row["train.seed"], row["status"], row["epochs"], row["peak_memory_mb"]) for row in rows] == [
-        (f"{arm}-00{seed}", "experiment", str(seed), "complete", "4", "") for arm in ("off", "on") for seed in (0, 1)]
-    assert {t.state for trials in journal_of(folder).values() for t in trials} == {TrialState.COMPLETE}
-    assert {path.name for path in (folder / "best").iterdir()} == {"generator.safetensors", "guide.safetensors", "config.json"}
-    assert (folder / "best/guide.safetensors").read_bytes() == (folder / "readers/guide.safetensors").read_bytes()
-    single = search(*words, "--name", "s", "--seed", 1, "--single-trial", "--cpus-per-trial", os.cpu_count() or 1)
-    assert single.returncode == 0, single.stdout + single.stderr
-    assert (tmp_path / "r/s/trials/single/best.safetensors").read_bytes() == (folder / "trials/on-001/best.safetensors").read_bytes()
+    assert [(row["trial"], row["train.seed"], row["status"], row["epochs"]) for row in rows_of(folder)] == [
+        (f"{arm}-00{seed}", str(seed), "complete", "4") for arm in ("off", "on") for seed in (0, 1)]
 
 
 def test_a_dry_run_of_an_experiment_lists_both_arms_and_the_seeds(experiment_file, tmp_path):

@@ -97,7 +97,7 @@ def test_the_shipped_experiment_has_the_settings_of_the_original():
         "train.discriminator_optimizer": "sgd", "train.discriminator_lr": 2e-4, "train.contrastive_lr": 2e-4, "train.clip_norm": 1.0,
         "loss.pixel": 200.0, "loss.feature": 5.0, "loss.ctc": 1.0, "loss.adversarial": 3.0, "contrastive.formulation": "infonce",
         "contrastive.weight": 1.0, "contrastive.negatives": "batch", "contrastive.symmetric": False, "contrastive.queue": 0,
-        "train.accumulation": 1, "train.schedule": "constant", "augment.fresh": 0.0}
+        "train.micro_batch": 0, "train.schedule": "constant", "augment.fresh": 0.0}
     assert {key: flat[key] for key in original} == original
     assert (space.objective, space.trials, space.early_stopping.min_delta) == ("score", 6, 0.01)
     assert space.early_stopping.patience >= 30, "every run completes its 30 epochs"

@@ -13,7 +13,7 @@ def frame_nce(restored_BTP: torch.Tensor, clean_BTP: torch.Tensor, degraded_BTP:
     """Mean (B,) over a line's own frames of the cross-entropy of finding, for a restored frame, the clean frame at its place.
 
     Negatives are the other frames of the same line, and with `degraded_BTP` the degraded line's frame at the place too. Keys are given
-    detached by the caller. Source: Park et al. 2020 (PatchNCE), equation 4; degraded frames: our addition.
+    detached by the caller. Source: Park et al. 2020 (CUT), the PatchNCE loss; degraded frames: our addition.
     """
     queries, keys = F.normalize(restored_BTP, dim=2), F.normalize(clean_BTP, dim=2)
     inside = frame_mask(frames_B, queries.shape[1])

@@ -11,10 +11,11 @@ EPS = 1e-7
 
 def ratio(restored_BTP: torch.Tensor, clean_BTP: torch.Tensor, degraded_BTP: torch.Tensor | None, frames_B: torch.Tensor,
           scale: torch.Tensor) -> torch.Tensor:
-    """Distance to the clean line over distance to the degraded one (B,), in the features of the frozen recognizer. No temperature, no batch.
+    """Distance to the clean line over distance to the degraded one (B,), in features of the frozen recognizer.
 
-    Mean absolute differences over each line's own frames. Source: Wu et al. 2021 (AECR-Net), equation 4, for one feature level; the caller
-    weighs the levels. Differs: the recognizer's features in the place of VGG's.
+    No temperature, and no line looks at another. Mean absolute differences over each line's own frames.
+    Source: Wu et al. 2021 (AECR-Net), contrastive regularization, for one feature level; the caller weighs the levels. Differs: the
+    recognizer's features in the place of VGG's.
     """
     assert degraded_BTP is not None
     inside = frame_mask(frames_B, restored_BTP.shape[1])
