@@ -28,7 +28,7 @@ def load(small, pairs, make_inputs, tmp_path_factory):
         config = small(**overrides)
         guide = make_inputs(config, pairs).guide
         reader = guide.build(CPU)
-        state = build_state(config, pairs.charset, reader.widths if hasattr(reader, "widths") else reader.features, CPU)
+        state = build_state(config, pairs.charset, reader.widths, CPU)
         with torch.no_grad():  # what is untrained paints one grey and reads one letter, unless it is centred
             lines = torch.from_numpy(pairs.train.degraded)[:, None] / 255
             *_, output, bias = state.generator.parameters()

@@ -95,12 +95,17 @@ def write_start(folder: StudyFolder, inputs: TrialInputs, objective: str, device
 
 @contextmanager
 def sigterm_as_interrupt() -> Iterator[None]:
-    """Inside, SIGTERM does what Ctrl-C does."""
+    """Inside, SIGTERM does what Ctrl-C does, also where a script started the search in the background and so had SIGINT ignored."""
     held = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, held)
+        if ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str | None, stream: TextIO) -> bool:

@@ -22,7 +22,7 @@ _MOST = 64  # values of a feature that is asked for: a small record must not unf
 
 
 class Malformed(Exception):
-    """Bytes that are no Example."""
+    """Bytes that are not what they must be."""
 
 
 def parse_example(record: memoryview, names: Collection[str]) -> dict[str, Feature]:

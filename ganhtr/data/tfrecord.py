@@ -151,7 +151,7 @@ def _length(head: bytes, left: int) -> int:
 def _rest(path: Path, number: int, at: int, size: int, error: Malformed) -> Exception:
     """The one fault of all that follows a place where the chain of records breaks; a file without a first record is no TFRecord."""
     if not number:
-        return ValueError(f"{path}: must be a TFRecord (not compressed), got {error}, its first. Check the path, or copy the file anew")
+        return ValueError(f"{path}: must be a TFRecord (not compressed), got at its first record {error}. Check the path, or copy it anew")
     place, left = f"record {number} at byte {at}", f"{size - at} bytes are left"
     return Unusable("the rest of the file cannot be read", f"from {place} on, {left}", f"{path}: {place}",
                     f"the record must be whole, got {error}; {left} unread. {_ANEW}")

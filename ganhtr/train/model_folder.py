@@ -82,7 +82,7 @@ def _read_config(path: Path) -> tuple[Config, Charset]:
         return build_config(preset, keys), Charset(characters)
     except ConfigError as error:
         faults = "\n".join(f"{path}: {fault}" for fault in error.faults)
-        raise ValueError(f"{faults}\nA newer version may have written the folder: update this one") from error
+        raise ValueError(f"{faults}\nAnother version may have written the folder, a newer one perhaps: update this one") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}. Copy the model folder anew") from error
 

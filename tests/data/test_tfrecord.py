@@ -380,8 +380,12 @@ def parsed(data):
         kind = feature.WhichOneof("kind")
         number = {None: 0, "bytes_list": 1, "float_list": 2, "int64_list": 3}[kind]
         held[name] = (number, list(getattr(feature, kind).value) if number in (1, 3) else [])
-    assume(all(len(values) <= 64 for _, values in held.values()))  # more are refused
     return {name: held[name] for name in held if name in NAMES}
+
+
+def few(features):
+    """Whether we read so many values: more in one feature are refused."""
+    return all(len(values) <= 64 for _, values in (features or {}).values())
 
 
 def ours(data):
@@ -396,6 +400,7 @@ def ours(data):
 @given(examples)
 def test_every_legal_encoding_is_read_as_protobuf_reads_it(data):
     theirs = parsed(data)
+    assume(few(theirs))
     assert theirs is not None and ours(data) == theirs
 
 
@@ -407,6 +412,7 @@ def test_damage_that_protobuf_reads_over_is_no_matter(data):
         encoded[at] ^= data.draw(st.integers(1, 255))
     encoded = bytes(encoded[: data.draw(st.integers(0, len(encoded)))]) if data.draw(st.booleans()) else bytes(encoded)
     mine, theirs = ours(encoded), parsed(encoded)
+    assume(few(theirs))
     assert theirs is None or (mine is not None and theirs.keys() <= mine.keys())  # protobuf also looks into what nobody asked for
 
 
@@ -433,7 +439,8 @@ def test_what_protobuf_refuses_is_refused(data):
 
 @pytest.mark.parametrize("value", [
     sized(1, b"\x0b" + sized(1, b"hidden") + b"\x13\x14\x0c" + sized(1, b"seen")),
-    sized(3, sized(1, b"\xff" * 9 + b"\x7f" + varint(-(2**63)))), sized(3, b"\x08" + varint(5, padding=4))])
+    sized(3, sized(1, b"\xff" * 9 + b"\x7f" + varint(-(2**63)))), sized(3, b"\x08" + varint(5, padding=4)),
+    sized(1, b"\x08\x05" + sized(1, b"seen"))])
 def test_odd_encodings_are_read_as_protobuf_reads_them(value):
     data = sized(1, sized(1, sized(1, b"a") + sized(2, value)))
     assert parsed(data)["a"][1] and ours(data) == parsed(data)

@@ -38,8 +38,8 @@ def test_fluctuation_of_the_last_half(pair_of):
 
 def test_clipped_steps_of_all_epochs(pair_of):
     pair = pair_of(long("off-000", generator_norm=NORMS), long("off-001", 1, generator_norm=NORMS), Made("on-000", 0), Made("on-001", 1))
-    assert clipping_row("OFF", list(pair.first.trials)) == ["OFF", "20", "8", "40.0 %", "3"]
-    assert clipping_row("ON", list(pair.second.trials)) == ["ON", "8", "4", "50.0 %", "1.5"]  # two trials, 2 epochs of .5 and 1.5
+    assert clipping_row("OFF", list(pair.first.trials)) == ["OFF", "20", "8", "40.0 %", "3.000"]
+    assert clipping_row("ON", list(pair.second.trials)) == ["ON", "8", "4", "50.0 %", "1.500"]  # two trials, 2 epochs of .5 and 1.5
     text = "\n".join(stability_section(pair))
     assert "| gradient norm of the generator" in text and "cannot be counted" not in text
 
@@ -54,5 +54,5 @@ def test_a_single_epoch_a_single_step_and_a_null_are_no_error(pair_of):
 
 def test_trials_that_kept_no_norm_of_each_step(pair_of):
     pair = pair_of(Made("off-000", 0, diagnostics={"steps": {}}), Made("on-000", 0, diagnostics={"steps": {}}))
-    assert clipping_row("OFF", list(pair.first.trials)) == ["OFF", "-", "-", "-", "1.5"]
+    assert clipping_row("OFF", list(pair.first.trials)) == ["OFF", "-", "-", "-", "1.500"]
     assert "cannot be counted" in "\n".join(stability_section(pair))
