@@ -103,7 +103,8 @@ def _graph(model: Model) -> bytes:
     try:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ValueError(f"ONNX export: the graph must pass onnx.checker, got {error}. Try other versions of {', '.join(PACKAGES)}") from error
+        raise ValueError(f"ONNX export: the graph must pass onnx.checker, got {error}. Try other versions of "
+                         f"{', '.join(PACKAGES)}") from error
     return proto.SerializeToString()
 
 

@@ -36,7 +36,8 @@ def named(found):
 def test_a_folder_stands_for_its_images_and_pages(folder):
     held = folder("b.png", "a.jpg", "C.PNG", "p.xml", "p.png", "notes.txt", ".hidden.png", "deeper/d.png")
     found = find_jobs([held])
-    assert named(found) == [("C.PNG", "C.PNG", "C.png"), ("a.jpg", "a.jpg", "a.png"), ("b.png", "b.png", "b.png"), ("p.xml", "p.png", "p.png")]
+    assert named(found) == [("C.PNG", "C.PNG", "C.png"), ("a.jpg", "a.jpg", "a.png"), ("b.png", "b.png", "b.png"),
+                            ("p.xml", "p.png", "p.png")]
     assert found.faults == () and found.passed == () and [job.page is None for job in found.jobs] == [True] * 3 + [False]
 
 

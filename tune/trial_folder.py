@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ganhtr.train.checkpoint import write_atomically
+from ganhtr.train.fit import NORMS
 
 if TYPE_CHECKING:
     from ganhtr.config import Config
@@ -114,6 +115,7 @@ def epoch_entry(report: EpochReport, config: Config, patience: Patience, improve
             "gradient_norm": {"generator_mean": report.mean("generator_norm"), "generator_max": max(norms),
                               "discriminator_mean": report.mean("discriminator_norm")}},
         "validation": {name: metrics[name] for name in ("psnr", "ssim", "cer", "wer")},
-        "diagnostics": {name: value for name, value in metrics.items() if name not in ("psnr", "ssim", "cer", "wer")},
+        "diagnostics": {**{name: value for name, value in metrics.items() if name not in ("psnr", "ssim", "cer", "wer")},
+                        "steps": {name: report.steps[name] for name in NORMS if name in report.steps}},
         "best_model_saved": improved, "patience_counter": patience.waited, "epoch_time_seconds": report.seconds,
     }

@@ -179,6 +179,6 @@ def _summarise(outcomes: Sequence[Outcome], out: Path) -> None:
     typer.echo(f"{out}: {len(rows)} lines restored" + (f", {pages} pages" if pages else ""))
     before, after = errors_of(rows)
     if len(before.char_lengths):
-        typer.echo(f"CER of the guide {before.cer:.3f} before, {after.cer:.3f} after ({len(before.char_lengths)} lines with a transcription, "
-                   f"{before.char_lengths.sum()} characters)")
+        typer.echo(f"CER of the guide {before.cer:.3f} before, {after.cer:.3f} after ({len(before.char_lengths)} lines with a "
+                   f"transcription, {before.char_lengths.sum()} characters)")
     sys.stdout.flush()

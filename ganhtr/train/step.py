@@ -116,12 +116,11 @@ def update_discriminator(state: TrainState, parts: list[Batch], images: list[tor
         real, fake = discriminator.judge(batch.clean, real_text), discriminator.judge(restored, fake_text)
         loss = adversarial.discriminator_loss(real, fake).mean()
         part = {"discriminator": loss.detach(), "accuracy_real": (real > 0).float().mean(), "accuracy_fake": (fake < 0).float().mean()}
-        if measure:  # the images change places, the texts stay: one that looks at the text alone now errs as often as it was right
-            swapped = real, fake
-            if given.fake is not given.real:
-                with torch.no_grad():
-                    swapped = discriminator.judge(batch.clean, fake_text), discriminator.judge(restored, real_text)
-            part["accuracy_swapped"] = torch.cat([swapped[0] > 0, swapped[1] < 0]).float().mean()
+        if measure and given.fake is not given.real:
+            # the images change places, the texts stay: one that looks at the text alone now errs as often as it was right
+            with torch.no_grad():
+                swapped = discriminator.judge(batch.clean, fake_text) > 0, discriminator.judge(restored, real_text) < 0
+            part["accuracy_swapped"] = torch.cat(swapped).float().mean()
         (loss / len(parts)).backward()
         for name, value in part.items():
             values.setdefault(name, []).append(value)

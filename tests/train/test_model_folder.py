@@ -104,7 +104,8 @@ def test_a_config_that_is_no_config(folder, text):
 
 
 @pytest.mark.parametrize(("changes", "words"), [
-    ({"generator.wings": 2, "loss.pixel": -1}, ["generator.wings is not a configuration key", "loss.pixel must be a number", "a newer one perhaps"]),
+    ({"generator.wings": 2, "loss.pixel": -1},
+     ["generator.wings is not a configuration key", "loss.pixel must be a number", "a newer one perhaps"]),
     ({"preset": "vast"}, ["preset must be one of", "a newer one perhaps"]),
     ({"preset": ["tiny"]}, ["preset and charset must be text", "list"]),
     ({"charset": None}, ["preset and charset must be text", "NoneType"]),

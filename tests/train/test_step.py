@@ -262,7 +262,7 @@ class Judge(nn.Module):
 
 
 @pytest.mark.parametrize(("by", "predicted", "expected"), [
-    ("text", True, (1, 1, 0)), ("text", False, (1, 0, 0.5)), ("image", True, (1, 1, 1)), ("image", False, (1, 1, 1))])
+    ("text", True, (1, 1, 0)), ("text", False, (1, 0)), ("image", True, (1, 1, 1)), ("image", False, (1, 1))])
 def test_swapping_the_images_unmasks_one_that_looks_at_the_text(by, predicted, expected, bench, new_state, small):
     state = new_state(small())
     state.discriminator = Judge(by)
@@ -273,7 +273,7 @@ def test_swapping_the_images_unmasks_one_that_looks_at_the_text(by, predicted, e
     texts = GivenTexts(long, short if predicted else long)
     values = update_discriminator(state, [batch], [torch.full_like(batch.clean, 0.1)], [texts], measure=True)
     names = ("accuracy_real", "accuracy_fake", "accuracy_swapped")
-    assert tuple(values[name].item() for name in names) == expected
+    assert tuple(values[name].item() for name in names if name in values) == expected  # with one text for both there is nothing to swap
     assert "accuracy_swapped" not in update_discriminator(state, [batch], [batch.clean], [texts], measure=False)
 
 
