@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
+from ganhtr.config_faults import joint_faults
 from ganhtr.config_sections import (
     AugmentConfig,
     ContrastiveConfig,
@@ -155,6 +156,36 @@ def key_fault(key: str) -> str | None:
     return None if key in RULES else f"{key} is not a configuration key. {nearest(key, RULES)}"
 
 
+def parse_settings(words: list[str], sections: tuple[str, ...] = ()) -> dict[str, Any]:
+    """`key=value` words of a command line as a mapping; where a key takes text its value is text, else a number or true or false is one.
+
+    `sections` limits the keys. Raises: ConfigError with every fault.
+    """
+    settings, faults = {}, []
+    for word in words:
+        key, sign, text = word.partition("=")
+        if not sign:
+            faults.append(f"--set must be key=value, got {word!r}")
+        elif fault := key_fault(key):
+            faults.append(f"--set {fault}")
+        elif sections and key.split(".")[0] not in sections:
+            faults.append(f"--set must be a key of {', '.join(name + '.*' for name in sections)} here, got {key}. Leave it out")
+        else:
+            settings[key] = text if RULES[key].type is str else _number_or_word(text)
+    if faults:
+        raise ConfigError(faults)
+    return settings
+
+
+def _number_or_word(text: str) -> Any:
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
 def build_config(preset: str = "tiny", overrides: Mapping[str, Any] | None = None) -> Config:
     """The preset with `overrides` (flat keys) laid over it.
 
@@ -170,7 +201,7 @@ def build_config(preset: str = "tiny", overrides: Mapping[str, Any] | None = Non
             faults.append(fault)
         else:
             values[key] = RULES[key].type(value)
-    faults += [] if faults else _joint_faults(values)
+    faults += [] if faults else joint_faults(values)
     if faults:
         raise ConfigError(faults)
     sections: dict[str, dict[str, Any]] = {}
@@ -179,53 +210,3 @@ def build_config(preset: str = "tiny", overrides: Mapping[str, Any] | None = Non
         sections.setdefault(section, {})[leaf] = value
     types = get_type_hints(Config)
     return Config(preset=preset, **{name: types[name](**leaves) for name, leaves in sections.items()})
-
-
-def _joint_faults(values: Mapping[str, Any]) -> list[str]:
-    """Faults that only several keys together have."""
-    faults = []
-    step = 2 ** values["generator.levels"]
-    for key in ("data.height", "data.width"):
-        if values[key] % step:
-            faults.append(f"{key} must be a multiple of {step} (2 to the power of generator.levels), got {values[key]}")
-    for section in ("recognizer", "judge"):
-        stride = {"crnn": 4, "transformer": 8}[values[f"{section}.kind"]]
-        if values["data.width"] % stride:
-            faults.append(f"data.width must be a multiple of {stride} (pixels a frame of {section}.kind), got {values['data.width']}")
-        if values[f"{section}.kind"] == "transformer" and values[f"{section}.dim"] % values[f"{section}.heads"]:
-            faults.append(f"{section}.dim must be a multiple of {section}.heads, got {values[f'{section}.dim']}")
-    if not any(values[f"loss.{name}"] for name in ("pixel", "feature", "ctc", "adversarial")):
-        faults.append("loss.pixel must be above 0 when feature, ctc and adversarial are 0 too: the generator would learn nothing. "
-                      "Raise one of them")
-    batch, micro = values["train.batch_size"], values["train.micro_batch"]
-    if micro and micro < batch and batch % micro:
-        faults.append(f"train.batch_size must be a multiple of train.micro_batch, for its parts to be of one size; got {batch} and {micro}")
-    faults += _contrastive_faults(values)
-    return faults
-
-
-def _contrastive_faults(values: Mapping[str, Any]) -> list[str]:
-    """Knobs of the contrastive loss that mean nothing together."""
-    formulation, faults = values["contrastive.formulation"], []
-    if formulation == "none":
-        return []
-    if formulation in ("ratio", "frame", "vicreg"):  # these look at no transcription
-        for key, usual in (("contrastive.shuffled", False), ("contrastive.queue", 0), ("contrastive.pooling", "mean")):
-            if values[key] != usual:
-                faults.append(f"{key} must be {usual} with contrastive.formulation {formulation}, which compares frames and not texts; "
-                              f"got {values[key]}")
-        allowed = ("batch", "degraded") if formulation == "frame" else ("batch",)
-        if values["contrastive.negatives"] not in allowed:
-            faults.append(f"contrastive.negatives must be {' or '.join(allowed)} with contrastive.formulation {formulation}, got "
-                          f"{values['contrastive.negatives']}")
-    elif values["train.batch_size"] < 2:
-        faults.append("train.batch_size must be at least 2 for a contrastive loss, which compares lines of a batch; "
-                      "got 1. Raise it, or set contrastive.formulation to none")
-    if values["contrastive.anchor"] == "all":
-        if values["head.kind"] == "none" and formulation not in ("ratio", "frame", "vicreg"):
-            faults.append("head.kind must not be none with contrastive.anchor all, whose levels are of different widths. Take linear")
-        if values["head.shared"]:
-            faults.append("head.shared must be false with contrastive.anchor all, whose levels are of different widths")
-        if not any(values[f"contrastive.{level}_weight"] for level in ("cnn", "proj", "encoder")):
-            faults.append("contrastive.proj_weight must be above 0 when cnn_weight and encoder_weight are 0 too. Raise one of them")
-    return faults

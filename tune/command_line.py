@@ -7,11 +7,11 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ganhtr.config import RULES, ConfigError, key_fault
+from ganhtr.config import ConfigError, parse_settings
 from tune.cluster import ROOT
 from tune.space import Space, find_space, load_space
 from tune.space_schema import json_schema
@@ -33,35 +33,6 @@ def choose_preset(asked: str | None, space: Space) -> tuple[str, str]:
     if torch.cuda.is_available():
         return "small", f"the default with CUDA ({torch.cuda.get_device_name()})"
     return "tiny", "the default without CUDA"
-
-
-def parse_settings(pairs: list[str]) -> dict[str, Any]:
-    """`key=value` words as a mapping; numbers, true and false are read as such where the key takes no text.
-
-    Raises: ConfigError with every fault.
-    """
-    settings, faults = {}, []
-    for pair in pairs:
-        key, sign, text = pair.partition("=")
-        if not sign:
-            faults.append(f"--set must be key=value, got {pair!r}")
-        elif fault := key_fault(key):
-            faults.append(f"--set {fault}")
-        else:
-            settings[key] = text if RULES[key].type is str else number_or_word(text)
-    if faults:
-        raise ConfigError(faults)
-    return settings
-
-
-def number_or_word(text: str) -> Any:
-    """A number (1e-3 too), true or false, or the text itself."""
-    for read in (int, float):
-        try:
-            return read(text)
-        except ValueError:
-            continue
-    return {"true": True, "false": False}.get(text.lower(), text)
 
 
 @app.command()

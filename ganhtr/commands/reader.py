@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganhtr.config import RULES, Config, ConfigError, build_config, key_fault
+from ganhtr.config import Config, ConfigError, build_config, parse_settings
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ganhtr.train.reader_weights import ReaderWeights
 
 app = typer.Typer(no_args_is_help=True, help="Trains line readers, and measures them.")
-TRAINED_BY = ("data.", "recognizer.", "reader.")  # the keys that a reader's training looks at
+TRAINED_BY = ("data", "recognizer", "reader")  # the keys that a reader's training looks at
 Data = Annotated[str, typer.Option(help="builtin, or the path of a source of lines.")]
 CharsetFile = Annotated[Path | None, typer.Option(help="One character a line. Default: those of the training transcriptions.")]
 Fonts = Annotated[Path | None, typer.Option(help="TTF or OTF files for the built-in lines, beside the stroke fonts.")]
@@ -89,7 +89,7 @@ def evaluate(
 
     place = device_of(device)
     weights = ReaderWeights.load(file)
-    settings = parse_settings(set_, ("data.",))
+    settings = parse_settings(set_, ("data",))
     for key, own in (("data.height", weights.height), ("data.width", weights.width)):
         if settings.setdefault(key, own) != own:
             raise ConfigError([f"{file}: {key} must be the reader's ({own}), got {settings[key]}. Leave it out"])
@@ -136,32 +136,6 @@ def config_of(preset: str, settings: dict[str, Any]) -> Config:
     if settings.get("recognizer.weights"):
         raise ConfigError(["recognizer.weights must be left out here, where a reader is trained; a study names them"])
     return build_config(preset, {"generator.levels": 1, **settings})  # no generator need halve these lines
-
-
-def parse_settings(pairs: list[str], known: tuple[str, ...]) -> dict[str, Any]:
-    """`key=value` words as a mapping, each value of its key's type. Raises: ConfigError with every fault."""
-    settings, faults = {}, []
-    for pair in pairs:
-        key, sign, text = pair.partition("=")
-        if not sign:
-            faults.append(f"--set must be key=value, got {pair!r}")
-        elif fault := key_fault(key):
-            faults.append(f"--set {fault}")
-        elif not key.startswith(known):
-            faults.append(f"--set must be a key of {', '.join(name + '*' for name in known)} here, got {key}. Leave it out")
-        else:
-            settings[key] = typed(text, RULES[key].type)
-    if faults:
-        raise ConfigError(faults)
-    return settings
-
-
-def typed(text: str, wanted: type) -> Any:
-    """The text as a number where one is wanted and it is one, else as it stands (and the rule of its key will say so)."""
-    try:
-        return wanted(text) if wanted in (int, float) else text
-    except ValueError:
-        return text
 
 
 def device_of(asked: str | None) -> torch.device:

@@ -17,7 +17,7 @@ from ganhtr.train.state import TrainState
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replaces a file in one move, after its bytes are on the disk; a reader sees the old one or the new one, whole."""
-    half = path.with_name(f".{path.name}.writing")
+    half = path.with_name(f".{path.name}.{os.getpid()}.writing")  # two processes may train the same reader
     with open(half, "wb") as file:
         file.write(data)
         file.flush()

@@ -3,9 +3,9 @@
 import pytest
 import yaml
 
-from ganhtr.config import ConfigError
+from ganhtr.config import ConfigError, parse_settings
 from tests.tune.conftest import EXPERIMENT, SPACE
-from tune.command_line import build_request, parse_settings
+from tune.command_line import build_request
 from tune.study import Request
 
 OPTIONS = {"data": "builtin", "charset": None, "fonts": None, "preset": "tiny", "trials": None, "seeds": None, "epochs": None,
