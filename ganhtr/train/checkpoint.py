@@ -18,11 +18,15 @@ from ganhtr.train.state import TrainState
 def write_atomically(path: Path, data: bytes) -> None:
     """Replaces a file in one move, after its bytes are on the disk; a reader sees the old one or the new one, whole."""
     half = path.with_name(f".{path.name}.{os.getpid()}.writing")  # two processes may train the same reader
-    with open(half, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    half.replace(path)
+    try:
+        with open(half, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(path)
+    except BaseException:  # a full disk, Ctrl-C
+        half.unlink(missing_ok=True)
+        raise
 
 
 def _save(path: Path, held: dict[str, Any]) -> None:
