@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tune.arm import Pair
@@ -81,11 +82,15 @@ def setup_section(folder: StudyFolder, request: Request, rows: list[Row], enviro
     sessions = folder.read_json("sessions.json").get("sessions", [])
     return [
         *machine_lines(environment),
-        f"- Data: {cell(data.get('name'))}: {data.get('train')} training and {data.get('validation')} search-validation lines of "
-        f"{config.data.height} x {config.data.width} px, {len(data.get('charset') or '')} characters; the test split was not opened.",
+        # the whole path is in study.yaml: a report is handed on, and a path of someone's machine tells nobody anything
+        f"- Data: {cell(Path(str(data.get('name'))).name)}: {data.get('train')} training and {data.get('validation')} "
+        f"search-validation lines of {config.data.height} x {config.data.width} px, {len(data.get('charset') or '')} characters; the "
+        "test split was not opened.",
         *(f"- Note: {cell(note)}" for note in data.get("notes", [])),
         f"- Readers: CER on clean search-validation lines {clean['guide']} (guide), {clean['judge']} (judge).",
         f"- Preset {request.preset} ({cell(request.preset_reason)}), study seed {request.seed}.",
+        *([f"- Set on the command line: {cell(', '.join(f'{key} {value}' for key, value in request.settings.items()))}."]
+          if request.settings else []),
         f"- {len(ended)} of {request.trials} trials ended, {clock(sum(row.seconds for row in rows))} of training in all, "
         f"{clock(sum(session['seconds'] for session in sessions))} from start to end.", "",
         *parameter_tables(pair, request)]

@@ -57,6 +57,14 @@ def test_machine_data_and_readers(made):
     assert "<script>" not in text and cells(text)["contrastive.weight"] == ["1"]
 
 
+def test_where_the_data_lies_is_not_told_and_what_was_set_is(made):
+    folder, request, rows = made(*two_arms(), data="/home/somebody/archive/lines")
+    request = replace(request, settings={"train.steps_per_epoch": 40, "reader.epochs": 20})
+    text = "\n".join(setup_section(folder, request, rows, folder.read_json("environment.json"), None))
+    assert "Data: lines: 12 training" in text and "somebody" not in text
+    assert "Set on the command line: train.steps_per_epoch 40, reader.epochs 20." in text
+
+
 def test_a_study_that_knows_little_of_itself(made):
     folder, request, rows = made(*two_arms())
     text = "\n".join(setup_section(folder, request, rows, {}, None))
