@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,17 +60,21 @@ def parse(xml: Path) -> Element:
 
 
 def root_name(xml: Path) -> str:
-    """The name of a file's root without its namespace, from the file's first bytes; a document type names it as well.
+    """The name of a file's root without its namespace, from the file's first bytes.
+
+    Behind a document type nothing is parsed: the root is then the first tag of a page that stands there, else what the type names.
 
     Raises: ValueError when the file does not begin as XML.
     """
     from defusedxml.common import DTDForbidden
     from defusedxml.ElementTree import iterparse
 
+    head = _read(xml, _HEAD)
     try:
-        _, root = next(iterparse(io.BytesIO(_read(xml, _HEAD)), ("start",), forbid_dtd=True))
+        _, root = next(iterparse(io.BytesIO(head), ("start",), forbid_dtd=True))
     except DTDForbidden as error:
-        return str(error.name)
+        tag = re.search(rb"<(?:[\w.-]+:)?(alto|PcGts)[\s/>]", head)
+        return tag[1].decode() if tag else str(error.name)
     except (StopIteration, SyntaxError, ValueError, LookupError) as error:
         raise ValueError(f"a page file must be XML, got: {error}. Export the page anew") from error
     return _local(root.tag)

@@ -334,6 +334,7 @@ BAD_PAGES = [
     (changed("alto4", "<alto ", BOMB + "<alto ").replace("den 3", "&i;"),
      "a page file must not declare a document type or entities, got <!DOCTYPE alto>. Remove the declaration"),
     (changed("alto4", "<alto ", OUTSIDE + "<alto ").replace("den 3", "&i;"), "a page file must not declare a document type or entities"),
+    (changed("alto4", "<alto ", BOMB.replace("alto", "lolz") + "<alto ").replace("den 3", "&i;"), "got <!DOCTYPE lolz>. Remove the"),
     (changed("page2019", "<PcGts ", '<!DOCTYPE PcGts SYSTEM "http://example.org/x.dtd"><PcGts '), "must not declare a document type"),
     (changed("page2019", "den 3", "&undefined;"), "a page file must be XML, got: undefined entity"),
 ]
