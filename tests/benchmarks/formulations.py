@@ -47,7 +47,7 @@ def stepper(preset, overrides):
     state = build_state(config, LETTERS, guide.widths, torch.device("cpu"))
     batch = LineBatches(random_lines(config, config.train.batch_size), LETTERS, torch.device("cpu")).take(range(config.train.batch_size))
     with torch.no_grad():
-        batch = replace(batch, clean_tap=guide.tap(batch.clean).clone(), degraded_tap=guide.tap(batch.degraded).clone())
+        batch = replace(batch, clean_tap=guide.tap(batch.clean).clone())
     return lambda: train_step(state, guide, batch, 10.0)
 
 
