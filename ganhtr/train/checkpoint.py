@@ -14,6 +14,8 @@ import torch
 
 from ganhtr.train.state import TrainState
 
+UNREADABLE = (OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replaces a file in one move, after its bytes are on the disk; a reader sees the old one or the new one, whole."""
@@ -35,6 +37,15 @@ def _save(path: Path, held: dict[str, Any]) -> None:
     write_atomically(path, buffer.getvalue())
 
 
+def load_whole(path: Path, device: torch.device, keys: tuple[str, ...]) -> dict[str, Any]:
+    """These entries of a file that `torch.save` wrote; no code of the file is run. Raises: one of UNREADABLE."""
+    with zipfile.ZipFile(path) as archive:
+        if (damaged := archive.testzip()) is not None:  # PyTorch itself does not look at the checksums
+            raise ValueError(f"{damaged} in it is damaged")
+    held = torch.load(path, map_location=device, weights_only=True)
+    return {key: held[key] for key in keys}
+
+
 def save_checkpoint(path: Path, state: TrainState, progress: dict[str, Any], optimizers: bool = True) -> None:
     """Writes networks, step count and the driver's own `progress` (plain values); the optimisers too, unless the trial has ended."""
     _save(path, {"step": state.step, "progress": progress, "schedule": state.schedule.state_dict(),
@@ -43,14 +54,10 @@ def save_checkpoint(path: Path, state: TrainState, progress: dict[str, Any], opt
 
 
 def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
-    """What `save_checkpoint` wrote; no code of the file is run. Raises: ValueError naming a file that does not load."""
+    """What `save_checkpoint` wrote. Raises: ValueError naming a file that does not load."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            if (damaged := archive.testzip()) is not None:  # PyTorch itself does not look at the checksums
-                raise ValueError(f"{damaged} in it is damaged")
-        held = torch.load(path, map_location=device, weights_only=True)
-        return {key: held[key] for key in ("step", "progress", "schedule", "modules", "optimizers")}
-    except (OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        return load_whole(path, device, ("step", "progress", "schedule", "modules", "optimizers"))
+    except UNREADABLE as error:
         raise ValueError(f"{path}: must be a trial's checkpoint, got a file that does not load ({error}). Delete it to start the "
                          "trial again") from error
 

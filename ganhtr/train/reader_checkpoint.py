@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ import torch
 from torch import nn
 
 from ganhtr.models.recognizer import LineReader
-from ganhtr.train.checkpoint import write_atomically
+from ganhtr.train.checkpoint import UNREADABLE, load_whole, write_atomically
 
 
 class CheckpointError(ValueError):
@@ -74,12 +72,8 @@ class ReaderState:
 
 def _read(path: Path, device: torch.device) -> dict[str, Any]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            if (damaged := archive.testzip()) is not None:  # PyTorch itself does not look at the checksums
-                raise ValueError(f"{damaged} in it is damaged")
-        held = torch.load(path, map_location=device, weights_only=True)
-        return {key: held[key] for key in ("settings", "epoch", "cer", "reader", "optimizer", "schedule")}
-    except (OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        return load_whole(path, device, ("settings", "epoch", "cer", "reader", "optimizer", "schedule"))
+    except UNREADABLE as error:
         raise CheckpointError(f"{path}: must be the checkpoint of a reader's training, got a file that does not load ({error}). "
                               "Delete it to start anew") from error
 

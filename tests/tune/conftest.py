@@ -63,6 +63,18 @@ def inputs():
 
 
 @pytest.fixture
+def pair_of(tmp_path, request_of):
+    """pair_of(trials): OFF and the best ON arm of a made study."""
+    from tests.tune.made_study import make_study
+    from tune.arm import default_pair
+
+    def build(*trials):
+        folder, _, rows = make_study(tmp_path, request_of(), trials)
+        return default_pair(folder, rows)
+    return build
+
+
+@pytest.fixture
 def study(tmp_path, inputs, request_of, monkeypatch):
     """Makes a study folder and its request, with the random lines as data."""
     import tune.driver

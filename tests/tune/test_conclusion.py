@@ -3,16 +3,8 @@
 import pytest
 
 from tests.tune.made_study import Made, make_study, two_arms
-from tune.arm import default_pair, named_pair
+from tune.arm import named_pair
 from tune.conclusion import conclusion_section, headline, verdicts
-
-
-@pytest.fixture
-def pair_of(tmp_path, request_of):
-    def build(*trials):
-        folder, _, rows = make_study(tmp_path, request_of(), trials)
-        return default_pair(folder, rows)
-    return build
 
 
 def test_three_seeds_carry_an_interval(pair_of):

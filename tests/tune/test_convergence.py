@@ -2,17 +2,8 @@
 
 import pytest
 
-from tests.tune.made_study import Made, make_study
-from tune.arm import default_pair
+from tests.tune.made_study import Made
 from tune.convergence import convergence_section, reached
-
-
-@pytest.fixture
-def pair_of(tmp_path, request_of):
-    def build(*trials):
-        folder, _, rows = make_study(tmp_path, request_of(), trials)
-        return default_pair(folder, rows)
-    return build
 
 
 @pytest.mark.parametrize(("psnr", "epoch"), [

@@ -4,17 +4,8 @@ import math
 
 import pytest
 
-from tests.tune.made_study import Made, make_study
-from tune.arm import default_pair
+from tests.tune.made_study import Made
 from tune.loss_changes import loss_rows, loss_section
-
-
-@pytest.fixture
-def pair_of(tmp_path, request_of):
-    def build(*trials):
-        folder, _, rows = make_study(tmp_path, request_of(), trials)
-        return default_pair(folder, rows)
-    return build
 
 
 def test_the_last_epoch_counts_and_totals_come_last(pair_of):

@@ -8,17 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tests.tune.made_study import Made, make_study, two_arms
-from tune.arm import default_pair
+from tests.tune.made_study import Made, two_arms
 from tune.paired_difference import best_means, difference, paired
-
-
-@pytest.fixture
-def pair_of(tmp_path, request_of):
-    def build(*trials):
-        folder, _, rows = make_study(tmp_path, request_of(), trials)
-        return default_pair(folder, rows)
-    return build
 
 
 def test_three_seeds_by_hand(pair_of):

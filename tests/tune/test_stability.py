@@ -4,18 +4,8 @@ import statistics
 
 import pytest
 
-from tests.tune.made_study import Made, make_study
-from tune.arm import default_pair
+from tests.tune.made_study import Made
 from tune.stability import NORM, clipping_row, fluctuation, stability_section
-
-
-@pytest.fixture
-def pair_of(tmp_path, request_of):
-    def build(*trials):
-        folder, _, rows = make_study(tmp_path, request_of(), trials)
-        return default_pair(folder, rows)
-    return build
-
 
 CTC = [[900.0, 1.0], [800.0, 2.0], [1.0, 3.0], [4.0, 8.0], [5.0, 5.0]]  # epoch means of the last three: 2, 6, 5
 NORMS = [[0.5, 2.0], [1.0, 1.0], [3.0, 1.5], [0.2, 0.4], [1.0, 1.2]]  # above 1: 1, 0, 2, 0, 1 of 2
