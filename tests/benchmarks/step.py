@@ -23,9 +23,10 @@ from ganhtr.data.batches import LineBatches
 from ganhtr.losses import adversarial, pixel, recognition
 from ganhtr.losses.total import weighted_total
 from ganhtr.models.recognizer import build_reader, freeze
+from ganhtr.train.contrast import length_top1, retrieval_top1
 from ganhtr.train.rehearsal import LETTERS, random_lines
 from ganhtr.train.state import build_state
-from ganhtr.train.step import restore, retrieval, train_step
+from ganhtr.train.step import restore, train_step
 
 
 def reference_step(state, guide, batch, gains):
@@ -56,10 +57,12 @@ def reference_step(state, guide, batch, gains):
              "ctc": recognition.ctc(logits, frames, batch.targets, batch.target_lengths),
              "adversarial": adversarial.generator_loss(discriminator(restored, batch.text, batch.text_lengths))}
     weights = {name: getattr(config.loss, name) for name in parts}
-    cosines = state.matcher(tap, frames, batch.text, batch.text_lengths)
-    parts["contrastive"] = state.contrastive.loss(cosines, batch.same, state.matcher.inverse_temperature)
+    level, states = state.matcher.levels["proj"], state.matcher.text_encoder(batch.text, batch.text_lengths)
+    cosines = level.embed_images(tap, frames) @ level.embed_texts(states, batch.text_lengths).t()
+    parts["contrastive"] = state.contrastive.loss(cosines, batch.same, state.matcher.inverse_temperature, state.matcher.bias)
     weights["contrastive"] = config.contrastive.weight
-    retrieval(cosines.detach(), batch, 10.0)
+    retrieval_top1(cosines.detach(), batch.same)
+    length_top1(batch, 10.0)
     for name in ("generator", "matcher"):
         optimizers[name].zero_grad(set_to_none=True)
     weighted_total(parts, weights).backward()
