@@ -65,6 +65,14 @@ def test_where_the_data_lies_is_not_told_and_what_was_set_is(made):
     assert "Set on the command line: train.steps_per_epoch 40, reader.epochs 20." in text
 
 
+@pytest.mark.parametrize("micro", [0, 2])
+def test_batches_in_parts_are_told_with_what_they_change(micro, made):
+    folder, request, rows = made(*two_arms())
+    request = replace(request, settings={**request.settings, "train.micro_batch": micro})
+    text = "\n".join(setup_section(folder, request, rows, folder.read_json("environment.json"), None))
+    assert ("Batches of more than 2 lines were run in parts" in text) == ("batch norm takes its statistics" in text) == bool(micro)
+
+
 def test_a_study_that_knows_little_of_itself(made):
     folder, request, rows = made(*two_arms())
     text = "\n".join(setup_section(folder, request, rows, {}, None))
