@@ -89,7 +89,7 @@ def setup_section(folder: StudyFolder, request: Request, rows: list[Row], enviro
         *(f"- Note: {cell(note)}" for note in data.get("notes", [])),
         f"- Readers: CER on clean search-validation lines {clean['guide']} (guide), {clean['judge']} (judge).",
         f"- Preset {request.preset} ({cell(request.preset_reason)}), study seed {request.seed}.",
-        *([f"- Batches of more than {config.train.micro_batch} lines were run in parts of so many: the gradient is that of the whole batch, "
+        *([f"- Batches of more than {config.train.micro_batch} lines were run in parts: the gradient is that of the whole batch, "
            "also of the contrastive loss, but batch norm takes its statistics from a part."] if config.train.micro_batch else []),
         *([f"- Set on the command line: {cell(', '.join(f'{key} {value}' for key, value in request.settings.items()))}."]
           if request.settings else []),
