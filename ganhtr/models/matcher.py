@@ -66,8 +66,9 @@ class Matcher(nn.Module):
     def train(self, mode: bool = True) -> Matcher:
         """Train or eval mode, in which the slow copies have no part: they stay in eval mode."""
         super().train(mode)
-        for name, module in self.named_modules():
-            if name.split(".")[-1] in ("key_encoder", "key_head"):
+        slow = [self.key_encoder, *(level.key_head for level in self.levels.values() if isinstance(level, LevelMatcher))]
+        for module in slow:
+            if module is not None:
                 module.eval()
         return self
 

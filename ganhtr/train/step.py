@@ -9,8 +9,9 @@ Legend: B batch, H height, W width, T frames, D features, L characters.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -69,24 +70,30 @@ def view(state: TrainState, guide: LineReader, batch: Batch) -> Seen:
     return Seen(restored, image, *look(guide, image))
 
 
-def twin_levels(state: TrainState, guide: LineReader, image: torch.Tensor, cached: torch.Tensor | None = None) -> Levels:
-    """The guide's features of a twin of the restored line, clean or degraded, on the levels that the loss looks at; no gradient."""
-    names = shares(state.config.contrastive)
-    with torch.no_grad():
-        if cached is not None and set(names) <= {"proj", "encoder"}:
-            levels = {"proj": cached, **({"encoder": guide.encode(cached)} if "encoder" in names else {})}
-        else:
-            cnn, proj = guide.trunk(image)
-            levels = {"cnn": cnn, "proj": proj, **({"encoder": guide.encode(proj)} if "encoder" in names else {})}
-    return levels
+@torch.no_grad()
+def with_clean_taps(guide: LineReader, parts: list[Batch]) -> list[Batch]:
+    """The parts with the guide's features of their clean lines, which several losses look at, computed now where they were not before."""
+    return [part if part.clean_tap is not None else replace(part, clean_tap=guide.tap(part.clean)) for part in parts]
+
+
+@torch.no_grad()
+def twin_levels(guide: LineReader, parts: list[Batch], twin: str, names: Collection[str]) -> Levels:
+    """The guide's features of the lines' twins, `clean` or `degraded`, on the levels named: of all parts together, without gradient."""
+    each = []
+    for part in parts:
+        known = part.clean_tap if twin == "clean" and "cnn" not in names else None
+        cnn, proj = guide.trunk(getattr(part, twin)) if known is None else (known, known)
+        each.append({"cnn": cnn, "proj": proj, "encoder": guide.encode(proj) if "encoder" in names else proj})
+    return {name: torch.cat([levels[name] for levels in each]) for name in names}
 
 
 def clean_logits(state: TrainState, guide: LineReader, batch: Batch) -> torch.Tensor | None:
     """The guide's logits of the clean lines where the discriminator is given readings, else None."""
     if state.config.train.discriminator_text == "ground_truth":
         return None
+    assert batch.clean_tap is not None
     with torch.no_grad():
-        return guide.read(guide.tap(batch.clean) if batch.clean_tap is None else batch.clean_tap)
+        return guide.read(batch.clean_tap)
 
 
 def discriminator_texts(state: TrainState, batch: Batch, frames: torch.Tensor, clean_logits: torch.Tensor | None,
@@ -142,7 +149,7 @@ def train_step(state: TrainState, guide: LineReader, batch: Batch, pixels_per_ch
     torch.manual_seed(derive_seed(train.seed, "dropout", state.step))  # dropout in the text encoder: the same after a resume
     state.schedule.apply(state.optimizers, state.step)
     state.generator.train()
-    parts = batch.parts(max(1, len(batch) // train.micro_batch) if train.micro_batch else 1)
+    parts = with_clean_taps(guide, batch.parts(max(1, len(batch) // train.micro_batch) if train.micro_batch else 1))
     one_pass = len(parts) == 1
     with nullcontext() if one_pass else torch.no_grad(), nullcontext() if one_pass else without_statistics(state.generator):
         seen = [view(state, guide, part) for part in parts]
@@ -151,7 +158,7 @@ def train_step(state: TrainState, guide: LineReader, batch: Batch, pixels_per_ch
     values = update_discriminator(state, parts, [first.image.detach() for first in seen], texts, measure)
     at_levels: Levels = {}
     if state.matcher is not None and state.config.contrastive.weight:
-        at_levels, contrast = update_matcher(state, state.matcher, guide, batch, seen)
+        at_levels, contrast = update_matcher(state, state.matcher, guide, batch, parts, seen)
         values |= contrast
         if not isinstance(state.contrastive, FrameLoss):
             values["length_top1"] = length_top1(batch, pixels_per_character)
@@ -179,11 +186,11 @@ def generator_backward(state: TrainState, guide: LineReader, batch: Batch, seen:
     `at_levels` is the contrastive loss's gradient at the part's features, of the mean over the whole batch.
     """
     config, frames, tap = state.config, batch.frames(guide.stride), seen.levels["proj"]
+    assert batch.clean_tap is not None
     with torch.no_grad():
-        clean_tap = guide.tap(batch.clean) if batch.clean_tap is None else batch.clean_tap
         fake_text = state.discriminator.encode_text(*texts.fake)
     terms = {"pixel": pixel.l1(seen.image[:, 0], batch.clean[:, 0], batch.widths),
-             "feature": recognition.feature_distance(tap, clean_tap, frames),
+             "feature": recognition.feature_distance(tap, batch.clean_tap, frames),
              "ctc": recognition.ctc(seen.logits, frames, batch.targets, batch.target_lengths),
              "adversarial": adversarial.generator_loss(state.discriminator.judge(seen.image, fake_text))}
     total = weighted_total(terms, {name: getattr(config.loss, name) for name in TERMS})
@@ -206,19 +213,21 @@ def gradient_ratio(contrast: torch.Tensor, pixel_term: torch.Tensor, image: torc
     return torch.where(norms[1] > 0, norms[0] / norms[1], float("nan"))
 
 
-def update_matcher(state: TrainState, matcher: Matcher, guide: LineReader, batch: Batch, seen: list[Seen]) -> tuple[Levels, Values]:
-    """The contrastive loss of a batch: its gradient at the guide's features, and a step of text encoder, heads, scale and bias.
+def update_matcher(state: TrainState, matcher: Matcher, guide: LineReader, batch: Batch, parts: list[Batch],
+                   seen: list[Seen]) -> tuple[Levels, Values]:
+    """The contrastive loss of a batch (and its parts): its gradient at the guide's features, and a step of what the loss learns.
 
-    They step on the unweighted loss: the weight says how much the generator listens, not how fast the text encoder learns.
+    That steps on the unweighted loss: the weight says how much the generator listens, not how fast the text encoder learns.
     """
     config, loss, frames = state.config, state.contrastive, batch.frames(guide.stride)
     matcher.train()
-    leaves = {name: torch.cat([part.levels[name] for part in seen]).detach().requires_grad_() for name in shares(config.contrastive)}
+    names = shares(config.contrastive)
+    leaves = {name: torch.cat([part.levels[name] for part in seen]).detach().requires_grad_() for name in names}
     twins = (loss.needs_degraded if isinstance(loss, FrameLoss) else config.contrastive.negatives == "degraded")
-    degraded = twin_levels(state, guide, batch.degraded) if twins else {}
+    degraded = twin_levels(guide, parts, "degraded", names) if twins else {}
     texts = given_texts(batch, config, state.step)
     if isinstance(loss, FrameLoss):
-        clean = twin_levels(state, guide, batch.clean, batch.clean_tap)
+        clean = twin_levels(guide, parts, "clean", names)
         comparison = compare_frames(matcher, loss, config.contrastive, leaves, clean, degraded, frames)
     else:
         assert loss is not None

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -119,6 +120,22 @@ def test_the_guide_stays_frozen_in_eval_mode(kind, small, pairs, make_inputs, sa
     assert not any(module.training for module in bench.guide.modules())
     assert all(p.grad is None and not p.requires_grad for p in bench.guide.parameters())
     assert state.generator.training and state.discriminator.training and state.matcher.training
+
+
+@pytest.mark.parametrize(("overrides", "looks"), [
+    (OFF, 2), ({"train.discriminator_text": "predicted"}, 2), ({"contrastive.formulation": "frame"}, 2),
+    ({"contrastive.formulation": "ratio"}, 3), ({"contrastive.negatives": "degraded"}, 3)])
+def test_the_guide_looks_at_each_image_once_a_step(overrides, looks, bench, new_state, small, monkeypatch):
+    """The restored and the clean lines, and the degraded ones for a loss that needs them; not the clean ones where that was done before."""
+    seen = []
+    trunk = type(bench.guide).trunk
+    batch = bench.train.take(np.arange(4))
+    tap = bench.guide.tap(batch.clean)
+    monkeypatch.setattr(type(bench.guide), "trunk", lambda guide, image: seen.append(image) or trunk(guide, image))
+    for cached in (None, tap):
+        seen.clear()
+        values = train_step(new_state(small(**overrides)), bench.guide, replace(batch, clean_tap=cached), 10.0)
+        assert len(seen) == looks - (cached is not None) and values["total"].isfinite()
 
 
 def test_weight_zero_is_off(trained, same_tensors):
