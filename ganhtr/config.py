@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
 from ganhtr.config_faults import joint_faults
+from ganhtr.config_sections import STRIDES as STRIDES  # for whoever needs a reader's frames without a reader
 from ganhtr.config_sections import (
     AugmentConfig,
     ContrastiveConfig,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ganhtr.config_sections import STRIDES
+
 
 def joint_faults(values: Mapping[str, Any]) -> list[str]:
     """What is wrong with these values, each of which is right by itself; a line each."""
@@ -14,7 +16,7 @@ def joint_faults(values: Mapping[str, Any]) -> list[str]:
         if values[key] % step:
             faults.append(f"{key} must be a multiple of {step} (2 to the power of generator.levels), got {values[key]}")
     for section in ("recognizer", "judge"):
-        stride = {"crnn": 4, "transformer": 8}[values[f"{section}.kind"]]
+        stride = STRIDES[values[f"{section}.kind"]]
         if values["data.width"] % stride:
             faults.append(f"data.width must be a multiple of {stride} (pixels a frame of {section}.kind), got {values['data.width']}")
         if values[f"{section}.kind"] == "transformer" and values[f"{section}.dim"] % values[f"{section}.heads"]:

@@ -43,11 +43,14 @@ class DiscriminatorConfig:
     text_hidden: int = _rule(32, "width of the text LSTM", low=1, high=1024)
 
 
+STRIDES = {"crnn": 4, "transformer": 8}  # pixels a frame of a reader, by its kind
+
+
 @dataclass(frozen=True)
 class RecognizerConfig:
     """A line reader. Shared by all trials of a study."""
 
-    kind: str = _rule("crnn", "architecture", choices=("crnn", "transformer"))
+    kind: str = _rule("crnn", "architecture", choices=tuple(STRIDES))
     base: int = _rule(16, "channels of the first convolution", low=1, high=512)
     dim: int = _rule(96, "width of an LSTM direction, or of the transformer", low=2, high=4096)
     layers: int = _rule(2, "recurrent or transformer layers", low=1, high=24)

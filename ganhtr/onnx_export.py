@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from ganhtr.data.atomic import write_atomically
 from ganhtr.data.degrade import degrade
 from ganhtr.data.synthetic import render_line, stroke_fonts
 from ganhtr.precision import require_fp32
 from ganhtr.seeds import generator as numbers
-from ganhtr.train.checkpoint import write_atomically
 from ganhtr.train.model_folder import Model
 
 OPSET = 18  # the first with today's Resize; every runtime since 2023 has it

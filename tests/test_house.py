@@ -13,7 +13,8 @@ OUTSIDE = ("ray", "optuna", "yaml", "typer", "rich", "pydantic")
 # What the modules under a name may import of the two packages; where several names fit, each one's rule holds.
 MAY = {
     "ganhtr": ("ganhtr",),
-    "ganhtr.config": ("ganhtr.config_faults", "ganhtr.config_sections"), "ganhtr.config_faults": (), "ganhtr.config_sections": (),
+    "ganhtr.config": ("ganhtr.config_faults", "ganhtr.config_sections"), "ganhtr.config_faults": ("ganhtr.config_sections",),
+    "ganhtr.config_sections": (),
     "ganhtr.charset": (),
     "ganhtr.seeds": (),
     "ganhtr.precision": (),

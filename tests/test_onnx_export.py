@@ -10,7 +10,8 @@ from torch import nn
 from ganhtr import __main__, onnx_export
 from ganhtr.config import RULES
 from ganhtr.onnx_export import export_generator
-from ganhtr.train.model_folder import Model, load_model, save_model
+from ganhtr.train.model_folder import Model, load_model
+from tests.made_model import save_model
 
 CPU = torch.device("cpu")
 for package in onnx_export.PACKAGES:

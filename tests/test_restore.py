@@ -15,8 +15,9 @@ from ganhtr.data.pairs import fit_line
 from ganhtr.metrics.text import greedy_decode
 from ganhtr.restore import restore_line, restore_lines, restore_page
 from ganhtr.train.evaluate import by_generator
-from ganhtr.train.model_folder import load_model, save_model
+from ganhtr.train.model_folder import load_model
 from ganhtr.train.state import build_state
+from tests.made_model import save_model
 
 CPU = torch.device("cpu")
 

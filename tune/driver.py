@@ -13,16 +13,16 @@ from typing import Any, TextIO
 
 import torch
 
+from ganhtr.data.atomic import write_atomically
 from ganhtr.data.pairs import Pairs
 from ganhtr.data.source import load_pairs
-from ganhtr.train.checkpoint import write_atomically
 from ganhtr.train.evaluate import reference_metrics
 from ganhtr.train.fit import Bench
 from ganhtr.train.inputs import WEAK_READER, TrialInputs, prepare_inputs
 from tune.cluster import noise_to, ray_session
 from tune.monitor import Monitor, clock
 from tune.objective import OBJECTIVES
-from tune.report_text import write_report
+from tune.report_text import Arms, write_report
 from tune.searcher import OptunaSearcher
 from tune.study import Request, StudyError, StudyFolder
 from tune.trainable import GanHtrTrial, TrialPlan
@@ -176,14 +176,15 @@ def run_trials(request: Request, plan: TrialPlan, inputs: TrialInputs, searcher:
     return not searcher.remaining
 
 
-def finish(folder: StudyFolder, request: Request, searcher: OptunaSearcher, stream: TextIO) -> None:
-    """Writes trials.csv, best/ and report.md from what there is, and prints the table and the paths."""
+def finish(folder: StudyFolder, request: Request, searcher: OptunaSearcher, stream: TextIO, arms: Arms | None = None,
+           images: bool = True) -> None:
+    """Writes trials.csv, best/ and report.md (of these arms) from what there is, and prints the table and the paths."""
     rows = collect(folder, searcher.all_trials())
     write_csv(folder, rows)
     best = best_row(rows)
     if best is not None:
         write_best(folder, best)
-    print(write_report(folder, request, rows), file=stream)
+    print(write_report(folder, request, rows, arms, images), file=stream)
     for name in ("report.md", "trials.csv", "best"):
         if (folder.path / name).exists():
             print(f"{folder.path / name}", file=stream)

@@ -19,10 +19,9 @@ def report(
     images: Annotated[bool, typer.Option(help="Whether the report shows sample images.")] = True,
 ) -> None:
     """Writes report.md, trials.csv and best/ of a study folder from its journal and its trials, and prints the result."""
-    from tune.report_text import write_report
+    from tune.driver import finish
     from tune.searcher import OptunaSearcher
     from tune.study import StudyError, StudyFolder
-    from tune.trial_table import best_row, collect, write_best, write_csv
 
     try:
         chosen = chosen_arms(arms, first, second)
@@ -32,14 +31,7 @@ def report(
             raise StudyError(f"{folder.journal}: must exist, got a study that ran no trial yet")
         searcher = OptunaSearcher(request.space, folder.journal, request.trials, request.seed)
         searcher.open()
-        rows = collect(folder, searcher.all_trials())
-        write_csv(folder, rows)
-        if (best := best_row(rows)) is not None:
-            write_best(folder, best)
-        print(write_report(folder, request, rows, chosen, images))
-        for name in ("report.md", "trials.csv", "best"):
-            if (folder.path / name).exists():
-                print(folder.path / name)
+        finish(folder, request, searcher, sys.stdout, chosen, images)
     except ValueError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from None

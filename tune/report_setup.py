@@ -10,11 +10,11 @@ from tune.arm import Pair
 from tune.monitor import clock
 from tune.report_table import cell, shown, table
 from tune.space import Space
+from tune.space_settings import FORMULATION
 from tune.study import Request, StudyFolder
 from tune.trial_table import Row
 
 OF_THE_TERM = ("contrastive.", "head.", "text_encoder.", "train.contrastive_")  # without the term these have no part
-FORMULATION = "contrastive.formulation"
 SHARED = (*(f"loss.{name}" for name in ("pixel", "feature", "ctc", "adversarial")), "contrastive.weight",
           *(f"train.{name}" for name in ("generator_lr", "discriminator_lr", "contrastive_lr", "batch_size", "epochs",
                                          "steps_per_epoch", "clip_norm")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ganhtr.train.checkpoint import write_atomically
+from ganhtr.data.atomic import write_atomically
 from tune.arm import ArmTrial, Pair, default_pair, named_pair
 from tune.arm_report import files_section, pair_sections, problem_section, sample_section
 from tune.conclusion import EXPERIMENT, headline, verdicts

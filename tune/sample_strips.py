@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ganhtr.train.checkpoint import write_atomically
+from ganhtr.data.atomic import write_atomically
 
 MARGIN, GAP = 32, 4  # pixels: for the number, between two epochs
 TALLEST = 24  # epochs in one strip; of more, some are left out evenly

@@ -32,7 +32,7 @@ from typing import Any
 import yaml
 
 from ganhtr.config import Config, build_config
-from ganhtr.train.checkpoint import write_atomically
+from ganhtr.data.atomic import write_atomically
 from tune.cluster import ROOT
 from tune.space import Space, space_from_plain
 from tune.trial_folder import to_json

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from ganhtr.train.checkpoint import write_atomically
+from ganhtr.data.atomic import write_atomically
 from ganhtr.train.fit import NORMS
 
 if TYPE_CHECKING:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from ganhtr.train.checkpoint import write_atomically
+from ganhtr.data.atomic import write_atomically
 from tune.study import METRICS, StudyFolder
 from tune.trial_folder import to_json
 
@@ -89,16 +87,9 @@ def write_best(folder: StudyFolder, row: Row) -> None:
     """
     source, target = folder.path / "trials" / row.id, folder.path / "best"
     target.mkdir(exist_ok=True)
-    copy(source / "best.safetensors", target / "generator.safetensors")
+    write_atomically(target / "generator.safetensors", (source / "best.safetensors").read_bytes())
     if folder.reader("guide").exists():
-        copy(folder.reader("guide"), target / "guide.safetensors")
+        write_atomically(target / "guide.safetensors", folder.reader("guide").read_bytes())
     held = json.loads((source / "config.json").read_text(encoding="utf-8"))
     charset = folder.read_json("environment.json").get("data", {}).get("charset")
     write_atomically(target / "config.json", to_json({**held, "charset": charset, "best_epoch": row.best_epoch, "metrics": row.metrics}))
-
-
-def copy(source: Path, target: Path) -> None:
-    """Copies a file; `target` appears only when it is whole."""
-    half = target.with_suffix(".copying")
-    shutil.copy(source, half)
-    half.replace(target)

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from ganhtr.charset import Charset
-from ganhtr.config import Config, DataConfig, build_config
+from ganhtr.config import STRIDES, Config, DataConfig, build_config
 from ganhtr.data.conversion import FOLDER, TFRECORD, refuse_out, to_folder, to_tfrecord, write_whole
 from ganhtr.data.inspection import Inspection, describe, inspect_lines
 from ganhtr.data.raw import RawLines
@@ -27,7 +27,6 @@ from ganhtr.data.source import BUILTIN, FORMS, RECORDS, builtin_lines, derived_c
 
 app = typer.Typer(no_args_is_help=True, help="Looks into a source of lines, and converts it.")
 
-STRIDES = {"crnn": 4, "transformer": 8}  # pixels a frame of a reader, by its kind
 Source = Annotated[str, typer.Argument(metavar="PATH", help=f"{FORMS}.")]
 CharsetFile = Annotated[Path | None, typer.Option(help="One character a line. A TFRecord cannot be read without it.")]
 
@@ -68,7 +67,7 @@ def inspect(
 
 def inspected(path: str, lines: RawLines, given: tuple[Charset, str] | None, config: Config) -> Inspection:
     """The inspection of lines that were read; what a study would derive is derived as it would."""
-    from ganhtr.data.fitting import fitted_width
+    from ganhtr.data.pairs import fitted_width
     from ganhtr.metrics.text import infeasible
 
     try:
@@ -81,7 +80,7 @@ def inspected(path: str, lines: RawLines, given: tuple[Charset, str] | None, con
         texts = "built-in texts" if path == BUILTIN else "training transcriptions" if split is not None else "transcriptions"
         given = derived_charset(path, training), f"those of the {texts}"
     stride = STRIDES[config.recognizer.kind]
-    frames = np.array([-(-fitted_width(line.clean.shape, config.data) // stride) for line in lines.lines])
+    frames = np.array([-(-fitted_width(line.clean.shape, config.data.height, config.data.width) // stride) for line in lines.lines])
     impossible = infeasible([given[0].target(text) for text in lines.transcripts], frames)
     return inspect_lines(path, format_of(path), lines, given, (split, by), config.preset, config.data, impossible.tolist(), stride)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ganhtr.commands.device import Device, device_of
 from ganhtr.config import Config, ConfigError, build_config, parse_settings
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ CharsetFile = Annotated[Path | None, typer.Option(help="One character a line. De
 Fonts = Annotated[Path | None, typer.Option(help="TTF or OTF files for the built-in lines, beside the stroke fonts.")]
 Settings = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Sets a configuration key; may be repeated.")]
 Picture = Annotated[Path | None, typer.Option(help="PNG of some search-validation lines with their readings.")]
-Device = Annotated[str | None, typer.Option(help="cpu or cuda. Default: cuda where there is one.")]
 
 
 @app.command()
@@ -101,9 +101,9 @@ def evaluate(
 def measure(weights: ReaderWeights, pairs: Pairs, device: torch.device, file: Path, picture: Path | None) -> None:
     """Says how well a reader reads the search-validation lines, with its own charset, and draws some of them."""
     from ganhtr.charset import Charset
+    from ganhtr.data.atomic import write_atomically
     from ganhtr.data.batches import LineBatches
     from ganhtr.data.source import unknown_note
-    from ganhtr.train.checkpoint import write_atomically
     from ganhtr.train.readings import Readings
     from ganhtr.train.readings_picture import readings_picture
 
@@ -136,17 +136,6 @@ def config_of(preset: str, settings: dict[str, Any]) -> Config:
     if settings.get("recognizer.weights"):
         raise ConfigError(["recognizer.weights must be left out here, where a reader is trained; a study names them"])
     return build_config(preset, {"generator.levels": 1, **settings})  # no generator need halve these lines
-
-
-def device_of(asked: str | None) -> torch.device:
-    """The device. Raises: ValueError when it is none, or not there."""
-    import torch
-
-    if asked not in (None, "cpu", "cuda"):
-        raise ValueError(f"--device must be cpu or cuda, got {asked}. Leave it out for the best there is")
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda must find a GPU with CUDA, got none. Leave it out, or give cpu")
-    return torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def check_out(out: Path, part: Path, resume: bool, force: bool) -> None:

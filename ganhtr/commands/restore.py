@@ -7,11 +7,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ganhtr.commands.device import Device, device_of
 
 if TYPE_CHECKING:  # --help needs no networks
     import numpy as np
@@ -38,7 +40,7 @@ def restore(
     model: Annotated[Path, typer.Option(metavar="DIR", help="A model folder, such as results/NAME/best.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the results; it is made if it is not there.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite results of the same names.")] = False,
-    device: Annotated[Literal["cpu", "cuda"] | None, typer.Option(help="Default: cuda where there is one.")] = None,
+    device: Device = None,
 ) -> None:
     """Restores line images, and pages line by line, in grey and at their own size.
 
@@ -56,7 +58,7 @@ def restore(
 
     found = find_jobs(inputs)
     require_free(out, found.jobs, [NAME], force)
-    loaded = load_model(model, _device(device))
+    loaded = load_model(model, device_of(device))
     say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     if found.passed:
         say.print(f"passed over, neither ALTO nor PAGE: {', '.join(found.passed)}")
@@ -82,14 +84,6 @@ def restore(
     if interrupted:
         say.print(f"interrupted: {len(found.jobs) - len(outcomes)} of {len(found.jobs)} files were not restored")
     raise typer.Exit(130 if interrupted else 1 if faults else 0)
-
-
-def _device(asked: str | None):
-    import torch
-
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device must be cpu on this machine, got cuda, and PyTorch sees no CUDA device. Leave --device out")
-    return torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _outcomes(model: Model, jobs: Sequence[Job]) -> Iterator[Outcome]:
@@ -156,7 +150,7 @@ def _shown(outcomes: Iterator[Outcome], count: int, console: Console) -> Iterato
 def _write_png(path: Path, image: np.ndarray) -> None:
     from PIL import Image
 
-    from ganhtr.train.checkpoint import write_atomically
+    from ganhtr.data.atomic import write_atomically
 
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
@@ -164,8 +158,8 @@ def _write_png(path: Path, image: np.ndarray) -> None:
 
 
 def _write_table(path: Path, rows: Sequence[Row]) -> None:
+    from ganhtr.data.atomic import write_atomically
     from ganhtr.readings_table import table
-    from ganhtr.train.checkpoint import write_atomically
 
     write_atomically(path, table(rows).encode())
 

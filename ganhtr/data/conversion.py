@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ganhtr.charset import Charset
 from ganhtr.config import DataConfig
+from ganhtr.data.atomic import write_atomically
 from ganhtr.data.raw import RawLine, RawLines
 from ganhtr.data.source import BUILTIN, RECORDS, derived_charset
 
@@ -118,7 +119,5 @@ def reported(out: Path) -> Iterator[None]:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Replaces a file in one move. Raises: ValueError when it cannot be written."""
-    half = path.with_name(f".{path.name}.writing")
     with reported(path):
-        half.write_bytes(data)
-        half.replace(path)
+        write_atomically(path, data)

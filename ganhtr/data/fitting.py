@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from ganhtr.config import DataConfig
-from ganhtr.data.pairs import NARROWEST, Lines, fit_line
+from ganhtr.data.pairs import Lines, fit_line
 from ganhtr.data.raw import RawLine
 from ganhtr.seeds import generator
 
@@ -15,11 +15,6 @@ from ganhtr.seeds import generator
 def is_squeezed(shape: tuple[int, ...], data: DataConfig) -> bool:
     """Whether an image (h, w) is wider than the lines may be at their height."""
     return shape[1] * data.height > shape[0] * data.width
-
-
-def fitted_width(shape: tuple[int, ...], data: DataConfig) -> int:
-    """The own width that `fit_line` gives an image (h, w), without fitting it."""
-    return max(NARROWEST, min(data.width, round(shape[1] * data.height / shape[0])))
 
 
 def fit_lines(waiting: deque[RawLine], data: DataConfig, split: str) -> Lines:

@@ -49,6 +49,15 @@ class Pairs:
     notes: tuple[str, ...] = ()  # what was counted while reading: skipped lines, unknown characters, squeezed lines
 
 
+def _scaled_width(shape: tuple[int, ...], height: int, width: int) -> int:
+    return max(1, min(width, round(shape[1] * height / shape[0])))
+
+
+def fitted_width(shape: tuple[int, ...], height: int, width: int) -> int:
+    """The own width that `fit_line` gives an image (h, w), without fitting it."""
+    return max(NARROWEST, _scaled_width(shape, height, width))
+
+
 def fit_line(image: np.ndarray, height: int, width: int) -> tuple[np.ndarray, int]:
     """Lays a grey line (h, w) uint8 on white paper (height, width), scaled to the height; one that is then wider than `width` is squeezed.
 
@@ -56,13 +65,13 @@ def fit_line(image: np.ndarray, height: int, width: int) -> tuple[np.ndarray, in
     """
     from PIL import Image
 
-    own = max(1, min(width, round(image.shape[1] * height / image.shape[0])))
+    own = _scaled_width(image.shape, height, width)
     if image.shape != (height, own):
         method = Image.Resampling.LANCZOS if image.shape[0] >= height else Image.Resampling.BICUBIC
         image = np.asarray(Image.fromarray(image).resize((own, height), method))
     sheet = np.full((height, width), PAPER, dtype=np.uint8)
     sheet[:, :own] = image
-    return sheet, max(own, NARROWEST)
+    return sheet, fitted_width(image.shape, height, width)
 
 
 def save_lines(path: Path, lines: Lines) -> None:

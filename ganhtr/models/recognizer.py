@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ganhtr.config import RecognizerConfig
+from ganhtr.config import STRIDES, RecognizerConfig
 
 
 class DifferentiableLSTM(nn.LSTM):
@@ -79,7 +79,7 @@ class CRNN(LineReader):
     Source: Shi et al. 2015; column maximum and CTC shortcut: Retsinas et al. 2022.
     """
 
-    stride = 4  # pixels a frame
+    stride = STRIDES["crnn"]
 
     def __init__(self, config: RecognizerConfig, classes: int, height: int, width: int):
         super().__init__()
@@ -121,7 +121,7 @@ class TransformerReader(LineReader):
     Source: sizes in the experiment's report (base 64, dim 512, 6 layers, 108 characters, 128 x 1024: 27,920,301 parameters).
     """
 
-    stride = 8
+    stride = STRIDES["transformer"]
 
     def __init__(self, config: RecognizerConfig, classes: int, height: int, width: int):
         super().__init__()

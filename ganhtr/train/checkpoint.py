@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -12,23 +11,10 @@ from typing import Any
 import safetensors.torch
 import torch
 
+from ganhtr.data.atomic import write_atomically
 from ganhtr.train.state import TrainState
 
 UNREADABLE = (OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replaces a file in one move, after its bytes are on the disk; a reader sees the old one or the new one, whole."""
-    half = path.with_name(f".{path.name}.{os.getpid()}.writing")  # two processes may train the same reader
-    try:
-        with open(half, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        half.replace(path)
-    except BaseException:  # a full disk, Ctrl-C
-        half.unlink(missing_ok=True)
-        raise
 
 
 def _save(path: Path, held: dict[str, Any]) -> None:

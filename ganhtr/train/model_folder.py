@@ -21,9 +21,7 @@ from ganhtr.charset import Charset
 from ganhtr.config import Config, ConfigError, build_config
 from ganhtr.models import generator as generators
 from ganhtr.models.recognizer import LineReader
-from ganhtr.train.checkpoint import save_generator, write_atomically
 from ganhtr.train.reader_weights import ReaderWeights
-from ganhtr.train.state import TrainState
 
 GENERATOR, GUIDE, CONFIG = FILES = ("generator.safetensors", "guide.safetensors", "config.json")
 
@@ -48,15 +46,6 @@ def load_model(folder: Path, device: torch.device) -> Model:
     config, charset = _read_config(folder / CONFIG)
     guide = _read_guide(folder / GUIDE, config, charset)
     return Model(config, charset, _read_generator(folder / GENERATOR, config, device), guide.build(device), device)
-
-
-def save_model(folder: Path, state: TrainState, guide: ReaderWeights) -> None:
-    """Writes what `load_model` reads into a folder, which is made if it is not there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_generator(folder / GENERATOR, state)
-    guide.save(folder / GUIDE)
-    held = {"preset": state.config.preset, "config": state.config.flat(), "charset": state.charset.characters}
-    write_atomically(folder / CONFIG, json.dumps(held, ensure_ascii=False, indent=1).encode())
 
 
 def _require_files(folder: Path) -> None:

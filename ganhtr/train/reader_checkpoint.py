@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from ganhtr.data.atomic import write_atomically
 from ganhtr.models.recognizer import LineReader
-from ganhtr.train.checkpoint import UNREADABLE, load_whole, write_atomically
+from ganhtr.train.checkpoint import UNREADABLE, load_whole
 
 
 class CheckpointError(ValueError):

@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 
 from ganhtr.charset import Charset
 from ganhtr.config import RecognizerConfig, build_config
+from ganhtr.data.atomic import write_atomically
 from ganhtr.models.recognizer import LineReader, build_reader, freeze
-from ganhtr.train.checkpoint import write_atomically
 
 
 @dataclass(frozen=True)

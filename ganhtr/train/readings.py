@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from ganhtr.data.batches import LineBatches
 from ganhtr.data.pairs import Lines
 from ganhtr.metrics.text import TextErrors, greedy_decode, text_errors
 from ganhtr.models.recognizer import LineReader
+from ganhtr.train.evaluate import chunks
 
 IMAGES = ("clean", "degraded")
 _BATCH = 32  # lines
@@ -42,8 +42,8 @@ def read_lines(reader: LineReader, lines: LineBatches, image: str = "clean") -> 
     """The reading of each line's clean or degraded image, reader in eval mode."""
     reader.eval()
     readings: list[str] = []
-    for first in range(0, len(lines), _BATCH):
-        batch = lines.take(np.arange(first, min(first + _BATCH, len(lines))))
+    for indices in chunks(len(lines), _BATCH):
+        batch = lines.take(indices)
         logits = reader(batch.clean if image == "clean" else batch.degraded)[1]
         readings += greedy_decode(logits, batch.frames(reader.stride), lines.charset)
     return readings

@@ -12,7 +12,8 @@ from PIL import Image
 from ganhtr import __main__, restore
 from ganhtr.data.image_file import read_grey
 from ganhtr.data.pages import read_page
-from ganhtr.train.model_folder import load_model, save_model
+from ganhtr.train.model_folder import load_model
+from tests.made_model import save_model
 
 PAGE = """<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"><Page imageFilename="page.png" imageWidth="150"
  imageHeight="100"><TextRegion>

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganhtr.config import DataConfig
-from ganhtr.data.fitting import fit_lines, fitted_width, is_squeezed
-from ganhtr.data.pairs import fit_line
+from ganhtr.data.fitting import fit_lines, is_squeezed
+from ganhtr.data.pairs import fit_line, fitted_width
 from ganhtr.data.raw import RawLine
 
 DATA = DataConfig(height=16, width=48)
@@ -18,7 +18,7 @@ DATA = DataConfig(height=16, width=48)
 @given(st.integers(8, 90), st.integers(8, 400))
 def test_the_foretold_width_is_the_one_that_comes(height, width):
     image = np.zeros((height, width), dtype=np.uint8)
-    assert fitted_width(image.shape, DATA) == fit_line(image, DATA.height, DATA.width)[1]
+    assert fitted_width(image.shape, DATA.height, DATA.width) == fit_line(image, DATA.height, DATA.width)[1]
 
 
 def test_squeezed_is_wider_than_the_line_may_be():

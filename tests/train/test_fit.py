@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from ganhtr.data import atomic
+from ganhtr.data.atomic import write_atomically
 from ganhtr.data.batches import step_indices
-from ganhtr.train import checkpoint
 from ganhtr.train import fit as fit_module
-from ganhtr.train.checkpoint import read_checkpoint, restore_state, save_checkpoint, save_generator, write_atomically
+from ganhtr.train.checkpoint import read_checkpoint, restore_state, save_checkpoint, save_generator
 from ganhtr.train.evaluate import by_generator, evaluate
 from ganhtr.train.fit import Bench, Diverged, fit, samples
 from ganhtr.train.step import train_step
@@ -272,7 +273,7 @@ def test_bytes_are_on_the_disk_before_the_file_appears(tmp_path, monkeypatch):
     def sync(number):
         seen.append((os.fstat(number).st_size, (tmp_path / "a").exists()))
 
-    monkeypatch.setattr(checkpoint.os, "fsync", sync)
+    monkeypatch.setattr(atomic.os, "fsync", sync)
     write_atomically(tmp_path / "a", b"four")
     assert seen == [(4, False)] and (tmp_path / "a").read_bytes() == b"four"
 

@@ -11,7 +11,8 @@ import torch
 from ganhtr.charset import Charset
 from ganhtr.data.batches import LineBatches
 from ganhtr.train.evaluate import by_generator
-from ganhtr.train.model_folder import load_model, save_model
+from ganhtr.train.model_folder import load_model
+from tests.made_model import save_model
 
 CPU = torch.device("cpu")
 

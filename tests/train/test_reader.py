@@ -13,12 +13,12 @@ import torch
 from ganhtr.charset import Charset
 from ganhtr.config import ConfigError, DataConfig, ReaderConfig, RecognizerConfig, build_config
 from ganhtr.data import source
+from ganhtr.data.atomic import write_atomically
 from ganhtr.data.batches import LineBatches
 from ganhtr.data.synthetic import CHARACTERS
 from ganhtr.metrics.text import greedy_decode, text_errors
 from ganhtr.models.recognizer import build_reader
 from ganhtr.train import reader as reader_module
-from ganhtr.train.checkpoint import write_atomically
 from ganhtr.train.inputs import prepare_inputs
 from ganhtr.train.reader import difference, obtain_reader
 from ganhtr.train.reader_training import Recipe
