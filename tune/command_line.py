@@ -44,7 +44,7 @@ def search(
     fonts: Annotated[Path | None, typer.Option(help="TTF or OTF files for the built-in lines, beside the stroke fonts.")] = None,
     preset: Annotated[str | None, typer.Option(help="Sizes: tiny (32 x 256), small (64 x 768), seed (the original's 128 x 1024).")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, the OFF arm included. Default: the space's budget.")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of an experiment, each for both arms. Default: the budget's.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=0, help="Seeds of an experiment's arms, or of a search's verdict (0: none).")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of a trial. Default: the space's budget.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every trial and of the sampler. Default: the space's, else 0.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the study's folder. Default: the space and a time stamp.")] = None,
@@ -54,9 +54,13 @@ def search(
     gpus_per_trial: Annotated[float | None, typer.Option(min=0, help="GPUs a trial takes; fractions pack. Default: 1 with CUDA.")] = None,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster to join, such as auto. Default: start Ray here.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a study: the one of --name, else the newest.")] = False,
+    extend: Annotated[int | None, typer.Option(min=1, help="Go on with a study and run as many more trials (an experiment: seeds).")] = None,
+    warm_start: Annotated[list[str], typer.Option(metavar="STUDY", help="An earlier study to learn from, ours or an Optuna storage; may be "
+                                                  "repeated.")] = [],  # noqa: B006
     single_trial: Annotated[bool, typer.Option("--single-trial", help="Train one configuration in this process, without Ray.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and run nothing.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of a space file.")] = False,
+    distributions: Annotated[bool, typer.Option("--distributions", help="Print the space as plain Optuna distributions (JSON).")] = False,
 ) -> None:
     """Searches weight, temperature and projection head of a contrastive loss for the restoration of handwritten lines.
 
@@ -71,15 +75,24 @@ def search(
         say(json.dumps(json_schema(), indent=1))
         return
     try:
-        if resume:
+        if distributions:
+            from tune.optuna_space import distributions_json
+
+            say(distributions_json(load_space(find_space(space, SPACES))))
+            return
+        going_on = resume or extend is not None
+        if going_on:
             refuse_with_resume(context)
             folder = StudyFolder.existing(results, name)
             request = folder.request()
+            refuse_other_space(context, space, folder, request)
+            if extend is not None:
+                request = request.extended(extend)
         else:
             request = build_request(space, data, charset, fonts, preset, trials, seeds, epochs, seed, set_, cpus_per_trial,
-                                    gpus_per_trial, single_trial)
+                                    gpus_per_trial, single_trial, tuple(warm_start))
             folder = StudyFolder.planned(results, name, request)
-        code = show(request, results) if dry_run else run(folder, request, new=not resume, address=address)
+        code = show(request, results) if dry_run else run(folder, request, new=not going_on, address=address)
     except ValueError as error:  # a space, a setting, a study or data that will not do
         print(error, file=sys.stderr)
         code = 2
@@ -105,7 +118,8 @@ def show(request: Request, results: Path) -> int:
 
 def run(folder: StudyFolder, request: Request, new: bool, address: str | None) -> int:
     """Opens the data, makes the folder of a new study, and runs the search or the single trial. Returns the exit code."""
-    from tune.driver import open_data, run_search, run_single, sigterm_as_interrupt
+    from tune.driver import open_data, run_search, run_single
+    from tune.interrupts import sigterm_as_interrupt
 
     say(f"preset: {request.preset} ({request.preset_reason})")
     if address is None:
@@ -116,6 +130,9 @@ def run(folder: StudyFolder, request: Request, new: bool, address: str | None) -
                          f"{request.config().train.batch_size}. Lower it with --set or under fixed")
     if new:
         folder.create(request)
+    elif request.trials != folder.request().trials:
+        with folder.locked():
+            folder.extend(request)
     say(f"study: {folder.path}")
     with sigterm_as_interrupt():
         if request.single:
@@ -139,7 +156,7 @@ def check_resources(request: Request) -> None:
 
 def refuse_with_resume(context: typer.Context) -> None:
     """A study goes on as it was begun. Raises: StudyError naming the options that would change it."""
-    free = ("resume", "name", "results", "address", "dry_run")
+    free = ("resume", "extend", "name", "results", "address", "dry_run", "space")
     sources = {name: context.get_parameter_source(name) for name in context.params if name not in free}
     given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if given:
@@ -147,20 +164,33 @@ def refuse_with_resume(context: typer.Context) -> None:
         raise StudyError(f"--resume takes everything from the study's study.yaml, got {named}. Leave it out, or start a new study")
 
 
+def refuse_other_space(context: typer.Context, space: str, folder: StudyFolder, request: Request) -> None:
+    """A study keeps its space. Raises: StudyError for a `--space` of other content, with the way out."""
+    source = context.get_parameter_source("space")
+    if source is None or source.name != "COMMANDLINE":
+        return
+    if load_space(find_space(space, SPACES)).digest() != request.space.digest():
+        raise StudyError(f"{folder.path}: --space must be the space that the study was begun with, got {space}, which differs. Leave it out, "
+                         f"or begin a new study that learns from this one: --space {space} --warm-start {folder.path} --name NEW")
+
+
 def with_seeds(space: Space, trials: int | None, seeds: int | None) -> Space:
-    """The space with `--seeds` in its budget. Raises: ConfigError for the option that only the other kind of study has."""
+    """The space with `--seeds` in its budget, or in a search's verdict. Raises: ConfigError for what only the other kind of study has."""
     if space.experiment and trials is not None:
         raise ConfigError([f"--trials must be left out with {space.name}, an experiment, which runs both arms once for each seed, got "
                            f"{trials}. Use --seeds, or set budget.seeds in its file"])
-    if not space.experiment and seeds is not None:
-        raise ConfigError([f"--seeds must be left to an experiment, got {seeds} with {space.name}, which searches. Use --trials, or a "
-                           "file without space, such as experiment.yaml"])
-    return space if seeds is None else replace(space, budget=replace(space.budget, seeds=seeds))
+    if seeds is None:
+        return space
+    if not space.experiment:
+        return replace(space, verdict=replace(space.verdict, seeds=seeds))
+    if seeds < 1:
+        raise ConfigError([f"--seeds must be at least 1 with {space.name}, an experiment, got {seeds}. Each seed runs both arms"])
+    return replace(space, budget=replace(space.budget, seeds=seeds))
 
 
 def build_request(space: str, data: str, charset: Path | None, fonts: Path | None, preset: str | None, trials: int | None,
                   seeds: int | None, epochs: int | None, seed: int | None, set_: list[str], cpus: float, gpus: float | None,
-                  single: bool) -> Request:
+                  single: bool, warm: tuple[str, ...] = ()) -> Request:
     """The request that the options make. Raises: SpaceError, ConfigError, ValueError."""
     chosen = with_seeds(load_space(find_space(space, SPACES)), trials, seeds)
     settings = parse_settings(set_)
@@ -182,7 +212,9 @@ def build_request(space: str, data: str, charset: Path | None, fonts: Path | Non
     if data != "builtin":
         data = str(Path(data).resolve())
     request = Request(chosen, named, reason, settings, data, absolute(charset), absolute(fonts), trials or chosen.trials,
-                      given if seed is None else seed, cpus, gpus, single)
+                      given if seed is None else seed, cpus, gpus, single, tuple(absolute_source(each) for each in warm))
+    if warm and (chosen.experiment or single):
+        raise ConfigError([f"--warm-start must be left to a search, got it with {'--single-trial' if single else chosen.name}. Leave it out"])
     if request.config().contrastive.formulation == "none" and chosen.experiment and not single:
         raise ConfigError(["--set contrastive.formulation must leave the ON arm of an experiment its contrastive loss, got none. Leave it "
                            "out, or add --single-trial to train OFF alone"])
@@ -190,6 +222,13 @@ def build_request(space: str, data: str, charset: Path | None, fonts: Path | Non
     if faults:
         raise ConfigError([f"{chosen.name}: {fault}" for fault in faults])
     return request
+
+
+def absolute_source(source: str) -> str:
+    """An earlier study as any working directory sees it: a path, or path::study, or sqlite:///path."""
+    scheme, path = ("sqlite:///", source.removeprefix("sqlite:///")) if source.startswith("sqlite:///") else ("", source)
+    file, sign, study = path.partition("::")
+    return f"{scheme}{Path(file).resolve()}{sign}{study}"
 
 
 def absolute(path: Path | None) -> str | None:

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import os
-import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
 import torch
 
 from ganhtr.data.atomic import write_atomically
-from ganhtr.data.pairs import Pairs
-from ganhtr.data.source import load_pairs
+from ganhtr.data.pairs import Lines, Pairs
+from ganhtr.data.source import load_pairs, load_test
 from ganhtr.train.evaluate import reference_metrics
 from ganhtr.train.fit import Bench
 from ganhtr.train.inputs import WEAK_READER, TrialInputs, prepare_inputs
-from tune.cluster import noise_to, ray_session
-from tune.monitor import Monitor, clock
+from tune.cluster import noise_to
+from tune.confirmation import WITHIN, Confirmation, candidates
+from tune.control_files import ControlFiles
+from tune.line_values import table_of
+from tune.monitor import clock
 from tune.objective import OBJECTIVES
 from tune.report_text import Arms, write_report
 from tune.searcher import OptunaSearcher
 from tune.study import Request, StudyError, StudyFolder
-from tune.trainable import GanHtrTrial, TrialPlan
+from tune.trainable import TrialPlan, local_trial
 from tune.trial_folder import to_json
 from tune.trial_table import best_row, collect, write_best, write_csv
+from tune.verdict import judge
+from tune.warm_start import read_history
+from tune.workers import Workers, workers
 
 Say = Callable[[str], None]
 
@@ -93,23 +96,8 @@ def write_start(folder: StudyFolder, inputs: TrialInputs, objective: str, device
                     for role, reader in (("guide", inputs.guide), ("judge", inputs.judge))}})
 
 
-@contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """Inside, SIGTERM does what Ctrl-C does, also where a script started the search in the background and so had SIGINT ignored."""
-    held = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    if ignored:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, held)
-        if ignored:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str | None, stream: TextIO) -> bool:
-    """Runs what is left of a study. Returns whether it is finished; False when it was interrupted.
+    """Runs what is left of a study, its confirmation too. Returns whether it is finished; False when it was interrupted.
 
     Raises: StudyError while another search has the folder.
     """
@@ -118,62 +106,101 @@ def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str
 
     with folder.locked():
         started = time.time()
+        ControlFiles(folder.path).clear()
         inputs = inputs_of(request, pairs, say)
         objective = objective_of(request, inputs, say)
         write_start(folder, inputs, objective, request.device)
-        searcher = OptunaSearcher(request.space, folder.journal, request.trials, request.seed)
-        searcher.open()
-        finished = True
-        if searcher.remaining:
-            with noise_to(folder.log) as real:
-                finished = run_trials(request, plan_of(request, folder, objective), inputs, searcher, address, real)
+        searcher = open_searcher(folder, request, objective)
+        for source in request.warm:
+            if source not in searcher.learned_from:
+                history = read_history(source, request.space, searcher.objectives)
+                for line in history.said:
+                    say(f"warm start: {line}")
+                searcher.learn_from(source, history)
+        plan, finished = plan_of(request, folder, objective), True
+        seeds = 0 if request.space.experiment else request.space.verdict.seeds
+        if searcher.remaining or (seeds and not (folder.path / WITHIN / "verdict.json").exists()):
+            with noise_to(folder.log) as real, workers(request, plan, inputs, address, real) as crew:
+                if searcher.remaining:
+                    finished = crew.run(searcher, request.trials, seconds=left_seconds(folder, request))
+                if spent := searcher.spent():
+                    print(f"the search ends: {spent}", file=real, flush=True)
+                    finished = True
+                if finished and seeds:
+                    finished = confirm(folder, request, plan, inputs, crew, seeds)
         folder.add_session(started)
         finish(folder, request, searcher, stream)
         if not finished:
-            say(f"stopped. Go on with: python tune/search.py --resume --name {folder.path.name} --results {folder.path.parent}")
+            say(f"stopped. Go on with: {folder.command('search')} --resume")
         return finished
 
 
-def run_trials(request: Request, plan: TrialPlan, inputs: TrialInputs, searcher: OptunaSearcher, address: str | None,
-               real: TextIO) -> bool:
-    """Hands the trials to Ray Tune. Returns whether all of them ended."""
-    from ray import tune as ray_tune
+def run_confirmation(folder: StudyFolder, request: Request, pairs: Pairs, address: str | None, stream: TextIO, seeds: int | None,
+                     top: int | None, shuffled: bool) -> bool:
+    """Confirms a finished study, or goes on with a confirmation. Returns False when it was interrupted.
 
-    pairs = inputs.pairs
-    shared = sum(a.nbytes for part in (pairs.train, pairs.validation) for a in (part.clean, part.degraded))
-    shared += inputs.taps.nbytes if inputs.taps is not None else 0
-    logs = plan.folder / "logs"
-    shutil.rmtree(logs / "ray", ignore_errors=True)  # Ray's own state, with pickles in it: nothing here is read again
-    ended = request.trials - searcher.remaining
-    if address:
-        print(f"joining Ray at {address}", file=real, flush=True)
-    epochs = plan.config.train.epochs
-    with ray_session(address, shared) as cluster, Monitor(real, request.trials, epochs, plan.objective, ended) as monitor:
-        if cluster.cpus < request.cpus_per_trial or cluster.gpus < request.gpus_per_trial:
-            raise StudyError(f"--cpus-per-trial and --gpus-per-trial must be at most what the cluster has ({cluster.cpus:g} and "
-                             f"{cluster.gpus:g}), got {request.cpus_per_trial:g} and {request.gpus_per_trial:g}")
-        if cluster.dashboard:
-            monitor.say(f"Ray dashboard: {cluster.dashboard} (its token: `ray get-auth-token`)")
-        trainable = ray_tune.with_resources(
-            ray_tune.with_parameters(GanHtrTrial, plan=plan, inputs=inputs),
-            {"cpu": request.cpus_per_trial, "gpu": request.gpus_per_trial})
-        tuner = ray_tune.Tuner(
-            trainable,
-            tune_config=ray_tune.TuneConfig(search_alg=searcher, num_samples=searcher.remaining, reuse_actors=True,
-                                            trial_dirname_creator=lambda trial: trial.trial_id),
-            run_config=ray_tune.RunConfig(name="ray", storage_path=str(logs), verbose=0, callbacks=[monitor],
-                                          checkpoint_config=ray_tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-                                          failure_config=ray_tune.FailureConfig(max_failures=2)))
-        with sigterm_as_interrupt():  # anew: Ray has put a handler of its own in its place, which ends the process
-            try:
-                tuner.fit()
-            except KeyboardInterrupt:
-                monitor.say("interrupted")
-            finally:
-                searcher.suspend()
-    shutil.rmtree(logs / "ray", ignore_errors=True)
+    Raises: StudyError for a study that is not finished, or while a search has the folder.
+    """
+    def say(line: str) -> None:
+        print(line, file=stream, flush=True)
+
+    with folder.locked():
+        ControlFiles(folder.path).clear()
+        searcher = open_searcher(folder, request)
+        if searcher.remaining:
+            raise StudyError(f"{folder.path}: the search must be finished, got {searcher.remaining} trials to run. First run: "
+                             f"{folder.command('search')} --resume")
+        inputs = inputs_of(request, pairs, say)
+        objective = objective_of(request, inputs, say)
+        write_start(folder, inputs, objective, request.device)
+        plan = plan_of(request, folder, objective)
+        with noise_to(folder.log) as real, workers(request, plan, inputs, address, real) as crew:
+            finished = confirm(folder, request, plan, inputs, crew, seeds or request.space.verdict.seeds or 3, top, shuffled)
+        finish(folder, request, searcher, stream)
+        if not finished:
+            say(f"stopped. Go on with: {folder.command('confirm')}")
+        return finished
+
+
+def left_seconds(folder: StudyFolder, request: Request) -> float | None:
+    """What is left of the study's time; None without a limit."""
+    hours = request.space.budget.wall_hours
+    return None if hours is None else max(0.0, 3600 * hours - folder.spent_seconds())
+
+
+def open_searcher(folder: StudyFolder, request: Request, objective: str | None = None) -> OptunaSearcher:
+    """The study's searcher, its journal read."""
+    objective = objective or folder.read_json("environment.json").get("objective")
+    searcher = OptunaSearcher(request.space, folder.journal, request.trials, request.seed, objective, folder.spent_seconds())
     searcher.open()
-    return not searcher.remaining
+    return searcher
+
+
+def confirm(folder: StudyFolder, request: Request, plan: TrialPlan, inputs: TrialInputs, crew: Workers, seeds: int,
+            top: int | None = None, shuffled: bool = False) -> bool:
+    """Chooses a configuration, judges it against OFF on the test lines and writes the verdict. Returns False when it was interrupted."""
+    def say(line: str) -> None:
+        print(line, file=crew.real, flush=True)
+
+    space = request.space
+    found = candidates(space, collect(folder, open_searcher(folder, request).all_trials()), top or space.verdict.top)
+    if not all(found.values()):
+        say("confirm: there is nothing to judge, as an arm has no finished trial that keeps the constraints")
+        return True
+    work = Confirmation(folder, space, plan, inputs, request.seed, crew.run, say)
+    chosen = work.choose(found)
+    if chosen is None:
+        return False
+    values = work.judge(chosen, seeds, shuffled, lambda: test_lines(request))
+    if values is None:
+        return False
+    work.write("verdict.json", judge(table_of(values), space.verdict).to_plain())
+    return True
+
+
+def test_lines(request: Request) -> Lines:
+    """The study's test lines, opened."""
+    return load_test(request.data, request.config().data, *(Path(p) if p else None for p in (request.charset, request.fonts)))
 
 
 def finish(folder: StudyFolder, request: Request, searcher: OptunaSearcher, stream: TextIO, arms: Arms | None = None,
@@ -199,13 +226,8 @@ def run_single(folder: StudyFolder, request: Request, pairs: Pairs, stream: Text
         inputs = inputs_of(request, pairs, say)
         plan = plan_of(request, folder, objective_of(request, inputs, say))
         write_start(folder, inputs, plan.objective, request.device)
-
-        class SingleTrial(GanHtrTrial):
-            def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
-                super().setup(config, plan, inputs)
-
         arm = "off" if plan.config.contrastive.formulation == "none" else "on"
-        trial = SingleTrial({"id": "single", "arm": arm, "proposed_by": "user", "values": {}})
+        trial = local_trial({"id": "single", "arm": arm, "proposed_by": "user", "values": {}}, plan, inputs)
         started, shown = time.monotonic(), OBJECTIVES[plan.objective].shown
         result: dict[str, Any] = {"done": False}
         while not result["done"]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+from tune.value_range import ValueRange, plain_condition
+
 Kind = Literal["float", "int", "choice", "bool"]
 KINDS: tuple[Kind, ...] = ("float", "int", "choice", "bool")
 
@@ -17,7 +19,7 @@ KINDS: tuple[Kind, ...] = ("float", "int", "choice", "bool")
 class Parameter:
     """A configuration key with its range (numbers `low`, `high`) or its `choices` (false and true for a bool).
 
-    `when` names the ancestors: the parameter is active if each of them is, with one of the values given.
+    `when` names the ancestors: the parameter is active if each of them is, with one of the values given, or in the range given.
     `default` is the value where it is inactive and in single-trial mode; None leaves that to the configuration.
     """
 
@@ -28,7 +30,7 @@ class Parameter:
     choices: tuple = ()
     log: bool = False
     step: float | None = None
-    when: Mapping[str, tuple] = field(default_factory=dict)
+    when: Mapping[str, tuple | ValueRange] = field(default_factory=dict)
     default: Any = None
 
     def active(self, values: Mapping[str, Any]) -> bool:
@@ -45,6 +47,23 @@ class Parameter:
             return False
         return self.step is None or on_grid(value, self.low, self.step)
 
+    @property
+    def finite(self) -> bool:
+        """Whether it has a countable number of values."""
+        return bool(self.choices) or self.step is not None or self.kind == "int"
+
+    def every_value(self) -> tuple:
+        """Each value of a finite parameter, in order."""
+        if self.choices:
+            return self.choices
+        if self.step is None:
+            return tuple(range(self.low, self.high + 1))
+        return tuple(self._on_grid(steps) for steps in range(round((self.high - self.low) / self.step) + 1))
+
+    def _on_grid(self, steps: int) -> Any:
+        exact = Decimal(str(self.low)) + steps * Decimal(str(self.step))  # 0.1 + 2 * 0.1 is 0.3 here
+        return int(exact) if self.kind == "int" else min(float(exact), self.high)
+
     def extremes(self) -> tuple:
         """Every choice, or the ends of the range."""
         return self.choices or (self.low, self.high)
@@ -54,9 +73,7 @@ class Parameter:
         if self.choices:
             return rng.choice(self.choices)
         if self.step is not None:
-            steps = rng.randint(0, round((self.high - self.low) / self.step))
-            exact = Decimal(str(self.low)) + steps * Decimal(str(self.step))  # 0.1 + 2 * 0.1 is 0.3 here
-            return int(exact) if self.kind == "int" else min(float(exact), self.high)
+            return self._on_grid(rng.randint(0, round((self.high - self.low) / self.step)))
         if self.kind == "int" and not self.log:
             return rng.randint(self.low, self.high)
         if self.kind == "int":
@@ -75,7 +92,7 @@ class Parameter:
         if self.step is not None:
             plain["step"] = self.step
         if self.when:
-            plain["when"] = {key: list(allowed) for key, allowed in self.when.items()}
+            plain["when"] = {key: plain_condition(allowed) for key, allowed in self.when.items()}
         if self.default is not None:
             plain["default"] = self.default
         return plain

@@ -9,6 +9,7 @@ from typing import Any
 from ganhtr.config import RULES, Rule
 from tune.parameter import KINDS, Kind, Parameter, on_grid
 from tune.space_settings import check_key, check_value, is_experiment, known, section
+from tune.value_range import ValueRange
 from tune.yaml_source import KeyPath, Source, show
 
 OPTIONS = (*KINDS, "log", "step", "when", "default")
@@ -18,7 +19,7 @@ _FLAG = Rule("flag", bool, False, "")
 def read_parameters(source: Source) -> tuple[Parameter, ...]:
     """The parameters in an order in which ancestors come first, else as in the file; none for an experiment. Faults go to `source`."""
     given = {} if is_experiment(source) else section(source, "space")
-    fixed = source.value.get("fixed")
+    fixed, derived = source.value.get("fixed"), source.value.get("derived")
     drafts: dict[str, Parameter | None] = {}
     for key, options in given.items():
         path = ("space", key)
@@ -26,6 +27,8 @@ def read_parameters(source: Source) -> tuple[Parameter, ...]:
         drafts[key] = _read(source, path, kind, options) if kind and sound else None
         if isinstance(fixed, dict) and key in fixed:
             source.fault(path, "either fixed or searched", "it under fixed and under space", "Remove one.")
+        if isinstance(derived, dict) and key in derived:
+            source.fault(path, "either derived or searched", "it under derived and under space", "Remove one.")
     parameters = {}
     for key, draft in drafts.items():
         has_conditions = isinstance(given[key], dict) and "when" in given[key]
@@ -62,10 +65,10 @@ def _read(source: Source, path: KeyPath, kind: Kind, options: Mapping[str, Any])
         return None
     parameter = Parameter(rule.key, kind, **values, **scale)
     if has_default and parameter.allows(default):
-        return dataclasses.replace(parameter, default=_cast(parameter, default))
+        return dataclasses.replace(parameter, default=cast(parameter, default))
     if has_default:
         source.fault((*path, "default"), "a value that the parameter can take", show(default),
-                     f"It takes {_values_in_words(parameter)}.")
+                     f"It takes {values_in_words(parameter)}.")
     return parameter
 
 
@@ -145,25 +148,25 @@ def _scale(source: Source, path: KeyPath, kind: str, options: Mapping[str, Any],
     return scale
 
 
-def _cast(parameter: Parameter, value: Any) -> Any:
+def cast(parameter: Parameter, value: Any) -> Any:
     """1 given for a float is 1.0, so that the same space is always written the same way."""
     return value if parameter.kind == "int" else RULES[parameter.key].type(value)
 
 
-def _values_in_words(parameter: Parameter) -> str:
+def values_in_words(parameter: Parameter) -> str:
     if parameter.choices:
         return ", ".join(map(show, parameter.choices))
     step = f" in steps of {show(parameter.step)}" if parameter.step is not None else ""
     return f"{show(parameter.low)} to {show(parameter.high)}{step}"
 
 
-def _read_when(source: Source, key: str, given: Any, drafts: Mapping[str, Parameter | None]) -> dict[str, tuple]:
+def _read_when(source: Source, key: str, given: Any, drafts: Mapping[str, Parameter | None]) -> dict[str, tuple | ValueRange]:
     """Ancestor -> the values that activate `key`; conditions with a fault are left out."""
     path = ("space", key, "when")
     if not isinstance(given, dict) or not given:
         source.fault(path, "a mapping of parameters to values", show(given), "Write when: {head.kind: [linear, mlp]}.")
         return {}
-    when = {}
+    when: dict[str, tuple | ValueRange] = {}
     for name, value in given.items():
         if name not in RULES and name not in drafts:
             source.fault((*path, name), "a key of space", "an unknown one", known(name, tuple(drafts)))
@@ -173,28 +176,52 @@ def _read_when(source: Source, key: str, given: Any, drafts: Mapping[str, Parame
         elif name == key:
             source.fault((*path, name), "another parameter", "the parameter itself", "Drop the condition.")
         elif ancestor := drafts[name]:
-            allowed = _allowed(source, (*path, name), value, ancestor)
+            allowed = read_condition(source, (*path, name), value, ancestor)
             if allowed:
                 when[name] = allowed
     return when
 
 
-def _allowed(source: Source, path: KeyPath, given: Any, ancestor: Parameter) -> tuple:
+def read_condition(source: Source, path: KeyPath, given: Any, ancestor: Parameter) -> tuple | ValueRange:
+    """The values of a parameter that a condition names: one, a list, or {min, max} of a number; () after a fault."""
+    if isinstance(given, dict):
+        return _read_range(source, path, given, ancestor)
     values = given if isinstance(given, list) else [given]
     if ancestor.kind == "float" and ancestor.step is None:
-        source.fault(path, "a choice, bool, int or stepped float", "a continuous range",
-                     "No single value of it would ever be drawn: drop the condition.")
+        source.fault(path, "a range of a continuous parameter, as no single value of it would ever be drawn", show(given),
+                     "Write for instance {min: 1}.")
         return ()
     if not values:
-        source.fault(path, "at least one value", "none", f"It takes {_values_in_words(ancestor)}.")
+        source.fault(path, "at least one value", "none", f"It takes {values_in_words(ancestor)}.")
     for index, value in enumerate(values):
         where = (*path, index) if values is given else path
         if not ancestor.allows(value):
             source.fault(where, f"a value that {ancestor.key} can take", show(value),
-                         f"It takes {_values_in_words(ancestor)}.")
+                         f"It takes {values_in_words(ancestor)}.")
         elif value in values[:index]:
             source.fault(where, "free of duplicates", f"{show(value)} again", "Remove one.")
-    return tuple(_cast(ancestor, value) for value in values if ancestor.allows(value))
+    return tuple(cast(ancestor, value) for value in values if ancestor.allows(value))
+
+
+def _read_range(source: Source, path: KeyPath, given: Mapping[str, Any], ancestor: Parameter) -> tuple | ValueRange:
+    if ancestor.choices:
+        source.fault(path, "a value or a list of values, as the parameter has choices", show(given), f"It takes {values_in_words(ancestor)}.")
+        return ()
+    rule = dataclasses.replace(RULES[ancestor.key], type=float)
+    for name in given:
+        if name not in ("min", "max"):
+            source.fault((*path, name), "min or max", "an unknown one", known(name, ("min", "max")))
+            return ()
+    if not given or not all(check_value(source, (*path, name), rule, end) for name, end in given.items()):
+        if not given:
+            source.fault(path, "a range such as {min: 1, max: 10}", "none", f"It takes {values_in_words(ancestor)}.")
+        return ()
+    found = ValueRange(*(float(given[name]) if name in given else None for name in ("min", "max")))
+    low, high = (given.get("min", ancestor.low), given.get("max", ancestor.high))
+    if low > high or low > ancestor.high or high < ancestor.low:
+        source.fault(path, "a range that the parameter can take", show(given), f"It takes {values_in_words(ancestor)}.")
+        return ()
+    return found
 
 
 def _ordered(source: Source, parameters: Mapping[str, Parameter]) -> tuple[Parameter, ...]:

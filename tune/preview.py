@@ -14,6 +14,7 @@ from tune.monitor import clock
 from tune.parameter import Parameter
 from tune.space_settings import FORMULATION
 from tune.study import Request
+from tune.value_range import condition_in_words
 
 VALIDATION = 1.25  # an epoch with its validation, over its training steps
 
@@ -25,7 +26,7 @@ def described(parameter: Parameter) -> str:
     else:
         words = f"{parameter.kind} {parameter.low:g} to {parameter.high:g}" + (", log" if parameter.log else "")
         words += f", step {parameter.step:g}" if parameter.step is not None else ""
-    when = " and ".join(f"{key} is {' or '.join(map(str, allowed))}" for key, allowed in parameter.when.items())
+    when = " and ".join(f"{key} is {condition_in_words(allowed)}" for key, allowed in parameter.when.items())
     return words + (f"   (when {when})" if when else "")
 
 

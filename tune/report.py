@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)  # a script's own folder comes first; the packages lie one above it
+if not __package__:  # a script: its own folder comes first; the packages lie one above it
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import typer  # noqa: E402
 

@@ -1,158 +1,178 @@
 """The searcher: Optuna's ask and tell behind Ray Tune's Searcher, with the journal as its one memory.
 
-Each arm is an Optuna study of its own in that journal, so that the OFF arm is never seen by the sampler. An experiment has no sampler: its
-arms take turns, a pair a seed. Whatever is cut off (a crash between two calls, a kill, Ctrl-C) is put right by `open`, which is idempotent:
-trials left over are continued, none is asked for twice.
+Each arm is an Optuna study of its own in that journal, so that the OFF arm is never seen by the sampler of the ON arm. An experiment has no
+sampler: its arms take turns, a pair a seed. Whatever is cut off (a crash between two calls, a kill, Ctrl-C) is put right by `open`, which is
+idempotent: trials left over are continued, none is asked for twice. Samplers and pruners are made from the journal alone, so that they too
+go on as if nothing had happened.
 """
 
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.samplers import RandomSampler, TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 from ray.tune.search import Searcher
 
-from ganhtr.seeds import derive_seed
-from tune.parameter import Parameter
+from tune.arm_study import ArmStudy
+from tune.constraints import violations
+from tune.journal import open_journal
+from tune.objective import OBJECTIVES, objective_value
+from tune.proposer import OFF, ON, Proposal, Proposer
+from tune.pruners import build_pruner
 from tune.space import Space
+from tune.warm_start import History
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-OFF, ON = "off", "on"
-STARTUP_TRIALS = 4  # proposed at random before the model takes over
-ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A trial to run: its name (also its folder's), its arm, who proposed it, the configuration keys it changes."""
-
-    id: str
-    arm: str
-    proposed_by: str
-    values: dict[str, Any]
-
-
-def suggest_value(trial: Trial, parameter: Parameter) -> Any:
-    """Asks Optuna for a value of one parameter."""
-    if parameter.choices:
-        return trial.suggest_categorical(parameter.key, parameter.choices)
-    ask: Any = trial.suggest_int if parameter.kind == "int" else trial.suggest_float
-    step: dict[str, Any] = {} if parameter.step is None else {"step": parameter.step}
-    return ask(parameter.key, parameter.low, parameter.high, log=parameter.log, **step)
 
 
 class OptunaSearcher(Searcher):
-    """Proposes the OFF arm first and then what the sampler says, or OFF and ON in turn in an experiment, `trials` in all; tells Optuna
-    how each ended.
+    """Proposes trials, `trials` in all, and tells Optuna how each ended.
 
-    A trial that ran to its end or ran out of patience is COMPLETE with its best value so far; one that a scheduler stopped is PRUNED;
-    one that failed is FAIL. Every epoch is reported, the last too.
+    OFF comes first, once; it takes turns with ON in an experiment, and in a search that varies more than the contrastive side. A trial that
+    ran to its end or ran out of patience is COMPLETE with its best values so far; one that was stopped from outside is PRUNED; one that
+    failed is FAIL. Every epoch is reported, the last too.
     """
 
-    def __init__(self, space: Space, journal: Path, trials: int, seed: int):
+    def __init__(self, space: Space, journal: Path, trials: int, seed: int, objective: str | None = None, spent_seconds: float = 0.0):
         super().__init__()  # no metric for Ray to insist on: a trial that fails at once has none
         self.space, self.journal, self.trials, self.seed = space, journal, trials, seed
-        self._studies: dict[str, optuna.Study] = {}
-        self._running: dict[str, tuple[str, Trial]] = {}  # Ray's trial id -> arm and Optuna trial
-        self._left_over: list[tuple[str, FrozenTrial]] = []
+        self.objectives = (objective or space.objective, *space.objectives[1:])  # a study whose readers are weak maximises PSNR instead
+        self.began = time.monotonic() - spent_seconds
+        self.arms: dict[str, ArmStudy] = {}
+        self.paused = False
+        self._running: dict[str, tuple[str, Trial, set[int]]] = {}  # Ray's trial id -> arm, Optuna trial, epochs reported
+        self._halted: set[str] = set()
+        self._off_metrics: list[Mapping[str, float]] = []
 
     def open(self) -> None:
         """Opens the studies, or makes them, and collects the trials that an earlier run left unfinished."""
-        storage = JournalStorage(JournalFileBackend(str(self.journal)))
-        self._studies = {arm: optuna.create_study(storage=storage, study_name=arm, direction="maximize", load_if_exists=True)
-                         for arm in (OFF, ON)}
-        self._left_over = [(arm, trial) for arm, trial in self.all_trials() if not trial.state.is_finished()]
+        storage = open_journal(self.journal)
+        directions = [optuna.study.StudyDirection.MAXIMIZE] * len(self.objectives)
+        self.arms = {arm: ArmStudy(optuna.create_study(storage=storage, study_name=arm, directions=directions, load_if_exists=True))
+                     for arm in (OFF, ON)}
+        settings = self.space.search
+        self.arms[ON].study.pruner = build_pruner(settings.pruner, settings.warmup, self._epochs(), self.journal.parent / "trials",
+                                                  self.objectives[0])
+        self.proposer = Proposer(self.space, self.seed, self.arms, self._violations)
+        self._off_metrics = [json.loads(trial.user_attrs["metrics"]) for trial in self.arms[OFF].study.get_trials(deepcopy=False)
+                             if trial.state == TrialState.COMPLETE and "metrics" in trial.user_attrs]
+
+    @property
+    def learned_from(self) -> list[str]:
+        """The earlier studies whose trials the sampler was given."""
+        return self.arms[ON].study.user_attrs.get("learned_from", [])
+
+    def learn_from(self, source: str, history: History) -> None:
+        """Gives the sampler of the ON arm an earlier study's trials, and its best points to try first; they are no trials of this study."""
+        study = self.arms[ON].study
+        known = {trial.user_attrs.get("warm_start") for trial in study.get_trials(deepcopy=False)}
+        new = [trial for trial in history.trials if trial.user_attrs["warm_start"] not in known]
+        study.add_trials(new)
+        told = study.user_attrs
+        points = [{"name": f"{Path(source).name} {number}", "values": values} for number, values in enumerate(history.points, 1)]
+        study.set_user_attr("points", [*told.get("points", []), *points])
+        study.set_user_attr("warm_started", sum("warm_start" in trial.user_attrs for trial in study.get_trials(deepcopy=False)))
+        study.set_user_attr("learned_from", [*told.get("learned_from", []), source])
+        self.open()
+
+    def _epochs(self) -> int:
+        return self.space.budget.epochs or 20
 
     def all_trials(self) -> Iterator[tuple[str, FrozenTrial]]:
         """Every trial of the journal with its arm, OFF first."""
-        for arm, study in self._studies.items():
-            for trial in study.get_trials(deepcopy=False):
-                yield arm, trial
+        for name, arm in self.arms.items():
+            for trial in arm.study.get_trials(deepcopy=False):
+                yield name, trial
 
     @property
     def remaining(self) -> int:
         """Trials still to run: those left over and those never asked for."""
-        asked = sum(1 for _ in self.all_trials())
-        return len(self._left_over) + max(0, self.trials - asked)
+        left_over = sum(len(arm.left_over) for arm in self.arms.values())
+        unnamed = sum("proposal" not in trial.user_attrs for arm in self.arms.values() for trial in arm.left_over)
+        asked = sum(arm.proposals for arm in self.arms.values()) + unnamed
+        return left_over + (0 if self.spent() else max(0, self.trials - asked))
+
+    def spent(self) -> str | None:
+        """What ends the search before its last trial, in words; None while nothing does."""
+        budget, on = self.space.budget, self.arms[ON]
+        epochs = sum(arm.epochs for arm in self.arms.values())
+        objective = OBJECTIVES[self.objectives[0]]
+        if budget.total_epochs is not None and epochs >= budget.total_epochs:
+            return f"{epochs} epochs were trained (budget.total_epochs {budget.total_epochs})"
+        if budget.target is not None and on.best is not None and on.best >= objective.sign * budget.target:
+            return f"{self.objectives[0]} reached {objective.shown(on.best)} (budget.target {budget.target:g})"
+        if budget.no_improvement is not None and on.since_best >= budget.no_improvement:
+            return f"{on.since_best} trials in a row brought no better {self.objectives[0]} (budget.no_improvement {budget.no_improvement})"
+        if budget.wall_hours is not None and time.monotonic() - self.began >= 3600 * budget.wall_hours:
+            return f"its time is used up (budget.wall_hours {budget.wall_hours:g})"
+        return self.proposer.exhausted.get(ON)
 
     def suggest(self, trial_id: str) -> Any:
-        """The next trial for Ray: one left over, else one of the arm whose turn it is."""
-        if self._left_over:
-            arm, frozen = self._left_over.pop(0)
-            study = self._studies[arm]
-            if frozen.state == TrialState.WAITING:
-                study._storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING)
-            self._seed(study, frozen.number)
-            trial = Trial(study, frozen._trial_id)
-        elif sum(1 for _ in self.all_trials()) >= self.trials:
-            return Searcher.FINISHED
-        else:
-            arm = self._turn()
-            study = self._studies[arm]
-            number = len(study.get_trials(deepcopy=False))
-            if number >= STARTUP_TRIALS and self._start_up(number) and any(running == ON for running, _ in self._running.values()):
-                return None  # on a wide machine: rather wait for a first result than ask for a fifth trial at random
-            self._seed(study, number)
-            trial = study.ask()
-        proposal = self._propose(arm, trial)
-        trial.set_user_attr("tune_trial_id", trial_id)
-        self._running[trial_id] = (arm, trial)
+        """The next trial for Ray: one left over, else one of the arm whose turn it is; None when the time has not come."""
+        if self.paused:
+            return None
+        name = next((name for name, arm in self.arms.items() if arm.left_over), None)
+        if name is not None:
+            frozen = self.arms[name].left_over.pop(0)
+            return self._start(trial_id, name, self._take_up(name, frozen))
+        while True:
+            if self.spent() or sum(arm.proposals for arm in self.arms.values()) >= self.trials:
+                return Searcher.FINISHED
+            name = self._turn()
+            if self.proposer.must_wait(name, running=any(arm == ON for arm, _, _ in self._running.values())):
+                return None
+            proposed = self._start(trial_id, name, self.proposer.ask(name))
+            if proposed is not None:
+                return proposed
+
+    def _take_up(self, name: str, frozen: FrozenTrial) -> Trial:
+        """A trial of an earlier run, running again."""
+        study = self.arms[name].study
+        if frozen.state == TrialState.WAITING:
+            study._storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING)
+        self.proposer.prepare(name, frozen.number)
+        return Trial(study, frozen._trial_id)
+
+    def _start(self, trial_id: str, name: str, trial: Trial) -> dict[str, Any] | None:
+        """The trial's proposal, noted as running; None where its configuration was run before and shall not be run again."""
+        attributes = trial.user_attrs
+        proposal = Proposal(**json.loads(attributes["proposal"])) if "proposal" in attributes else self.proposer.propose(name, trial)
+        if proposal is None:
+            return None
+        self._running[trial_id] = (name, trial, set(self._frozen(trial).intermediate_values))
         return vars(proposal)
 
     def _turn(self) -> str:
-        """The arm to ask next: OFF once and then ON; in an experiment OFF and ON in turn, so that an interrupted one has pairs."""
-        off, on = (len(self._studies[arm].get_trials(deepcopy=False)) for arm in (OFF, ON))
-        return OFF if off <= (on if self.space.experiment else 0) else ON
-
-    def _seed(self, study: optuna.Study, number: int) -> None:
-        """A sampler seeded by the trial's number: what it proposes depends on the history and not on who asked before.
-
-        The model takes over at the fifth trial asked for, not at the fifth that ended: otherwise each further slot would cost a random one.
-        """
-        seed = derive_seed(self.seed, "sampler", study.study_name, number) % 2**32
-        if self.space.experiment or self._start_up(number):
-            study.sampler = RandomSampler(seed=seed)
-            return
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group` is one, since years
-            study.sampler = TPESampler(seed=seed, n_startup_trials=1, multivariate=True, group=True, constant_liar=True)
-
-    def _start_up(self, number: int) -> bool:
-        """Whether this trial is proposed at random: the first four, and any while no trial has ended. An experiment proposes nothing."""
-        return not self.space.experiment and (
-            number < STARTUP_TRIALS or not self._studies[ON].get_trials(deepcopy=False, states=ENDED))
-
-    def _propose(self, arm: str, trial: Trial) -> Proposal:
-        """The trial's values, asked for in order; one asked before a crash gives the values it gave then."""
-        attributes = trial.user_attrs
-        if "proposal" in attributes:
-            return Proposal(**json.loads(attributes["proposal"]))
-        if self.space.experiment:
-            by, values = "experiment", {"train.seed": self.seed + trial.number, **(self.space.baseline if arm == OFF else {})}
-        elif arm == OFF:
-            by, values = "baseline", dict(self.space.baseline)
-        else:
-            by = "random" if self._start_up(trial.number) else "tpe"
-            values = self.space.sample(lambda parameter: suggest_value(trial, parameter))
-        proposal = Proposal(f"{arm}-{trial.number:03d}", arm, by, values)
-        trial.set_user_attr("proposal", json.dumps(vars(proposal)))
-        return proposal
+        """The arm to ask next: OFF once and then ON; both in turn in an experiment (so that an interrupted one has pairs), and where OFF
+        has something to search for itself."""
+        off, on = (self.arms[arm].proposals for arm in (OFF, ON))
+        taking_turns = (self.space.experiment or self.space.off_searches) and OFF not in self.proposer.exhausted
+        return OFF if off <= (on if taking_turns else 0) else ON
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Reports an epoch's value; an epoch that was reported before a crash is passed over."""
-        _, trial = self._running[trial_id]
-        known = self._frozen(trial).intermediate_values
-        if "epoch" in result and result["epoch"] not in known:
+        """Reports an epoch's value; an epoch that was reported before is passed over. Optuna takes no reports for several objectives."""
+        _, trial, reported = self._running[trial_id]
+        if len(self.objectives) == 1 and "epoch" in result and result["epoch"] not in reported:
             trial.report(result["value"], result["epoch"])
+            reported.add(result["epoch"])
+
+    def should_stop(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Whether the pruner gives the trial up at this epoch, which is reported first. Never OFF, never before the warm-up is over."""
+        self.on_trial_result(trial_id, result)
+        name, trial, _ = self._running[trial_id]
+        settings = self.space.search
+        if name == OFF or settings.pruner == "none" or self.space.experiment or result.get("epoch", 0) < settings.warmup:
+            return False
+        return trial.should_prune()
+
+    def halt(self, trial_id: str) -> None:
+        """Notes that a trial ends because a person asked for it."""
+        self._halted.add(trial_id)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tells Optuna how the trial ended."""
@@ -160,26 +180,42 @@ class OptunaSearcher(Searcher):
             return
         result = result or {}
         self.on_trial_result(trial_id, result)
-        arm, trial = self._running.pop(trial_id)
+        name, trial, _ = self._running.pop(trial_id)
         status = "failed" if error or not result else result["status"]
         if status == "running":
-            status = "pruned"
+            status = "halted" if trial_id in self._halted else "pruned"
+        values = None
         trial.set_user_attr("status", status)
-        if status == "failed":
-            self._studies[arm].tell(trial, state=TrialState.FAIL)
-            return
-        trial.set_user_attr("best_epoch", result["best_epoch"])
-        if status == "pruned":
-            self._studies[arm].tell(trial, state=TrialState.PRUNED)
-        else:
-            self._studies[arm].tell(trial, result["best_value"])
+        trial.set_user_attr("epochs", result.get("epoch", 0))
+        if status != "failed":
+            trial.set_user_attr("best_epoch", result["best_epoch"])
+            metrics = result.get("best_metrics", {})
+            if self.space.constraints:
+                trial.set_user_attr("metrics", json.dumps({key: metrics[key] for key in {c.metric for c in self.space.constraints}}))
+                trial.set_user_attr("constraints", violations(self.space.constraints, metrics, self.off_metrics))
+            values = [result["best_value"], *(objective_value(each, metrics) for each in self.objectives[1:])]
+        state = {"failed": TrialState.FAIL, "pruned": TrialState.PRUNED, "halted": TrialState.PRUNED}.get(status, TrialState.COMPLETE)
+        self.arms[name].study.tell(trial, values if state == TrialState.COMPLETE else None, state=state)
+        self.arms[name].note_end(state, values[0] if values and state == TrialState.COMPLETE else None, result.get("epoch", 0))
+        if name == OFF and state == TrialState.COMPLETE and self.space.constraints:
+            self._off_metrics.append(result["best_metrics"])
+
+    @property
+    def off_metrics(self) -> dict[str, float] | None:
+        """The means of OFF's finished trials, which constraints may refer to; None before there is one."""
+        held = self._off_metrics
+        return {key: sum(each[key] for each in held) / len(held) for key in held[0]} if held else None
+
+    def _violations(self, frozen: FrozenTrial) -> list[float]:
+        """By how much a trial breaks each constraint; one that ended without figures is taken to break none by much."""
+        return frozen.user_attrs.get("constraints", [0.0] * len(self.space.constraints))
 
     def _frozen(self, trial: Trial) -> FrozenTrial:
         return trial.study._storage.get_trial(trial._trial_id)
 
     def suspend(self) -> None:
         """Marks what is running as waiting to be continued, so that no trial of a stopped search stays RUNNING."""
-        for _, trial in self._running.values():
+        for _, trial, _ in self._running.values():
             trial.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
         self._running.clear()
 
@@ -192,5 +228,5 @@ class OptunaSearcher(Searcher):
         self.open()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Ray copies searchers by pickling: everything but the open studies, which `open` brings back."""
-        return {**self.__dict__, "_studies": {}, "_running": {}, "_left_over": []}
+        """Ray copies searchers by pickling: everything but what `open` brings back."""
+        return {**{key: value for key, value in self.__dict__.items() if key != "proposer"}, "arms": {}, "_running": {}}

@@ -9,7 +9,20 @@ from typing import Any
 
 from ganhtr.config import RULES, Rule
 from tune.parameter import KINDS
-from tune.space_settings import BUDGET_KEYS, BUDGET_RULES, SETTINGS, STOPPING_RULES
+from tune.space_settings import (
+    AMOUNT,
+    BUDGET_KEYS,
+    BUDGET_RULES,
+    CONSTRAINT_RULES,
+    MARGIN,
+    METRICS,
+    OBJECTIVE,
+    SEARCH_ENDS,
+    SEARCH_RULES,
+    SETTINGS,
+    STOPPING_RULES,
+    VERDICT_RULES,
+)
 
 _TYPES = {int: "integer", float: "number", bool: "boolean", str: "string"}
 
@@ -18,8 +31,24 @@ def json_schema() -> dict[str, Any]:
     """The schema, draft 2020-12."""
     fixable = {key: rule for key, rule in RULES.items() if key not in BUDGET_KEYS}
     searchable = {key: rule for key, rule in fixable.items() if not rule.shared and key != "train.seed"}
-    properties = {name: _value(rule) for name, rule in SETTINGS.items()}
+    properties: dict[str, Any] = {name: _value(rule) for name, rule in SETTINGS.items()}
+    objective = _value(OBJECTIVE)
+    plain: dict[str, Any] = {"type": ["string", "number", "boolean"]}
     properties |= {
+        "extends": {"description": "A space file beside this one, over which this one is laid; null takes one of its keys out.",
+                    "type": "string", "minLength": 1},
+        "objective": {"description": objective.pop("description"), "default": objective.pop("default"), "anyOf": [
+            objective, {"type": "array", "minItems": 1, "uniqueItems": True, "items": objective}]},
+        "search": _section("How trials are proposed and given up.", SEARCH_RULES),
+        "constraints": _mapping("What a trial must keep to win.", {metric: _mapping(
+            "limits, or distances from OFF, in the metric's unit", {rule: _value(AMOUNT) for rule in CONSTRAINT_RULES}) for metric in METRICS}),
+        "verdict": _mapping("How the study is judged.", {**{name: _value(rule) for name, rule in VERDICT_RULES.items()}, "margins": _mapping(
+            "differences within which the arms are practically equal", {metric: _value(MARGIN) for metric in METRICS})}),
+        "derived": _mapping("Values computed from others, such as 2 * head.dim.", {
+            key: {"type": ["string", "number"]} for key, rule in searchable.items() if rule.type in (int, float)}),
+        "first": {"description": "Named points that are tried first.", "type": "object", "additionalProperties": {
+            "type": "object", "minProperties": 1, "propertyNames": {"enum": list(searchable)}, "additionalProperties": plain}},
+        "forbidden": {"description": "Combinations that no trial may have.", "type": "array", "items": {"$ref": "#/$defs/when"}},
         "budget": _section("How much the study trains: trials of a search, or seeds of an experiment.", BUDGET_RULES),
         "early_stopping": _section("When a trial stops early.", STOPPING_RULES),
         "baseline": _section("The OFF arm: without contrastive loss.", searchable),
@@ -38,11 +67,11 @@ def json_schema() -> dict[str, Any]:
         **_mapping("What a study tries.", properties),
         "if": {"required": ["space"], "properties": {"space": {"type": "object", "minProperties": 1}}},
         "then": _restricted("budget", "seeds", {"const": 1}),
-        "else": {"allOf": [_restricted("budget", "trials", False),
+        "else": {"allOf": [*(_restricted("budget", name, False) for name in SEARCH_ENDS),
                            _restricted("fixed", "contrastive.formulation", {"not": {"const": "none"}})]},
         "$defs": {
             "when": {
-                "description": "Active only if each named parameter is active with one of the values.",
+                "description": "Each named parameter is active with one of the values, or within the range.",
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": {"enum": list(searchable)},
@@ -51,6 +80,8 @@ def json_schema() -> dict[str, Any]:
                         {"type": ["string", "number", "boolean"]},
                         {"type": "array", "minItems": 1, "uniqueItems": True,
                          "items": {"type": ["string", "number", "boolean"]}},
+                        {"type": "object", "minProperties": 1, "properties": {"min": {"type": "number"}, "max": {"type": "number"}},
+                         "additionalProperties": False},
                     ]
                 },
             },

@@ -23,7 +23,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -69,6 +69,7 @@ class Request:
     cpus_per_trial: float
     gpus_per_trial: float
     single: bool = False  # one configuration, without Ray
+    warm: tuple[str, ...] = ()  # earlier studies that the sampler learns from
 
     def config(self) -> Config:
         """The configuration that every trial starts from. Raises: ConfigError."""
@@ -82,13 +83,21 @@ class Request:
     def plain(self) -> dict[str, Any]:
         """As study.yaml has it, the configuration resolved."""
         held = {name: value for name, value in vars(self).items() if name != "space"}
-        return {**held, "space_name": self.space.name, "space": self.space.to_plain(), "config": self.config().flat()}
+        return {**held, "warm": list(self.warm), "space_name": self.space.name, "space": self.space.to_plain(), "config": self.config().flat()}
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> Request:
         """Reads `plain` back."""
         rest = {name: value for name, value in plain.items() if name not in ("space", "space_name", "config")}
-        return cls(space=space_from_plain(plain["space"], plain["space_name"]), **rest)
+        return cls(space=space_from_plain(plain["space"], plain["space_name"]), **{**rest, "warm": tuple(rest.get("warm", ()))})
+
+    def extended(self, trials: int) -> Request:
+        """The same study with more trials (seeds, for an experiment), and without what ended it before its last trial."""
+        budget = self.space.budget
+        if self.space.experiment:
+            budget, trials = replace(budget, seeds=budget.seeds + trials), 2 * trials
+        budget = replace(budget, wall_hours=None, total_epochs=None, target=None, no_improvement=None)
+        return replace(self, space=replace(self.space, budget=budget), trials=self.trials + trials)
 
 
 @dataclass
@@ -125,11 +134,20 @@ class StudyFolder:
         """Makes the folder and writes study.yaml. Raises: StudyError when it cannot be written."""
         try:
             self.path.mkdir(parents=True)
-            write_atomically(self.path / "study.yaml", yaml.safe_dump(request.plain(), sort_keys=False, allow_unicode=True).encode())
+            self.write_request(request)
         except OSError as error:
             raise StudyError(f"{self.path}: the results folder must be writable, got: {error.strerror}. Choose another with "
                              "--results") from error
         return self
+
+    def write_request(self, request: Request) -> None:
+        """Writes study.yaml."""
+        write_atomically(self.path / "study.yaml", yaml.safe_dump(request.plain(), sort_keys=False, allow_unicode=True).encode())
+
+    def extend(self, request: Request) -> None:
+        """Takes an extended request for the study's own. Its verdict, of fewer trials, is to be given anew."""
+        (self.path / "confirm" / "verdict.json").unlink(missing_ok=True)
+        self.write_request(request)
 
     @classmethod
     def existing(cls, results: Path, name: str | None) -> StudyFolder:
@@ -159,6 +177,14 @@ class StudyFolder:
                 raise StudyError(f"{self.path}: another search is running in this folder. Wait for it or stop it first") from error
             yield
 
+    def is_locked(self) -> bool:
+        """Whether a search is running in this folder."""
+        try:
+            with self.locked():
+                return False
+        except StudyError:
+            return True
+
     def write_environment(self, extra: dict[str, Any]) -> None:
         """Writes versions, commit and machine, and `extra` (data and readers)."""
         versions = {name: metadata.version(name) for name in PACKAGES}
@@ -174,6 +200,15 @@ class StudyFolder:
         ended = time.time()
         sessions.append({"started": datetime.fromtimestamp(started).isoformat(timespec="seconds"), "seconds": round(ended - started, 1)})
         write_atomically(self.path / "sessions.json", to_json({"sessions": sessions}))
+
+    def spent_seconds(self) -> float:
+        """How long the study's sessions took in all; one that was killed left no note."""
+        return sum(session["seconds"] for session in self.read_json("sessions.json").get("sessions", []))
+
+    def command(self, doorway: str) -> str:
+        """How a person calls a doorway for this study."""
+        return (f"python tune/search.py --name {self.path.name} --results {self.path.parent}" if doorway == "search"
+                else f"python tune/{doorway}.py {self.path}")
 
     def read_json(self, name: str) -> dict[str, Any]:
         """One of the folder's JSON files; empty when it is not there yet."""

@@ -21,6 +21,7 @@ from ganhtr.train.checkpoint import read_checkpoint, restore_state, save_checkpo
 from ganhtr.train.fit import Bench, fit, samples
 from ganhtr.train.inputs import TrialInputs
 from ganhtr.train.state import build_state
+from tune.control_files import ControlFiles
 from tune.objective import objective_value
 from tune.stopping import Patience
 from tune.trial_folder import TrialFolder
@@ -45,9 +46,11 @@ class TrialPlan:
 class GanHtrTrial(Trainable):
     """Trains one configuration; a step is an epoch.
 
-    config: `id` (names the folder), `arm` (off or on), `proposed_by`, `values` (flat keys laid over the plan's configuration).
+    config: `id` (names the folder), `arm` (off or on), `proposed_by`, `values` (flat keys laid over the plan's configuration), and `within`,
+    the part of the study that the trial belongs to (the search itself without).
     A result's `status` says how it stands: running, complete, stopped (by patience) or failed; all but the first end the trial. An error
-    of a trial ends that trial alone: it is written to its folder and reported as failed.
+    of a trial ends that trial alone: it is written to its folder and reported as failed. A trial that was set up again first tells its last
+    epoch once more, as the search may have been cut off before it heard of it.
     """
 
     def setup(self, config: dict[str, Any], plan: TrialPlan, inputs: TrialInputs) -> None:  # type: ignore[override]
@@ -65,11 +68,12 @@ class GanHtrTrial(Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         plan = self.plan
-        self.folder = TrialFolder(plan.folder / "trials" / config["id"])
+        self.folder = TrialFolder(plan.folder / config.get("within", "") / "trials" / config["id"])
         self.patience = Patience(plan.patience, plan.min_delta)
         self.seconds = 0.0
         self.last: dict[str, Any] = {"status": RUNNING}
         self.fault: Exception | None = None
+        self.told = True
         try:
             self.run = plan.config.replace(config["values"])
             self.state = build_state(self.run, self.inputs.pairs.charset, self.bench.guide.widths, self.device)
@@ -88,6 +92,7 @@ class GanHtrTrial(Trainable):
         self.seconds, self.last = progress["seconds"], progress["last"]
         if self.last["status"] == RUNNING:
             restore_state(self.state, held)
+            self.told = False
         self.folder.forget_after(self.last["epoch"])
 
     def step(self) -> dict[str, Any]:
@@ -95,13 +100,20 @@ class GanHtrTrial(Trainable):
         try:
             if self.fault is not None:
                 raise self.fault
-            if self.last["status"] == RUNNING:  # else it had ended, and only the search did not learn of it
+            self._wait_while_paused()
+            if self.last["status"] == RUNNING and self.told:  # else the search may not have learned of the last epoch, and hears of it again
                 self._epoch()
+            self.told = True
         except Exception as error:
             self.folder.write_failure(error)
             self.last = {**self.last, "status": FAILED, "error": f"{type(error).__name__}: {error}", "seconds": self.seconds}
         self.folder.write_result(self.last)
         return {"trial": self.config["id"], **self.last, "done": self.last["status"] != RUNNING}
+
+    def _wait_while_paused(self) -> None:
+        control = ControlFiles(self.plan.folder)
+        while control.paused and not control.end_asked:
+            time.sleep(0.5)
 
     def _epoch(self) -> None:
         started = time.perf_counter()
@@ -145,3 +157,12 @@ class GanHtrTrial(Trainable):
 
     def __repr__(self) -> str:
         return f"GanHtrTrial(process {os.getpid()})"
+
+
+def local_trial(config: dict[str, Any], plan: TrialPlan, inputs: TrialInputs) -> GanHtrTrial:
+    """A trial in this process, with no Ray started."""
+    class LocalTrial(GanHtrTrial):
+        def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
+            super().setup(config, plan, inputs)
+
+    return LocalTrial(config)

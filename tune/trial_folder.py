@@ -85,6 +85,16 @@ class TrialFolder:
         """Keeps how the trial stands: status, best value and epoch, metrics of the best and of the last epoch."""
         write_atomically(self.path / "result.json", to_json(result))
 
+    def result(self) -> dict[str, Any]:
+        """How the trial stands, as it was written last; empty where it has not ended its first epoch."""
+        path = self.path / "result.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    def end(self, status: str) -> None:
+        """Notes how a trial ended that was stopped from outside."""
+        if held := self.result():
+            self.write_result({**held, "status": status})
+
     def write_samples(self, name: str, images: np.ndarray, widths: np.ndarray) -> None:
         """Writes restored lines and degraded | restored | clean comparisons as PNG. Shapes: images (n, 3, H, W) uint8, widths (N,)."""
         for i, (rows, width) in enumerate(zip(images, widths, strict=False)):

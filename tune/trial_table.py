@@ -26,7 +26,7 @@ class Row:
     id: str
     arm: str
     proposed_by: str
-    status: str  # running, waiting, complete, stopped (patience), pruned, failed
+    status: str  # running, waiting, complete, stopped (patience), pruned, halted (by a person), failed
     value: float | None
     best_epoch: int | None
     epochs: int
@@ -37,10 +37,11 @@ class Row:
     error: str | None
     peak_accuracy: float | None  # of the discriminator, mean of real and fake, in its best epoch
     peak_memory_mb: float | None = None  # on the device, in the epoch that took most; None without CUDA
+    feasible: bool = True  # whether it keeps the space's constraints; only such a trial can win
 
     @property
     def finished(self) -> bool:
-        """Whether it may win: it ran to its end, or to the end of its patience."""
+        """Whether it ran to its end, or to the end of its patience."""
         return self.status in ("complete", "stopped")
 
 
@@ -56,14 +57,20 @@ def collect(folder: StudyFolder, trials: Iterable[tuple[str, FrozenTrial]]) -> l
             proposal["id"], proposal["arm"], proposal["proposed_by"], trial.user_attrs.get("status", STATUS[trial.state]),
             result.get("best_value"), result.get("best_epoch"), result.get("epoch", 0), result.get("seconds", 0.0),
             result.get("best_metrics", {}), result.get("metrics", {}), proposal["values"], result.get("error"),
-            result.get("peak_accuracy"), result.get("peak_memory_mb") or None))
+            result.get("peak_accuracy"), result.get("peak_memory_mb") or None,
+            proposal["arm"] == "off" or all(value <= 0 for value in trial.user_attrs.get("constraints", ()))))
     return rows
 
 
 def best_row(rows: Iterable[Row], arm: str | None = None) -> Row | None:
-    """The finished trial of the highest value, of one arm or of all."""
-    held = [row for row in rows if row.finished and row.value is not None and arm in (None, row.arm)]
-    return max(held, key=lambda row: row.value or 0.0, default=None)
+    """The winner of one arm or of all: the finished trial of the highest value that keeps the constraints."""
+    return next(iter(ranked(rows, arm)), None)
+
+
+def ranked(rows: Iterable[Row], arm: str | None = None) -> list[Row]:
+    """The trials that can win, best first; of equal ones the earlier first."""
+    held = [row for row in rows if row.finished and row.feasible and row.value is not None and arm in (None, row.arm)]
+    return sorted(held, key=lambda row: -(row.value or 0.0))
 
 
 def write_csv(folder: StudyFolder, rows: list[Row]) -> None:
@@ -71,11 +78,11 @@ def write_csv(folder: StudyFolder, rows: list[Row]) -> None:
     keys = sorted({key for row in rows for key in row.values})
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["trial", "arm", "proposed_by", "status", "value", "best_epoch", "epochs", "seconds", "peak_memory_mb", *METRICS, *keys,
+    writer.writerow(["trial", "arm", "proposed_by", "status", "feasible", "value", "best_epoch", "epochs", "seconds", "peak_memory_mb", *METRICS, *keys,
                      "error"])
     for row in rows:
         memory = None if row.peak_memory_mb is None else f"{row.peak_memory_mb:.1f}"
-        writer.writerow([row.id, row.arm, row.proposed_by, row.status, row.value, row.best_epoch, row.epochs, f"{row.seconds:.1f}", memory,
+        writer.writerow([row.id, row.arm, row.proposed_by, row.status, "yes" if row.feasible else "no", row.value, row.best_epoch, row.epochs, f"{row.seconds:.1f}", memory,
                          *(row.metrics.get(name) for name in METRICS), *(row.values.get(key) for key in keys), row.error])
     write_atomically(folder.path / "trials.csv", buffer.getvalue().encode())
 

@@ -44,6 +44,7 @@ class Source:
     def __init__(self, file: str, value: Any = None):
         self.file, self.value = file, value
         self.lines: dict[KeyPath, int] = {}
+        self.files: dict[KeyPath, str] = {}  # of the values that another file gave
         self.refused: set[KeyPath] = set()
         self._faults: list[tuple[int, str]] = []
 
@@ -56,11 +57,17 @@ class Source:
         """Notes a fault in full words. What stands under a refused value has no faults of its own."""
         if any(path[:n] in self.refused for n in range(len(path) + 1)):
             return
+        file = self.file
         if line is None:
-            line = next((self.lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.lines), 0)
-        place = f"{self.file}:{line}" if line else self.file
+            held = next((path[:n] for n in range(len(path), -1, -1) if path[:n] in self.lines), None)
+            line, file = (0, file) if held is None else (self.lines[held], self.files.get(held, file))
+        place = f"{file}:{line}" if line else file
         # A lone surrogate (possible by an escape) could not be printed.
         self._faults.append((line, f"{place}: {text}".encode(errors="backslashreplace").decode()))
+
+    def take_faults(self, other: Source) -> None:
+        """Adds another source's faults to these."""
+        self._faults += other._faults
 
     def check(self) -> None:
         """Raises SpaceError with every fault noted so far, in the order of the lines."""

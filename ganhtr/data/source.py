@@ -21,7 +21,7 @@ import numpy as np
 from ganhtr.charset import Charset
 from ganhtr.config import DataConfig
 from ganhtr.data.fitting import fit_lines, is_squeezed
-from ganhtr.data.pairs import SPLITS, Pairs, load_lines, save_lines
+from ganhtr.data.pairs import SPLITS, Lines, Pairs, load_lines, save_lines
 from ganhtr.data.raw import RawLine, RawLines
 from ganhtr.data.splits import split_groups, split_in_order
 
@@ -116,6 +116,11 @@ def load_pairs(source: str, data: DataConfig, charset_file: Path | None = None, 
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     return Pairs(load_lines(folder / "train.npz"), load_lines(folder / "validation.npz"), Charset(meta["charset"]),
                  source if source == BUILTIN else str(Path(source).resolve()), folder.name, meta["clean_digest"], tuple(meta["notes"]))
+
+
+def load_test(source: str, data: DataConfig, charset_file: Path | None = None, fonts: Path | None = None) -> Lines:
+    """The test lines that belong to `load_pairs` with the same arguments. Whoever opens them says so to the user."""
+    return load_lines(_prepared(source, data, charset_file, fonts) / "test.npz")
 
 
 def _prepared(source: str, data: DataConfig, charset_file: Path | None, fonts: Path | None) -> Path:

@@ -45,7 +45,7 @@ def load_model(folder: Path, device: torch.device) -> Model:
     _require_files(folder)
     config, charset = _read_config(folder / CONFIG)
     guide = _read_guide(folder / GUIDE, config, charset)
-    return Model(config, charset, _read_generator(folder / GENERATOR, config, device), guide.build(device), device)
+    return Model(config, charset, read_generator(folder / GENERATOR, config, device), guide.build(device), device)
 
 
 def _require_files(folder: Path) -> None:
@@ -97,7 +97,8 @@ def _read_guide(path: Path, config: Config, charset: Charset) -> ReaderWeights:
     return guide
 
 
-def _read_generator(path: Path, config: Config, device: torch.device) -> nn.Module:
+def read_generator(path: Path, config: Config, device: torch.device) -> nn.Module:
+    """The generator whose weights a file holds, loaded strictly, frozen and in eval mode. Raises: ValueError naming the file and the fault."""
     try:
         tensors = safetensors.torch.load_file(path)
     except (OSError, SafetensorError, ValueError, KeyError) as error:

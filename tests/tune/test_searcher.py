@@ -8,7 +8,8 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from tune.searcher import OFF, ON, STARTUP_TRIALS, OptunaSearcher
+from tune.proposer import OFF, ON, STARTUP_TRIALS
+from tune.searcher import OptunaSearcher
 
 
 def opened(space, tmp_path, trials=8, seed=0):
@@ -48,8 +49,8 @@ def test_the_sampler_never_sees_off(space, tmp_path):
     searcher = opened(space, tmp_path)
     for i in range(8):
         run_one(searcher, f"t{i}")
-    assert len(searcher._studies[ON].trials) == 7
-    assert all(t.params for t in searcher._studies[ON].trials)
+    assert len(searcher.arms[ON].study.trials) == 7
+    assert all(t.params for t in searcher.arms[ON].study.trials)
 
 
 def test_the_model_proposes_all_but_the_start(space, tmp_path):

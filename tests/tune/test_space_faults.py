@@ -296,7 +296,7 @@ space:
   head.layers: {int: [1, 3], when: {loss.pixel: 1}}
 """)
     assert len(faults) == 1
-    assert faults[0].startswith(":3: space.head.layers.when.loss.pixel must be a choice, bool, int or stepped float")
+    assert faults[0].startswith(":3: space.head.layers.when.loss.pixel must be a range of a continuous parameter")
 
 
 def test_values_that_only_together_are_a_fault(tmp_path):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tune.driver import sigterm_as_interrupt
+from tune.interrupts import sigterm_as_interrupt
 
 
 @pytest.mark.parametrize("before", [signal.default_int_handler, signal.SIG_IGN], ids=["foreground", "background of a script"])

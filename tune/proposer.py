@@ -1,0 +1,140 @@
+"""Who proposes a trial, and what: the baseline, a named first point, the grid, chance, or the sampler."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from ganhtr.seeds import derive_seed
+from tune.arm_study import ArmStudy, values_key
+from tune.parameter import Parameter
+from tune.samplers import build_sampler, grid_point
+from tune.space import Space
+
+OFF, ON = "off", "on"
+STARTUP_TRIALS = 4  # proposed at random before the model takes over
+MODELS = ("tpe", "gp")  # samplers that need trials to learn from
+SAME_AGAIN, GIVE_UP = 8, 200  # duplicates in a row: then chance proposes; then nothing new is looked for
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A trial to run: its name (also its folder's), its arm, who proposed it, the configuration keys it changes."""
+
+    id: str
+    arm: str
+    proposed_by: str
+    values: dict[str, Any]
+
+
+def suggest_value(trial: Trial, parameter: Parameter) -> Any:
+    """Asks Optuna for a value of one parameter."""
+    if parameter.choices:
+        return trial.suggest_categorical(parameter.key, parameter.choices)
+    ask: Any = trial.suggest_int if parameter.kind == "int" else trial.suggest_float
+    step: dict[str, Any] = {} if parameter.step is None else {"step": parameter.step}
+    return ask(parameter.key, parameter.low, parameter.high, log=parameter.log, **step)
+
+
+class Proposer:
+    """Asks the sampler of each arm. A proposal depends on the space, the seed, the trial's number and the history, and on nothing else."""
+
+    def __init__(self, space: Space, seed: int, arms: Mapping[str, ArmStudy], violations: Callable[[FrozenTrial], list[float]]):
+        self.space, self.seed, self.arms = space, seed, arms
+        self._violations = violations if space.constraints else None
+        self._points = [(f"first: {name}", dict(point)) for name, point in space.first.items()]
+        told = arms[ON].study.user_attrs
+        self._points += [(f"first: {point['name']}", point["values"]) for point in told.get("points", [])]
+        self._history = {OFF: 0, ON: told.get("warm_started", 0)}
+        self.exhausted: dict[str, str] = {}  # arm -> why there is nothing new for it
+
+    def parameters(self, arm: str) -> tuple[Parameter, ...]:
+        """What an arm searches: OFF nothing, or the parameters that matter without contrast."""
+        return self.space.parameters if arm == ON else self.space.shared_parameters
+
+    def searches(self, arm: str) -> bool:
+        """Whether the arm has anything to search."""
+        return not self.space.experiment and bool(self.parameters(arm))
+
+    def start_up(self, arm: str) -> bool:
+        """Whether the next trial is proposed at random: the first four, and any while no trial has ended.
+
+        The model takes over at the fifth trial asked for, not at the fifth that ended: otherwise each further slot would cost a random one.
+        """
+        held = self.arms[arm]
+        known = held.proposals + self._history[arm]
+        return self.space.search.sampler in MODELS and (known < STARTUP_TRIALS or not held.ended)
+
+    def must_wait(self, arm: str, running: bool) -> bool:
+        """On a wide machine: rather wait for a first result than ask for a fifth trial at random."""
+        return running and self.searches(arm) and self.arms[arm].proposals >= STARTUP_TRIALS and self.start_up(arm)
+
+    def ask(self, arm: str) -> Trial:
+        """A new trial of the arm."""
+        study = self.arms[arm].study
+        self.prepare(arm, len(study.get_trials(deepcopy=False)))
+        return study.ask()
+
+    def prepare(self, arm: str, number: int) -> None:
+        """Gives the arm's study the sampler of the trial with this number."""
+        if not self.searches(arm):
+            return
+        _, name, fixed = self._plan(arm)
+        self.arms[arm].study.sampler = build_sampler(
+            self.space, name, self.parameters(arm), derive_seed(self.seed, "sampler", arm, number) % 2**32, fixed=fixed,
+            study_seed=derive_seed(self.seed, "sequence", arm) % 2**32, number=number, constraints_func=self._violations)
+
+    def _plan(self, arm: str) -> tuple[str, str, dict[str, Any]]:
+        """Who proposes the arm's next trial: in words, the sampler's name, and the values that are settled."""
+        number, sampler = self.arms[arm].proposals, self.space.search.sampler
+        if number < len(self._points):
+            words, point = self._points[number]
+            keys = {parameter.key for parameter in self.parameters(arm)}
+            return words, "random", {key: value for key, value in point.items() if key in keys}
+        if sampler == "grid":
+            next_point = grid_point(self.space, self.parameters(arm), self.arms[arm].taken, self.seed)
+            if next_point is None:
+                self.exhausted[arm] = "every point of the grid was run"
+            return "grid", "random", next_point or {}
+        if self.arms[arm].same >= SAME_AGAIN or self.start_up(arm):
+            return "random", "random", {}
+        return sampler, sampler, {}
+
+    def propose(self, arm: str, trial: Trial) -> Proposal | None:
+        """The trial's proposal, kept in the journal; None where its configuration was run before, which is told to Optuna."""
+        held, baseline = self.arms[arm], self.space.baseline if arm == OFF else {}
+        if self.space.experiment:
+            by, values = "experiment", {"train.seed": self.seed + trial.number, **baseline}
+        elif not self.searches(arm):
+            by, values = "baseline", dict(baseline)
+        else:
+            by = self._plan(arm)[0]
+            chosen = self.space.sample(lambda parameter: suggest_value(trial, parameter), self.parameters(arm))
+            values = {**self.space.completed(chosen), **baseline}
+            if not self._new(arm, chosen, values):
+                trial.set_user_attr("duplicate", True)
+                held.study.tell(trial, state=TrialState.FAIL)
+                return None
+            repeats = held.taken[values_key(values)]
+            if repeats:
+                values["train.seed"] = self.seed + repeats
+        proposal = Proposal(f"{arm}-{held.proposals:03d}", arm, by, values)
+        trial.set_user_attr("proposal", json.dumps(vars(proposal)))
+        held.note_proposal(values)
+        return proposal
+
+    def _new(self, arm: str, chosen: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+        """Whether a configuration is to be run: it is allowed, and it was not run before or repeats are wanted."""
+        held = self.arms[arm]
+        again = self.space.search.duplicates == "skip" and held.taken[values_key(values)] > 0
+        if not again and not self.space.forbids(chosen):
+            held.same = 0
+            return True
+        held.same += 1
+        if held.same >= GIVE_UP:
+            self.exhausted[arm] = "every configuration was run"
+        return False

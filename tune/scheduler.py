@@ -1,0 +1,42 @@
+"""The scheduler: Ray asks it after every epoch whether a trial goes on; it asks the study's pruner, and whoever wrote into `control/`.
+
+It keeps no state: the pruner's is the journal's, a person's wishes are files. A restored search decides as an unbroken one does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from tune.control_files import ControlFiles
+from tune.trial_folder import TrialFolder
+
+
+class Stopping(Protocol):
+    """What a searcher offers to this scheduler."""
+
+    paused: bool
+
+    def should_stop(self, trial_id: str, result: dict[str, Any]) -> bool: ...
+
+    def halt(self, trial_id: str) -> None: ...
+
+
+class StudyScheduler(FIFOScheduler):
+    """Starts trials in the order they were proposed, and stops those that the pruner or a person gives up."""
+
+    def __init__(self, searcher: Stopping, control: ControlFiles):
+        super().__init__()
+        self.searcher, self.control = searcher, control
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """STOP or CONTINUE after an epoch."""
+        name = trial.config["id"]
+        halted = self.control.takes_stop(name)
+        if halted:
+            self.searcher.halt(trial.trial_id)
+        elif not self.searcher.should_stop(trial.trial_id, result):
+            return TrialScheduler.CONTINUE
+        TrialFolder(self.control.study / "trials" / name).end("halted" if halted else "pruned")
+        return TrialScheduler.STOP

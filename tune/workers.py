@@ -1,0 +1,118 @@
+"""Ray's workers for the length of a study, with its lines and readers in the object store: they run what a searcher proposes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, TextIO
+
+from ganhtr.train.inputs import TrialInputs
+from tune.cluster import ray_session
+from tune.control_files import ControlFiles
+from tune.interrupts import sigterm_as_interrupt
+from tune.monitor import Monitor
+from tune.scheduler import StudyScheduler
+from tune.study import Request, StudyError
+from tune.trainable import GanHtrTrial, TrialPlan
+
+KILLS = 2  # of its worker that a trial outlives, going on from its checkpoint
+
+
+class TrialSource(Protocol):
+    """A searcher that knows what is left to run, and can be cut off."""
+
+    paused: bool
+
+    def open(self) -> None: ...
+
+    @property
+    def remaining(self) -> int: ...
+
+    def suspend(self) -> None: ...
+
+
+class Workers:
+    """Runs trials on Ray. Made by `workers`."""
+
+    def __init__(self, request: Request, plan: TrialPlan, inputs: TrialInputs, real: TextIO):
+        from ray import tune as ray_tune
+
+        self.plan, self.real, self.control = plan, real, ControlFiles(plan.folder)
+        self.trainable = ray_tune.with_resources(
+            ray_tune.with_parameters(GanHtrTrial, plan=plan, inputs=inputs),
+            {"cpu": request.cpus_per_trial, "gpu": request.gpus_per_trial})
+
+    def run(self, searcher: Any, total: int, note: str = "", seconds: float | None = None) -> bool:
+        """Runs what is left of a searcher's `total` trials. Returns whether all of them ended; False after an interruption.
+
+        note: said first. seconds: after which the search is interrupted by itself.
+        """
+        from ray import tune as ray_tune
+
+        logs = self.plan.folder / "logs"
+        shutil.rmtree(logs / "ray", ignore_errors=True)  # Ray's own state, with pickles in it: nothing here is read again
+        with Monitor(self.real, total, self.plan.config.train.epochs, self.plan.objective, total - searcher.remaining) as monitor:
+            if note:
+                monitor.say(note)
+            tuner = ray_tune.Tuner(
+                self.trainable,
+                tune_config=ray_tune.TuneConfig(search_alg=searcher, scheduler=StudyScheduler(searcher, self.control),
+                                                num_samples=searcher.remaining, reuse_actors=True,
+                                                trial_dirname_creator=lambda trial: trial.trial_id),
+                run_config=ray_tune.RunConfig(name="ray", storage_path=str(logs), verbose=0, callbacks=[monitor],
+                                              checkpoint_config=ray_tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                                              failure_config=ray_tune.FailureConfig(max_failures=KILLS)))
+            with sigterm_as_interrupt(), watched(searcher, self.control, seconds):  # anew: Ray has put a handler of its own in its place
+                try:
+                    tuner.fit()
+                except KeyboardInterrupt:
+                    monitor.say("interrupted")
+                finally:
+                    searcher.suspend()
+        shutil.rmtree(logs / "ray", ignore_errors=True)
+        searcher.open()
+        return not searcher.remaining
+
+
+@contextmanager
+def watched(searcher: TrialSource, control: ControlFiles, seconds: float | None) -> Iterator[None]:
+    """Inside, the searcher holds while `control/pause` is there; `control/end`, or the end of the time, interrupts this process."""
+    over = threading.Event()
+
+    def watch() -> None:
+        left = seconds
+        while not over.wait(0.5):
+            searcher.paused = control.paused
+            left = None if left is None else left - 0.5
+            if control.end_asked or (left is not None and left <= 0):
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@contextmanager
+def workers(request: Request, plan: TrialPlan, inputs: TrialInputs, address: str | None, real: TextIO) -> Iterator[Workers]:
+    """Starts Ray, or joins it at `address`, and hands the study's data over once. Raises: StudyError where no trial would ever fit."""
+    pairs = inputs.pairs
+    shared = sum(a.nbytes for part in (pairs.train, pairs.validation) for a in (part.clean, part.degraded))
+    shared += inputs.taps.nbytes if inputs.taps is not None else 0
+    if address:
+        print(f"joining Ray at {address}", file=real, flush=True)
+    with ray_session(address, shared) as cluster:
+        if cluster.cpus < request.cpus_per_trial or cluster.gpus < request.gpus_per_trial:
+            raise StudyError(f"--cpus-per-trial and --gpus-per-trial must be at most what the cluster has ({cluster.cpus:g} and "
+                             f"{cluster.gpus:g}), got {request.cpus_per_trial:g} and {request.gpus_per_trial:g}")
+        if cluster.dashboard:
+            print(f"Ray dashboard: {cluster.dashboard} (its token: `ray get-auth-token`)", file=real, flush=True)
+        yield Workers(request, plan, inputs, real)
