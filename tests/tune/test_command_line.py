@@ -33,8 +33,9 @@ def test_a_search_takes_trials_and_an_experiment_seeds(asked):
     assert asked(SPACE, trials=3).trials == 3
     with pytest.raises(ConfigError, match="--trials must be left out with some, an experiment"):
         asked(EXPERIMENT, trials=3)
-    with pytest.raises(ConfigError, match="--seeds must be left to an experiment"):
-        asked(SPACE, seeds=3)
+    assert asked(SPACE, seeds=5).space.verdict.seeds == 5 and asked(SPACE, seeds=0).space.verdict.seeds == 0
+    with pytest.raises(ConfigError, match="--seeds must be at least 1 with some, an experiment, got 0"):
+        asked(EXPERIMENT, seeds=0)
 
 
 def test_the_on_arm_of_an_experiment_keeps_its_loss(asked):
