@@ -32,3 +32,8 @@ def described(constraint: Constraint) -> str:
     unit = " dB" if constraint.metric == "psnr" else ""
     words = {"min": "at least {}", "max": "at most {}", "below_off": "at most {} below OFF", "above_off": "at most {} above OFF"}
     return f"{NAMES[constraint.metric]} {words[constraint.rule].format(f'{constraint.amount:g}{unit}')}"
+
+
+def keeps(constraints: Iterable[Constraint], metrics: Mapping[str, float], off_metrics: Mapping[str, float] | None) -> bool:
+    """Whether no constraint is broken."""
+    return all(amount <= 0 for amount in violations(constraints, metrics, off_metrics))

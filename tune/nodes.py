@@ -25,10 +25,10 @@ def room(cpus: float, gpus: float) -> int:
 def blind(folder: Path) -> list[str]:
     """Addresses of the nodes on which a folder is not to be seen, or that do not answer; the trials there could not keep anything."""
     look = ray.remote(num_cpus=0, max_retries=0)(lambda: folder.is_dir())
-    asked = {node["NodeManagerAddress"]: look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote()
-             for node in alive()}
-    ray.wait(list(asked.values()), num_returns=len(asked), timeout=LOOK)
-    return [address for address, answer in asked.items() if not seen(answer)]
+    nodes = alive()
+    answers = [look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote() for node in nodes]
+    ray.wait(answers, num_returns=len(answers), timeout=LOOK)
+    return [node["NodeManagerAddress"] for node, answer in zip(nodes, answers, strict=True) if not seen(answer)]
 
 
 def seen(answer: Any) -> bool:

@@ -4,35 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ganhtr.config import build_config
 from ganhtr.train.rehearsal import checkpoint_bytes, rehearse
 from tune.monitor import clock
-from tune.parameter import Parameter
 from tune.space_settings import FORMULATION
+from tune.space_tree import space_tree, values_in_line
 from tune.study import Request
-from tune.value_range import condition_in_words
 
 VALIDATION = 1.25  # an epoch with its validation, over its training steps
-
-
-def described(parameter: Parameter) -> str:
-    """One parameter in words."""
-    if parameter.choices:
-        words = "one of " + ", ".join(map(str, parameter.choices))
-    else:
-        words = f"{parameter.kind} {parameter.low:g} to {parameter.high:g}" + (", log" if parameter.log else "")
-        words += f", step {parameter.step:g}" if parameter.step is not None else ""
-    when = " and ".join(f"{key} is {condition_in_words(allowed)}" for key, allowed in parameter.when.items())
-    return words + (f"   (when {when})" if when else "")
-
-
-def shown(values: dict[str, Any]) -> str:
-    """Values in one line."""
-    return "  ".join(f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in values.items())
 
 
 def planned_trials(request: Request) -> list[str]:
@@ -41,17 +23,19 @@ def planned_trials(request: Request) -> list[str]:
     kind, amount = "space", f"{request.trials} trials"
     if space.experiment:
         kind, amount = "experiment", f"2 arms x {space.budget.seeds} seeds = {request.trials} trials"
-    lines = [f"{kind} {space.name}: objective {space.objective}, {amount}, patience {space.early_stopping.patience}, "
-             f"min_delta {space.early_stopping.min_delta:g}", f"  OFF  {shown(dict(space.baseline))}"]
+    lines = [f"{kind} {space.name}: objective {', '.join(space.objectives)}, {amount}, patience {space.early_stopping.patience}, "
+             f"min_delta {space.early_stopping.min_delta:g}", f"  OFF  {values_in_line(space.baseline)}"]
     if space.experiment:
         seeds = ", ".join(str(request.seed + number) for number in range(space.budget.seeds))
-        return [*lines, f"  ON   {shown({FORMULATION: request.config().contrastive.formulation})}",
+        return [*lines, f"  ON   {values_in_line({FORMULATION: request.config().contrastive.formulation})}",
                 f"  in pairs, with train.seed {seeds}"]
-    lines += [f"  {'  ' * len(parameter.when)}{parameter.key}: {described(parameter)}" for parameter in space.parameters]
+    if space.off_searches:
+        lines[1] += f"  and of its own: {', '.join(parameter.key for parameter in space.shared_parameters)}"
+    lines += space_tree(space)
     samples = [space.random_values(number) for number in range(5)]
     for values in samples:
-        request.config().replace(values)
-    return [*lines, "", "five trials drawn at random:", *(f"  {shown(values)}" for values in samples)]
+        request.config().replace(space.completed(values))
+    return [*lines, "", "five trials drawn at random:", *(f"  {values_in_line(values)}" for values in samples)]
 
 
 def preview(request: Request, results: Path) -> str:
@@ -65,7 +49,7 @@ def preview(request: Request, results: Path) -> str:
     lines += ["", *planned_trials(request)]
     device = torch.device(request.device)
     torch.set_num_threads(max(1, int(request.cpus_per_trial)))
-    on = config if config.contrastive.formulation != "none" else config.replace(request.space.random_values())
+    on = config if config.contrastive.formulation != "none" else config.replace(request.space.completed(request.space.random_values()))
     seconds, state = rehearse(on, device)
     trial = seconds * config.train.steps_per_epoch * config.train.epochs * VALIDATION
     slots = max(1, int((os.cpu_count() or 1) / request.cpus_per_trial))

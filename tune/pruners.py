@@ -1,15 +1,20 @@
-"""Pruners by name: which trials are given up, from the values that all trials have reported. They keep no state of their own.
+"""Pruners by name: which trials are given up, from the values that all trials of the study have reported.
 
-A trial is compared at rungs or epochs by its best value up to there, as it is its best epoch that counts in the end. A decision can be taken
-again after a crash and is the same.
+A trial is compared by its best value so far, as it is its best epoch that counts in the end. All that a pruner remembers is what it has
+read of trials that ended, so that a report costs little in a long study; after a restart it reads them again and decides as before. Trials
+of earlier studies have other epochs and do not count.
 """
 
 from __future__ import annotations
 
+import bisect
 import json
 import math
+import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -18,121 +23,172 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 REDUCTION = 3  # a rung keeps the best third
-MEDIAN_AFTER = 4  # finished trials
+MEDIAN_AFTER = 4  # finished trials that reached the epoch
 WILCOXON_P = 0.05
 
 
-def best_until(trial: FrozenTrial, epoch: int) -> float | None:
-    """A trial's best value up to an epoch; None where it did not get there."""
-    values = trial.intermediate_values
-    if epoch not in values:
-        return None
-    return max(value for step, value in values.items() if step <= epoch)
+class TrialLog:
+    """The trials of a study as they go on: each that ended is handed out once, those that run every time."""
+
+    def __init__(self) -> None:
+        self.read, self.open = 0, list[int]()
+
+    def news(self, study: Study) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
+        """Trials that ended since the last call, and trials that run."""
+        trials = study.get_trials(deepcopy=False)
+        new = [trials[number] for number in (*self.open, *range(self.read, len(trials)))]
+        self.read, self.open = len(trials), [trial.number for trial in new if not trial.state.is_finished()]
+        ours = [trial for trial in new if "proposal" in trial.user_attrs]
+        return [trial for trial in ours if trial.state.is_finished()], [trial for trial in ours if not trial.state.is_finished()]
 
 
-def rungs(first: int, epochs: int) -> list[int]:
-    """The epochs at which trials are compared: first, 3 x first, ..., below the last epoch."""
-    count = max(0, math.ceil(math.log(epochs / first, REDUCTION) - 1e-9)) if epochs > first else 0
-    return [first * REDUCTION**rung for rung in range(count)]
-
-
-def survives(value: float, others: Iterable[float]) -> bool:
-    """Whether a value is among the best third of a rung, itself included; of fewer than three only the best is."""
-    held = list(others)
-    return sum(other > value for other in held) < max(1, (len(held) + 1) // REDUCTION)
+def best_so_far(trial: FrozenTrial) -> dict[int, float]:
+    """Epoch -> best value up to it."""
+    epochs = sorted(trial.intermediate_values)
+    return dict(zip(epochs, accumulate((trial.intermediate_values[epoch] for epoch in epochs), max), strict=True))
 
 
 class RungPruner(BasePruner):
-    """Asynchronous successive halving (Li et al. 2020, arXiv 1810.05934): at a rung a trial goes on if it is among the best third so far.
+    """Asynchronous successive halving: at a rung a trial goes on if it is among the best third of those that have reached it.
 
-    With brackets (Hyperband, Li et al. 2018, arXiv 1603.06560) each trial belongs to one by its number: bracket s has its first rung at
-    warmup x 3^s and compares its own trials alone. Differs: trials are never paused and promoted later, as in Optuna.
+    Rungs are the epochs `warmup` x 1, 3, 9, ... below the last one. With `brackets` (Hyperband) each trial belongs to one by its number:
+    bracket s has its first rung at warmup x 3^s and compares its own trials alone.
+    Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning"; Li et al. 2018, "Hyperband".
+    Differs: as in Optuna, a trial is never paused to be promoted later, and of fewer than three at a rung the best goes on. Optuna compares
+    the values of the rung's epoch, not the best so far.
     """
 
     def __init__(self, warmup: int, epochs: int, brackets: bool = False):
-        ladder = rungs(warmup, epochs)
-        self.ladders = [ladder[s:] for s in range(len(ladder))] if brackets and ladder else [ladder]
+        rungs = [rung for rung in (max(1, warmup) * REDUCTION**power for power in range(64)) if rung < epochs]
+        self.ladders = [rungs[s:] for s in range(len(rungs))] if brackets and rungs else [rungs]
         deepest = len(self.ladders)
         shares = [math.ceil(deepest * REDUCTION**(deepest - 1 - s) / (deepest - s)) for s in range(deepest)]
-        self.slots = [s for s, share in enumerate(shares) for _ in range(share)]
+        self.places = [s for s, share in enumerate(shares) for _ in range(share)]
+        self.log = TrialLog()
+        self.ended: defaultdict[tuple[int, int], list[float]] = defaultdict(list)  # bracket, rung -> values in order
 
-    def bracket(self, number: int) -> int:
-        """The bracket of a trial."""
-        return self.slots[zlib.crc32(str(number).encode()) % len(self.slots)]
+    def bracket(self, study: Study, trial: FrozenTrial) -> int:
+        """The bracket of a trial, in the shares that Hyperband's brackets have."""
+        return self.places[zlib.crc32(f"{study.study_name}_{trial.number}".encode()) % len(self.places)]
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether the trial is given up at its last epoch."""
-        epoch, own = trial.last_step, self.bracket(trial.number)
-        if epoch not in self.ladders[own] or (value := best_until(trial, epoch)) is None:
+        own, rung = self.bracket(study, trial), trial.last_step
+        if rung is None or rung not in self.ladders[own]:
             return False
-        others = (best_until(other, epoch) for other in study.get_trials(deepcopy=False)
-                  if other.number != trial.number and self.bracket(other.number) == own)
-        return not survives(value, (other for other in others if other is not None))
+        ended, running = self.log.news(study)
+        for other in ended:
+            bracket, best = self.bracket(study, other), best_so_far(other)
+            for passed in self.ladders[bracket]:
+                if passed in best:
+                    bisect.insort(self.ended[bracket, passed], best[passed])
+        value = best_so_far(trial)[rung]
+        rivals = [best_so_far(other)[rung] for other in running
+                  if rung in other.intermediate_values and other.number != trial.number and self.bracket(study, other) == own]
+        held = self.ended[own, rung]
+        better = len(held) - bisect.bisect_right(held, value) + sum(rival > value for rival in rivals)
+        return better >= max(1, (len(held) + len(rivals) + 1) // REDUCTION)
 
 
 class MedianPruner(BasePruner):
-    """Golovin et al. 2017 (Vizier): gives a trial up whose best value lies below the median of the finished trials' at the same epoch."""
+    """Gives a trial up whose best value so far lies below the median of what the finished trials had at the same epoch.
 
-    def __init__(self, warmup: int):
-        self.warmup = warmup
-
-    def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Whether the trial is given up at its last epoch."""
-        epoch = trial.last_step
-        if epoch is None or epoch < self.warmup or (value := best_until(trial, epoch)) is None:
-            return False
-        finished = [best_until(other, epoch) for other in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
-        held = [other for other in finished if other is not None]
-        return len(held) >= MEDIAN_AFTER and value < float(np.median(held))
-
-
-LINE_VALUES: dict[str, Callable[[dict[str, np.ndarray]], np.ndarray]] = {
-    "psnr": lambda held: held["psnr"], "ssim": lambda held: held["ssim"],
-    "cer": lambda held: -held["guide_char_edits"] / np.maximum(held["guide_char_lengths"], 1),
-    "wer": lambda held: -held["guide_word_edits"] / np.maximum(held["guide_word_lengths"], 1),
-    "score": lambda held: held["psnr"] - 50 * held["guide_char_edits"] / np.maximum(held["guide_char_lengths"], 1)}
-
-
-class WilcoxonPruner(BasePruner):
-    """Gives a trial up whose lines are worse than those of the best trial at the same epoch: Wilcoxon's signed-rank test, one-sided,
-    paired by line, p below 0.05.
-
-    folder: of the trials, whose per-line values are compared. The best is the other trial with the highest value so far.
+    Source: Golovin et al. 2017, "Google Vizier", the median stopping rule. Differs: they take the finished trials' running means, Optuna
+    their values of the epoch itself.
     """
 
-    def __init__(self, warmup: int, folder: Path, objective: str):
-        self.warmup, self.folder, self.objective = warmup, folder, objective
-
-    def line_values(self, trial: FrozenTrial, epoch: int) -> np.ndarray | None:
-        """What each line was worth at an epoch, higher is better; None where it was not kept."""
-        path = self.folder / json.loads(trial.user_attrs["proposal"])["id"] / "lines" / f"epoch_{epoch:04d}.npz"
-        if not path.exists():
-            return None
-        with np.load(path, allow_pickle=False) as held:
-            return LINE_VALUES[self.objective]({name: held[name] for name in held.files})
+    def __init__(self, warmup: int):
+        self.warmup, self.log = warmup, TrialLog()
+        self.finished: defaultdict[int, list[float]] = defaultdict(list)  # epoch -> values in order
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether the trial is given up at its last epoch."""
-        from scipy.stats import wilcoxon
-
         epoch = trial.last_step
         if epoch is None or epoch < self.warmup:
             return False
-        others = [other for other in study.get_trials(deepcopy=False)
-                  if other.number != trial.number and epoch in other.intermediate_values and "proposal" in other.user_attrs]
-        if not others:
+        for other in self.log.news(study)[0]:
+            for reached, value in best_so_far(other).items() if other.state == TrialState.COMPLETE else ():
+                bisect.insort(self.finished[reached], value)
+        held = self.finished[epoch]
+        middle = len(held) // 2
+        return len(held) >= MEDIAN_AFTER and best_so_far(trial)[epoch] < (held[middle] + held[~middle]) / 2
+
+
+def error_rate(lines: Mapping[str, np.ndarray], unit: str) -> np.ndarray:
+    """The guide's error rate of each line. Shape: (N,)."""
+    return lines[f"guide_{unit}_edits"] / np.maximum(lines[f"guide_{unit}_lengths"], 1)
+
+
+LINE_VALUES: dict[str, Callable[[Mapping[str, np.ndarray]], np.ndarray]] = {  # an objective's value of each line, higher is better
+    "score": lambda lines: lines["psnr"] - 50 * error_rate(lines, "char"),
+    "psnr": lambda lines: lines["psnr"],
+    "ssim": lambda lines: lines["ssim"],
+    "cer": lambda lines: -error_rate(lines, "char"),
+    "wer": lambda lines: -error_rate(lines, "word"),
+}
+
+
+class WilcoxonPruner(BasePruner):
+    """Gives a trial up whose lines are worse than the best trial's at the same epoch: Wilcoxon's signed-rank test, one-sided, p < 0.05.
+
+    The best is the other trial with the highest value so far that runs, or is finished and breaks no constraint. Where its lines of that
+    epoch are not there, nothing is given up.
+    """
+
+    def __init__(self, warmup: int, trials_folder: Path, objective: str):
+        self.warmup, self.folder, self.objective, self.log = warmup, trials_folder, objective, TrialLog()
+        self.best: FrozenTrial | None = None  # of those that are finished
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Whether the trial is given up at its last epoch."""
+        epoch = trial.last_step
+        if epoch is None or epoch < self.warmup:
             return False
-        best = max(others, key=lambda other: max(other.intermediate_values.values()))
-        own, its = self.line_values(trial, epoch), self.line_values(best, epoch)
-        if own is None or its is None or len(own) != len(its) or not np.any(own != its):
-            return False
-        return bool(own.mean() < its.mean() and wilcoxon(own, its, alternative="less").pvalue < WILCOXON_P)
+        ended, running = self.log.news(study)
+        finished = [other for other in ended if other.state == TrialState.COMPLETE and other.intermediate_values
+                    and not any(amount > 0 for amount in other.user_attrs.get("constraints", ()))]
+        self.best = max([*([self.best] if self.best else []), *finished], key=reached, default=None)
+        others = [other for other in running if other.number != trial.number and other.intermediate_values]
+        best = max([*([self.best] if self.best else []), *others], key=reached, default=None)
+        own, its = (self.line_values(each, epoch) for each in (trial, best))
+        return own is not None and its is not None and clearly_worse(own, its)
+
+    def line_values(self, trial: FrozenTrial | None, epoch: int) -> np.ndarray | None:
+        """What each line was worth at an epoch, higher is better; None where that was not kept. Shape: (N,)."""
+        if trial is None:
+            return None
+        path = self.folder / json.loads(trial.user_attrs["proposal"])["id"] / "lines" / f"epoch_{epoch:04d}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as lines:
+                return LINE_VALUES[self.objective](lines)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return None
+
+
+def reached(trial: FrozenTrial) -> float:
+    """A trial's best value so far."""
+    return max(trial.intermediate_values.values())
+
+
+def clearly_worse(own: np.ndarray, its: np.ndarray) -> bool:
+    """Whether lines are worse than the same lines of another trial, beyond chance. Shapes: (N,) each; nothing is said where N differs."""
+    from scipy.stats import wilcoxon
+
+    if own.shape != its.shape or not own.mean() < its.mean():
+        return False
+    return bool(wilcoxon(own, its, alternative="less").pvalue < WILCOXON_P)
 
 
 def build_pruner(name: str, warmup: int, epochs: int, trials_folder: Path, objective: str) -> BasePruner:
-    """The pruner of that name, which gives nothing up before `warmup` epochs."""
-    if name in ("asha", "hyperband"):
-        return RungPruner(warmup, epochs, brackets=name == "hyperband")
-    if name == "median":
-        return MedianPruner(warmup)
-    return WilcoxonPruner(warmup, trials_folder, objective) if name == "wilcoxon" else NopPruner()
+    """The pruner of that name, for one study. It gives up nothing before `warmup` epochs of a trial are reported.
+
+    epochs: what a trial has that goes to its end; trials_folder: with the trials' per-line values.
+    """
+    pruners: dict[str, Callable[[], BasePruner]] = {
+        "asha": lambda: RungPruner(warmup, epochs),
+        "hyperband": lambda: RungPruner(warmup, epochs, brackets=True),
+        "median": lambda: MedianPruner(warmup),
+        "wilcoxon": lambda: WilcoxonPruner(warmup, trials_folder, objective),
+        "none": NopPruner,
+    }
+    return pruners[name]()

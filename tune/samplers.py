@@ -1,140 +1,144 @@
-"""Samplers by name, within the rules of a space: no forbidden combination, settled values kept, a history that does not grow without end."""
+"""Samplers by name, within the rules of a space: nothing forbidden, settled values kept, a history that does not grow without end."""
 
 from __future__ import annotations
 
-import heapq
 import random
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, NSGAIIISampler, RandomSampler, TPESampler
+from optuna.samplers import BaseGASampler, BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from ganhtr.seeds import derive_seed
 from tune.arm_study import Key, values_key
+from tune.bounded_history import ShownStudy, Violations, all_complete, bounded, generations, learnable, with_constraints
 from tune.parameter import Parameter
+from tune.quasi_random import SobolSampler
 from tune.space import Space
 
-Violations = Callable[[FrozenTrial], list[float]]
-HISTORY = {"tpe": 500, "gp": 200}  # trials that a model is made from; the cost of a proposal grows with them
-KEPT_BEST = 50  # of these, the best; the others are the latest
-POPULATION = 20
-REDRAWS = 100
-ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+HISTORY = {"tpe": 500, "gp": 150}  # ended trials that a model is made from: the cost of a proposal grows with them
+POPULATION = 16  # of a generation: studies have dozens of trials rather than thousands
+WHOLE_DRAWS, DRAWS, LAST_DRAWS = 5, 10, 10_000  # of a trial, of one value, of even ones, until nothing forbidden is in it
 
 
-class BoundedHistory:
-    """A study of which a sampler sees the best trials, the latest, and those that run: `limit` ended ones at most."""
+def build_sampler(space: Space, name: str, parameters: Sequence[Parameter], seed: int, *, study_seed: int, number: int,
+                  fixed: Mapping[str, Any] | None = None, constraints_func: Violations | None = None) -> BaseSampler:
+    """The sampler of one trial: what it proposes depends on the history and these arguments, and on nothing else.
 
-    def __init__(self, study: optuna.Study, limit: int | None):
-        self._study, self._limit = study, limit
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._study, name)
-
-    def _get_trials(self, deepcopy: bool = True, states: Collection[TrialState] | None = None, use_cache: bool = False) -> list[FrozenTrial]:
-        held = self._study._get_trials(deepcopy=False, use_cache=use_cache)
-        ended = [trial for trial in held if trial.state in ENDED]
-        if self._limit is not None and len(ended) > self._limit:
-            complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]
-            best = {trial.number for index in range(len(self._study.directions)) for trial in best_by(complete, index)}
-            latest = [trial.number for trial in ended if trial.number not in best][-(self._limit - len(best)):]
-            kept = best | set(latest)
-            held = [trial for trial in held if trial.state not in ENDED or trial.number in kept]
-        return [trial for trial in held if states is None or trial.state in states]
-
-    def get_trials(self, deepcopy: bool = True, states: Collection[TrialState] | None = None) -> list[FrozenTrial]:
-        """As a study's."""
-        return self._get_trials(deepcopy, states)
+    seed: the trial's own; study_seed and number: the sequence that `qmc` goes along, and the trial's place in it. A `grid`'s points
+    come as `fixed`; chance proposes what they leave open.
+    """
+    keys = [parameter.key for parameter in parameters]
+    return SpaceSampler(space, parameters, lambda: optuna_sampler(name, seed, keys, study_seed, number), random.Random(seed), fixed or {},
+                        HISTORY.get(name), constraints_func)
 
 
-def best_by(trials: list[FrozenTrial], index: int) -> list[FrozenTrial]:
-    """The best trials by one of their values."""
-    return heapq.nlargest(KEPT_BEST, trials, key=lambda trial: trial.values[index])
+def optuna_sampler(name: str, seed: int, keys: Sequence[str], study_seed: int, number: int) -> BaseSampler:
+    """The sampler of that name, which knows nothing of the space's rules; RandomSampler for any other name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # TPE's `group` and NSGA-III are, since years
+        tpe = TPESampler(seed=seed, n_startup_trials=1, multivariate=True, group=True, constant_liar=True)
+        match name:
+            case "tpe":
+                return tpe
+            case "gp":  # it models what all trials have; TPE proposes what only some have
+                return GPSampler(seed=seed, n_startup_trials=1, independent_sampler=tpe, warn_independent_sampling=False)
+            case "nsga2":
+                return NSGAIISampler(seed=seed, population_size=POPULATION)
+            case "nsga3":
+                return NSGAIIISampler(seed=seed, population_size=POPULATION)
+            case "qmc":
+                return SobolSampler(keys, study_seed, number)
+            case _:
+                return RandomSampler(seed=seed)
 
 
-class SobolSampler(BaseSampler):
-    """One scrambled Sobol sequence a study (Owen 1998, by SciPy), a coordinate for each parameter, active or not: the nth trial gets its nth
-    point, so that the sequence needs no memory."""
-
-    def __init__(self, parameters: Sequence[Parameter], seed: int, number: int):
-        from scipy.stats.qmc import Sobol
-
-        sequence = Sobol(len(parameters), scramble=True, rng=seed)
-        if number:
-            sequence.fast_forward(number)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # on balance at powers of two
-            self.point = dict(zip((parameter.key for parameter in parameters), sequence.random(1)[0].tolist(), strict=True))
-
-    def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """None: each parameter has its coordinate."""
-        return {}
-
-    def sample_relative(self, study: Any, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-    def sample_independent(self, study: Any, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
-        """The value at the parameter's coordinate."""
-        return at_share(param_distribution, self.point[param_name])
-
-
-def at_share(distribution: BaseDistribution, share: float) -> Any:
-    """The value below which this share (0 to 1) of a distribution lies."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[min(int(share * len(distribution.choices)), len(distribution.choices) - 1)]
-    assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    low, high, step = distribution.low, distribution.high, distribution.step
-    whole = isinstance(distribution, IntDistribution)
-    if distribution.log:
-        edge = 0.5 if whole else 0.0
-        value = (low - edge) * ((high + edge) / (low - edge)) ** share
-        return min(max(round(value), low), high) if whole else min(max(value, low), high)
-    if step is None:
-        return low + share * (high - low)
-    steps = min(int(share * (round((high - low) / step) + 1)), round((high - low) / step))
-    return low + steps * step
+def distribution(parameter: Parameter) -> BaseDistribution:
+    """A parameter's values, as Optuna writes them."""
+    if parameter.choices:
+        return CategoricalDistribution(parameter.choices)
+    if parameter.kind == "int":
+        return IntDistribution(parameter.low, parameter.high, log=parameter.log, step=1 if parameter.step is None else int(parameter.step))
+    return FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
 
 
 class SpaceSampler(BaseSampler):
-    """Draws as `inner` does, but never a forbidden combination, and `fixed` values as they are."""
+    """Draws a whole trial at once as the sampler that `build` makes does, but nothing forbidden, and `fixed` values as they are.
 
-    def __init__(self, inner: BaseSampler, space: Space, parameters: Sequence[Parameter], fixed: Mapping[str, Any], seed: int,
-                 limit: int | None = None):
-        self.inner, self.space, self.parameters, self.fixed, self.seed, self.limit = inner, space, parameters, dict(fixed), seed, limit
+    A trial that was cut off while its values were written down is drawn again as it was. `limit` bounds the history: the trials that ended.
+    """
+
+    def __init__(self, space: Space, parameters: Sequence[Parameter], build: Callable[[], BaseSampler], rng: random.Random,
+                 fixed: Mapping[str, Any], limit: int | None, violations: Violations | None):
+        self.space, self.parameters, self.build, self.rng = space, parameters, build, rng
+        self.limit, self.violations = limit, violations
+        self.inner = build()
+        self.distributions = {parameter.key: distribution(parameter) for parameter in parameters}
+        self.fixed = {key: held.to_external_repr(held.to_internal_repr(fixed[key]))  # 1 is 1.0 for a float, as it will be in the journal
+                      for key, held in self.distributions.items() if key in fixed}
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """The inner sampler's, without what is settled."""
-        found = self.inner.infer_relative_search_space(self._seen(study), trial)
-        return {name: held for name, held in found.items() if name not in self.fixed}
+        """All parameters: they are drawn together."""
+        return self.distributions
 
     def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
-        """The inner sampler's values, drawn again while they are forbidden; nothing after many vain draws."""
-        if not search_space:
-            return {}
-        for _ in range(REDRAWS if self.space.forbidden else 1):
-            drawn = self.inner.sample_relative(self._seen(study), trial, search_space)
-            values = {**drawn, **self.fixed}
-            active = {key: values[key] for key in self.space.sample(lambda parameter: values.get(parameter.key), self.parameters) if key in values}
-            if not self.space.forbids(active):
-                return drawn
-        return {}
+        """The values of an allowed trial. They are forbidden only where what is settled leaves nothing else."""
+        shown: Any = ShownStudy(study, self._history(study, trial))
+        if isinstance(self.inner, BaseGASampler):
+            selecting: Any = self.build()  # so that the draw is the same where the parents were selected before the trial was cut off
+            selecting.get_parent_population(shown, selecting.get_trial_generation(shown, trial))
+        for _ in range(WHOLE_DRAWS):
+            values = self._draw(shown, trial)
+            if not self.space.forbids(values):
+                return values
+        for _ in range(LAST_DRAWS):
+            values = self.space.sample(lambda each: self.fixed[each.key] if each.key in self.fixed else each.random_value(self.rng),
+                                       self.parameters)
+            if not self.space.forbids(values):
+                break
+        return values
+
+    def _draw(self, shown: Any, trial: FrozenTrial) -> dict[str, Any]:
+        """A trial as the inner sampler draws it; a value that completes a forbidden combination is drawn again for a while."""
+        asked = self.inner.infer_relative_search_space(shown, trial)
+        joint = self.inner.sample_relative(shown, trial, {
+            key: held for key, held in asked.items() if self.distributions.get(key) == held and key not in self.fixed})
+        drawn: dict[str, Any] = {}
+
+        def pick(parameter: Parameter) -> Any:
+            """A value of one parameter, after those before it."""
+            key, held = parameter.key, self.distributions[parameter.key]
+            if key in self.fixed or held.single():
+                drawn[key] = self.fixed.get(key, parameter.extremes()[0])
+                return drawn[key]
+            drawn[key] = joint[key] if key in joint else self.inner.sample_independent(shown, trial, key, held)
+            for _ in range(DRAWS):
+                if not self.space.forbids(drawn):
+                    break
+                drawn[key] = self.inner.sample_independent(shown, trial, key, held)
+            return drawn[key]
+
+        return self.space.sample(pick, self.parameters)
+
+    def _history(self, study: optuna.Study, trial: FrozenTrial) -> list[FrozenTrial]:
+        """What the inner sampler can learn from, in the form that it understands."""
+        if isinstance(self.inner, (RandomSampler, SobolSampler)):
+            return []
+        trials = learnable(study, trial.number)
+        if isinstance(self.inner, BaseGASampler):
+            trials = generations(study, trials, self.inner._get_generation_key(), self.inner._get_parent_cache_key_prefix())
+        if isinstance(self.inner, GPSampler):
+            trials = all_complete(trials)
+        if self.limit is not None:
+            trials = bounded(trials, self.limit, self.violations)
+        return trials if self.violations is None else with_constraints(trials, self.violations)
 
     def sample_independent(self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
-        """A settled value, else the inner sampler's, drawn again while it completes a forbidden combination, at last by chance."""
-        if param_name in self.fixed:
-            return self.fixed[param_name]
-        for _ in range(REDRAWS if self.space.forbidden else 1):
-            value = self.inner.sample_independent(self._seen(study), trial, param_name, param_distribution)
-            if not self.space.forbids({**trial.params, param_name: value}):
-                return value
-        parameter, rng = next(each for each in self.parameters if each.key == param_name), random.Random(self.seed)
-        values = parameter.every_value() if parameter.finite else tuple(parameter.random_value(rng) for _ in range(REDRAWS))
-        allowed = [each for each in values if not self.space.forbids({**trial.params, param_name: each})]
-        return rng.choice(allowed) if allowed else value
+        """The inner sampler's value, for a parameter that the trial's values leave inactive."""
+        return self.inner.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """As the inner sampler."""
@@ -145,38 +149,14 @@ class SpaceSampler(BaseSampler):
         self.inner.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
-        """Nothing: each trial has a sampler of its own, seeded by its number."""
-
-    def _seen(self, study: optuna.Study) -> Any:
-        return BoundedHistory(study, self.limit)
-
-
-def build_sampler(space: Space, name: str, parameters: Sequence[Parameter], seed: int, *, study_seed: int, number: int,
-                  fixed: Mapping[str, Any] | None = None, constraints_func: Violations | None = None) -> BaseSampler:
-    """The sampler of one trial. seed: the trial's; study_seed and number: of its sequence, for `qmc`.
-
-    `grid` and whatever has every value settled draw from nothing: any sampler does.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group` and constraints are, since years
-        inner: BaseSampler
-        if name == "tpe":
-            inner = TPESampler(seed=seed, n_startup_trials=1, multivariate=True, group=True, constant_liar=True,
-                               constraints_func=constraints_func)
-        elif name == "gp":
-            inner = GPSampler(seed=seed, n_startup_trials=1, constraints_func=constraints_func, warn_independent_sampling=False)
-        elif name in ("nsga2", "nsga3"):
-            kind = NSGAIISampler if name == "nsga2" else NSGAIIISampler
-            inner = kind(population_size=POPULATION, seed=seed, constraints_func=constraints_func)
-        elif name == "qmc":
-            inner = SobolSampler(parameters, study_seed, number)
-        else:
-            inner = RandomSampler(seed=seed)
-    return SpaceSampler(inner, space, parameters, fixed or {}, seed, HISTORY.get(name))
+        """As the inner sampler."""
+        self.inner.reseed_rng()
 
 
 def grid_point(space: Space, parameters: Sequence[Parameter], taken: Mapping[Key, int], seed: int) -> dict[str, Any] | None:
-    """The next point of the grid, in an order drawn by the seed; None when all were taken."""
+    """The next point of the grid, in an order drawn by the seed; None when all were taken. taken: by `values_key` of a trial's values."""
+    keys = {parameter.key for parameter in parameters}
+    told = {frozenset(item for item in values if item[0] in keys) for values, times in taken.items() if times}  # without what is derived
     points = space.grid(parameters)
-    random.Random(seed).shuffle(points)
-    return next((point for point in points if not taken.get(values_key(space.completed(point)))), None)
+    random.Random(derive_seed(seed, "grid")).shuffle(points)
+    return next((point for point in points if values_key(point) not in told), None)

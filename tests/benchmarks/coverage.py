@@ -1,67 +1,125 @@
-"""Simulates how often the 95 % interval of a verdict holds the truth: `python tests/benchmarks/coverage.py`."""
+"""How often the verdict's 95 % interval holds the truth: `python tests/benchmarks/coverage.py [--repeats 4000] [--lines 200]`.
+
+Both arms are made up with their noise: a seed's part that both share (it cancels), a run's own part, a line's difficulty (it cancels), a
+line's own reaction to the change, and what is left. Each repeat draws new seeds and new lines. The table also has what was not chosen:
+Satterthwaite's degrees of freedom as they are, t over seeds alone, and the bootstrap where there are seeds enough for it.
+"""
 
 from __future__ import annotations
 
+import argparse
+import math
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tune.crossed_difference import crossed_difference  # noqa: E402
-
-TRUTH = 0.3
-
-
-def simulate(rng, seeds, lines, seed_sd, line_sd, rest_sd, weighted=False, skewed=False):
-    """Differences of two arms, each with noise of its own run, line and rest on top of what they share. Shapes: (S, L), (L,)."""
-    weights = rng.integers(8, 60, size=lines).astype(float) if weighted else np.ones(lines)
-
-    def arm():
-        rest = rng.exponential(rest_sd, (seeds, lines)) - rest_sd if skewed else rng.normal(0, rest_sd, (seeds, lines))
-        return rng.normal(0, seed_sd, (seeds, 1)) + rng.normal(0, line_sd, (1, lines)) + rest
-
-    shared = rng.normal(0, 2, (seeds, 1)) + rng.normal(0, 3, (1, lines))
-    return (shared + arm() + TRUTH) - (shared + arm()), weights
+from tune.crossed_difference import CrossedDifference, crossed_difference
+from tune.line_bootstrap import ENOUGH_SEEDS, bootstrap_interval
 
 
-def satterthwaite(differences, weights):
-    """The half width by Satterthwaite's own formula, for comparison."""
-    seeds, lines = differences.shape
-    u = weights * (differences - (differences @ weights / weights.sum()).mean()) / weights.mean()
-    rows, columns = u.mean(axis=1, keepdims=True), u.mean(axis=0, keepdims=True)
-    parts = (lines * (rows**2).sum(), seeds * (columns**2).sum(), ((u - rows - columns)**2).sum())
-    dfs = (seeds - 1, lines - 1, (seeds - 1) * (lines - 1))
-    ms = [part / df for part, df in zip(parts, dfs, strict=True)]
-    total = max(ms[0] + ms[1] - ms[2], ms[0], ms[1])
-    df = max(seeds - 1, total**2 / sum(each**2 / own for each, own in zip(ms, dfs, strict=True)))
-    return stats.t.ppf(0.975, df) * (total / (seeds * lines))**0.5
+@dataclass(frozen=True)
+class Setting:
+    """Standard deviations of each part of a run's line values; `reading`: values are error rates of lines of unequal length."""
+
+    name: str
+    run: float = 0.12
+    line: float = 0.8
+    rest: float = 0.7
+    common: float = 1.0
+    difficulty: float = 2.0
+    truth: float = 0.3
+    reading: bool = False
 
 
-def coverage(seeds, repeats=4000, lines=200, rng=None, **effects):
-    """The share of intervals that hold the truth: ours, and those by Satterthwaite's formula."""
-    rng = rng or np.random.default_rng(0)
-    held = np.zeros(2)
+SETTINGS = (
+    Setting("seeds, lines and rest (PSNR)"),
+    Setting("the run counts most", run=0.5),
+    Setting("the line counts most", run=0.04, line=2.0),
+    Setting("no run, no line: rest only", run=0.0, line=0.0),
+    Setting("seeds all alike", run=0.0),
+    Setting("lines all alike", line=0.0),
+    Setting("CER, skewed, weighted by length", run=0.08, line=0.3, reading=True),
+    Setting("CER, the run counts most", run=0.3, line=0.3, reading=True),
+)
+
+
+def draw(setting: Setting, seeds: int, lines: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """off, on (seeds, lines) and weights (lines,) of one repeat."""
+    common = rng.normal(0, setting.common, (seeds, 1)) + rng.normal(0, setting.difficulty, lines)
+    reaction = rng.normal(0, setting.line, lines)
+    off, on = (common + rng.normal(0, setting.run, (seeds, 1)) + rng.normal(0, setting.rest, (seeds, lines)) for _ in range(2))
+    return off, on + setting.truth + reaction, np.ones(lines)
+
+
+def draw_reading(setting: Setting, seeds: int, lines: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Edits of lines of 2 to 70 characters over their length: a line's error rate is log-normal, longer lines are read better."""
+    lengths = np.clip(rng.gamma(3.0, 11.0, lines).astype(int), 2, 70)
+    hard = rng.normal(math.log(0.08), 0.9, lines) - 0.3 * np.log(lengths / 33)
+    common, reaction = rng.normal(0, 0.1, (seeds, 1)), rng.normal(0, setting.line, lines)
+    off, on = (rng.poisson(lengths * np.exp(hard + common + shift + rng.normal(0, setting.run, (seeds, 1)))) / lengths
+               for shift in (0.0, reaction - 0.2))
+    return off, on, lengths.astype(float)
+
+
+def truth_of(setting: Setting, rng: np.random.Generator) -> float:
+    """The difference of the corpus rates over all seeds and lines there could be: given, or for CER from many lines' expectations."""
+    if not setting.reading:
+        return setting.truth
+    lengths = np.clip(rng.gamma(3.0, 11.0, 4_000_000).astype(int), 2, 70)
+    rate = 0.08 * np.exp(0.9**2 / 2) * (lengths / 33) ** -0.3 * np.exp((0.1**2 + setting.run**2) / 2)
+    return float((lengths * rate).sum() / lengths.sum() * (math.exp(-0.2 + setting.line**2 / 2) - 1))
+
+
+def others(held: CrossedDifference) -> dict[str, tuple[float, float]]:
+    """Variance and degrees of freedom of what was not chosen."""
+    seeds, lines = held.seeds - 1, held.lines - 1
+    whole = held.ms_seed + held.line_part
+    spread = held.ms_seed**2 / seeds + ((held.ms_line**2 + held.ms_residual**2 / seeds) / lines if held.line_part else 0)
+    return {"df as it is": (held.variance, max(whole**2 / spread, seeds)), "t over seeds": (held.paired_sd**2 / held.seeds, seeds)}
+
+
+def coverage(setting: Setting, seeds: int, lines: int, repeats: int, rng: np.random.Generator, resamples: int = 0) -> dict[str, float]:
+    """The share of repeats whose interval holds the truth, by method; `width`: the mean half width over the true standard error."""
+    truth, hits, widths, estimates = truth_of(setting, rng), {}, [], []
     for _ in range(repeats):
-        differences, weights = simulate(rng, seeds, lines, **effects)
-        found = crossed_difference(differences, weights)
-        held += [found.low <= TRUTH <= found.high, abs(found.mean - TRUTH) <= satterthwaite(differences, weights)]
-    return tuple(held / repeats)
+        off, on, weights = (draw_reading if setting.reading else draw)(setting, seeds, lines, rng)
+        held = crossed_difference(off, on, weights)
+        low, high = held.interval()
+        found = {"crossed": low <= truth <= high}
+        for name, (variance, df) in others(held).items():
+            found[name] = abs(held.estimate - truth) <= special.stdtrit(df, 0.975) * math.sqrt(variance)
+        if resamples and seeds >= ENOUGH_SEEDS:
+            low_b, high_b = bootstrap_interval(off, on, weights, held.df, rng, resamples)
+            found["bootstrap"] = low_b <= truth <= high_b
+        for name, hit in found.items():
+            hits[name] = hits.get(name, 0) + bool(hit)
+        widths.append((high - low) / 2)
+        estimates.append(held.estimate)
+    return {**{name: count / repeats for name, count in hits.items()}, "width": float(np.mean(widths) / np.std(estimates))}
 
 
-SETTINGS = {
-    "seeds, lines and rest": {"seed_sd": 0.5, "line_sd": 1.0, "rest_sd": 1.5},
-    "seeds alone": {"seed_sd": 0.5, "line_sd": 0.0, "rest_sd": 1.5},
-    "lines alone": {"seed_sd": 0.0, "line_sd": 1.0, "rest_sd": 1.5},
-    "little of either": {"seed_sd": 0.07, "line_sd": 1.0, "rest_sd": 1.5},
-    "weighted, skewed": {"seed_sd": 0.5, "line_sd": 1.0, "rest_sd": 1.5, "weighted": True, "skewed": True},
-}
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=4000)
+    parser.add_argument("--lines", type=int, default=200)
+    parser.add_argument("--resamples", type=int, default=600, help="of the bootstrap, at 10 seeds; 0: without it")
+    options = parser.parse_args()
+    rng = np.random.default_rng(20)
+    chance = 196 * math.sqrt(0.0475 / options.repeats)
+    print(f"coverage of 95 % intervals in %, {options.repeats} repeats a row (+-{chance:.1f}), {options.lines} lines")
+    print(f"{'':33}{'seeds':>5}  {'crossed':>8}{'df as it is':>13}{'t over seeds':>14}{'bootstrap':>11}{'half width / s.e.':>19}")
+    for setting in SETTINGS:
+        for seeds in (3, 5, 10):
+            found = coverage(setting, seeds, options.lines, options.repeats, rng, options.resamples)
+            cells = [f"{100 * found[name]:.1f}" if name in found else "-"
+                     for name in ("crossed", "df as it is", "t over seeds", "bootstrap")]
+            print(f"{setting.name:33}{seeds:5}  {cells[0]:>8}{cells[1]:>13}{cells[2]:>14}{cells[3]:>11}{found['width']:19.2f}", flush=True)
+
 
 if __name__ == "__main__":
-    print("Share of 95 % intervals that hold the truth, 4,000 simulations each; in brackets by Satterthwaite's own formula.\n")
-    print("| noise | " + " | ".join(f"S = {seeds}" for seeds in (3, 5, 10)) + " |\n|---|---|---|---|")
-    for name, effects in SETTINGS.items():
-        cells = ["{:.1%} ({:.1%})".format(*coverage(seeds, **effects)) for seeds in (3, 5, 10)]
-        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+    main()

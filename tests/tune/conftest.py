@@ -20,6 +20,7 @@ SMALL = {"data.height": 16, "data.width": 64, "generator.base": 2, "generator.le
          "judge.layers": 1, "train.batch_size": 4}
 SPACE = {
     "budget": {"trials": 6, "epochs": 3, "steps_per_epoch": 2},
+    "search": {"pruner": "none"}, "verdict": {"seeds": 0},
     "space": {"contrastive.formulation": {"choice": ["infonce", "clip"]}, "contrastive.weight": {"float": [0.01, 30], "log": True},
               "head.kind": {"choice": ["none", "mlp"]}, "head.layers": {"int": [1, 3], "when": {"head.kind": ["mlp"]}}},
 }

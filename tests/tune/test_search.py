@@ -103,6 +103,28 @@ def test_a_search_through_ray_with_a_plateau_a_failure_and_a_worker_that_dies(st
     assert all(f"| {name}" in report for name in ("degraded", "Sauvola", "OFF (off-000)", "best (on-", "clean"))
 
 
+def test_a_search_ends_with_a_verdict_and_can_be_extended(space_file, tmp_path):
+    """Choice and judgement through Ray, from the command line; `--extend` adds trials and gives the verdict anew; confirm.py adds seeds."""
+    where = ["--results", tmp_path / "r", "--name", "judged"]
+    done = search("--space", space_file, *where, "--trials", 3, "--epochs", 1, "--seeds", 3, "--set", "train.steps_per_epoch=1", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "r/judged"
+    verdict = json.loads((folder / "confirm/verdict.json").read_text())
+    assert {held["metric"] for held in verdict["judgements"]} == {"psnr", "ssim", "judge_cer", "judge_wer"}
+    assert all(held["seeds"] == [2000, 2001, 2002] and held["lines"] == 400 for held in verdict["judgements"])
+    assert len(list((folder / "confirm/trials").iterdir())) == 2 * 3 + 2 * 3
+    more = search("--extend", 1, *where, cwd=tmp_path)
+    assert more.returncode == 0, more.stdout + more.stderr
+    assert [row["trial"] for row in rows_of(folder)] == ["off-000", "on-000", "on-001", "on-002"]
+    chosen = json.loads((folder / "confirm/choice.json").read_text())["arms"]["on"]
+    assert sorted(each["id"] for each in chosen) == ["on-000", "on-001", "on-002"] and (folder / "confirm/verdict.json").exists()
+    assert len(json.loads((folder / "confirm/openings.json").read_text())["openings"]) == 2
+    other = tmp_path / "other.yaml"
+    other.write_text(space_file.read_text().replace("0.01", "0.02"), encoding="utf-8")
+    refused = search("--resume", "--space", other, *where, cwd=tmp_path)
+    assert refused.returncode == 2 and "--warm-start" in refused.stderr
+
+
 def test_the_command_searches_is_killed_and_resumed(space_file, tmp_path):
     """kill -9 in mid-search; --resume ends with every trial once, none run again, and continues the running ones from their epoch."""
     name = ["--space", space_file, "--results", tmp_path / "r", "--name", "killed"]
@@ -264,7 +286,9 @@ def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
     (["--resume", "--name", "never"], "--resume must name a study that exists"),
     (["--resume", "--trials", "9"], "got --trials"),
     (["--resume", "--seeds", "9"], "got --seeds"),
-    (["--seeds", "2"], "--seeds must be left to an experiment, got 2 with contrastive"),
+    (["--space", "experiment", "--seeds", "0"], "--seeds must be at least 1 with experiment"),
+    (["--space", "experiment", "--warm-start", "x"], "--warm-start must be left to a search, got it with experiment"),
+    (["--extend", "3", "--name", "never"], "--resume must name a study that exists"),
     (["--space", "experiment", "--trials", "4"], "Use --seeds, or set budget.seeds"),
     (["--space", "experiment", "--set", "contrastive.formulation=none"], "add --single-trial to train OFF alone"),
     (["--name", "../up"], "--name must be the plain name of a folder"),

@@ -96,7 +96,8 @@ def test_an_epoch_written_without_its_checkpoint_is_done_again(study, inputs):
     drive(trial, 1)
     (folder.path / "trials/on-000/last.pt").write_bytes(kept)  # as if killed between the metrics and the checkpoint
     results = drive(make(config_of()))
-    assert [r["epoch"] for r in results] == [3, 4] and [e["epoch"] for e in metrics_of(folder)["epochs"]] == [1, 2, 3, 4]
+    assert [r["epoch"] for r in results] == [2, 3, 4], "what the checkpoint holds is told once more: the search may not have heard of it"
+    assert [e["epoch"] for e in metrics_of(folder)["epochs"]] == [1, 2, 3, 4]
 
 
 def test_a_trial_that_had_ended_says_so_again_and_trains_nothing(study, inputs):
@@ -200,5 +201,5 @@ def test_the_peak_of_memory_is_that_of_the_hungriest_epoch_also_after_a_restart(
         return trial
 
     assert [r["peak_memory_mb"] for r in drive(hungry([5.0, 9.0]), 2)] == [5.0, 9.0]
-    assert [r["peak_memory_mb"] for r in drive(hungry([7.0, 11.0]))] == [9.0, 11.0]
+    assert [r["peak_memory_mb"] for r in drive(hungry([7.0, 11.0]))] == [9.0, 9.0, 11.0]
     assert json.loads((folder.path / "trials/on-000/result.json").read_text())["peak_memory_mb"] == 11.0

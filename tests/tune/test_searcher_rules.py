@@ -1,0 +1,246 @@
+"""The searcher's rules: budgets, duplicates, first points, several objectives, constraints, an OFF arm that searches, pruning after a crash."""
+
+import itertools
+import json
+
+import pytest
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+
+from tune.proposer import OFF, ON
+from tune.searcher import OptunaSearcher
+from tune.space import space_from_plain
+
+WEIGHT = {"contrastive.weight": {"float": [0.01, 30], "log": True}}
+
+
+def space_of(space=WEIGHT, **sections):
+    return space_from_plain({"budget": {"epochs": 9, **sections.pop("budget", {})}, "space": space, **sections}, "test")
+
+
+def opened(space, tmp_path, trials=8, seed=0, name="study.journal"):
+    searcher = OptunaSearcher(space, tmp_path / name, trials, seed)
+    searcher.open()
+    return searcher
+
+
+def told(value, epoch=1, status="running", **metrics):
+    return {"value": value, "best_value": value, "epoch": epoch, "best_epoch": epoch, "status": status, "best_metrics": metrics}
+
+
+def run(searcher, value=0.0, epochs=1, status="complete", names=itertools.count(), **metrics):
+    """One trial to its end; its proposal, or what the searcher says instead."""
+    name = f"t{next(names)}"
+    proposal = searcher.suggest(name)
+    if isinstance(proposal, dict):
+        searcher.on_trial_complete(name, told(value, epochs, status, **metrics))
+    return proposal
+
+
+def run_all(searcher, value=lambda proposal: 0.0, epochs=1):
+    """Every trial until the searcher is finished."""
+    asked, names = [], itertools.count()
+    while isinstance(proposal := searcher.suggest(name := f"r{next(names)}"), dict):
+        asked.append(proposal)
+        searcher.on_trial_complete(name, told(value(proposal), epochs, "complete"))
+    assert proposal == Searcher.FINISHED and searcher.remaining == 0
+    return asked
+
+
+# --- budgets ---
+
+def test_a_search_ends_at_its_epochs(tmp_path):
+    searcher = opened(space_of(budget={"total_epochs": 20}), tmp_path, trials=50)
+    assert len(run_all(searcher, epochs=6)) == 4 and "24 epochs" in searcher.spent()
+    assert opened(searcher.space, tmp_path, trials=50).remaining == 0, "it is still spent when it is opened again"
+
+
+def test_a_search_ends_at_its_target_of_the_on_arm(tmp_path):
+    values = iter([9.0, 1.0, 3.0, 5.0, 9.0])  # OFF reaches it first, which does not count
+    searcher = opened(space_of(budget={"target": 5.0}), tmp_path, trials=50)
+    assert [p["id"] for p in run_all(searcher, lambda _: next(values))] == ["off-000", "on-000", "on-001", "on-002"]
+
+
+def test_the_target_of_an_error_rate_is_one_to_fall_to(tmp_path):
+    values = iter([-0.9, -0.5, -0.2, -0.1])
+    searcher = opened(space_of(objective="cer", budget={"target": 0.2}), tmp_path, trials=50)
+    assert len(run_all(searcher, lambda _: next(values))) == 3
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_search_ends_without_improvement(tmp_path, cut):
+    values = iter([0.0, 1.0, 3.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, 9.0])
+    space, count = space_of(budget={"no_improvement": 3}), 0
+    searcher = opened(space, tmp_path, trials=50)
+    while isinstance(run(searcher, next(values)), dict):
+        count += 1
+        searcher = opened(space, tmp_path, trials=50) if cut else searcher
+    assert count == 9, "OFF, three that rise or not, the best, and three in a row that are no better"
+
+
+def test_what_was_cut_off_is_finished_although_the_budget_is_spent(tmp_path):
+    searcher = opened(space_of(budget={"total_epochs": 5}), tmp_path, trials=50)
+    run(searcher)
+    cut = searcher.suggest("cut")
+    run(searcher, epochs=9)
+    again = opened(searcher.space, tmp_path, trials=50)
+    assert again.remaining == 1 and again.suggest("again") == cut and again.suggest("more") == Searcher.FINISHED
+
+
+# --- duplicates and first points ---
+
+FINITE = {"head.kind": {"choice": ["none", "linear"]}, "contrastive.symmetric": {"bool": True}}
+
+
+def test_a_finite_space_is_run_once_and_the_search_ends(tmp_path):
+    searcher = opened(space_of(FINITE), tmp_path, trials=50)
+    asked = [p for p in run_all(searcher) if p["arm"] == ON]
+    assert len(asked) == 4 and len({json.dumps(p["values"]) for p in asked}) == 4
+    assert [p["id"] for p in asked] == [f"on-00{n}" for n in range(4)], "duplicates leave no gap"
+    assert searcher.spent() == "every configuration was run"
+
+
+def test_repeats_on_purpose_have_another_seed(tmp_path):
+    searcher = opened(space_of(FINITE, search={"duplicates": "repeat"}), tmp_path, trials=20, seed=5)
+    runs = {}
+    for p in run_all(searcher):
+        if p["arm"] == ON:
+            values = {key: value for key, value in p["values"].items() if key != "train.seed"}
+            runs.setdefault(json.dumps(values), []).append(p["values"].get("train.seed", 5))
+    assert sum(map(len, runs.values())) == 19 and max(map(len, runs.values())) > 1
+    assert all(seeds == list(range(5, 5 + len(seeds))) for seeds in runs.values())
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_duplicates_after_a_crash_are_those_of_an_unbroken_search(tmp_path, sampler):
+    space = space_of(FINITE, search={"sampler": sampler})
+    expected = run_all(opened(space, tmp_path, trials=5, name="whole.journal"))
+    got = []
+    while isinstance(proposal := run(opened(space, tmp_path, trials=5)), dict):
+        got.append(proposal)
+    assert got == expected
+
+
+def test_named_points_come_first_and_what_they_leave_open_is_drawn(tmp_path):
+    space = space_of({**WEIGHT, **FINITE}, first={"simclr": {"contrastive.weight": 1.0, "head.kind": "linear"}, "heavy": {"contrastive.weight": 30}})
+    asked = [p for p in run_all(opened(space, tmp_path, trials=4)) if p["arm"] == ON]
+    assert [p["proposed_by"] for p in asked] == ["first: simclr", "first: heavy", "random"]
+    assert asked[0]["values"]["contrastive.weight"] == 1.0 and asked[0]["values"]["head.kind"] == "linear"
+    assert asked[1]["values"]["contrastive.weight"] == 30 and asked[0]["values"].keys() == {*WEIGHT, *FINITE}
+
+
+def test_a_grid_is_gone_through_once(tmp_path):
+    space = space_of({**FINITE, "head.layers": {"int": [1, 3]}}, search={"sampler": "grid"})
+    asked = [p for p in run_all(opened(space, tmp_path, trials=50)) if p["arm"] == ON]
+    assert len(asked) == len({json.dumps(p["values"], sort_keys=True) for p in asked}) == 12 and {p["proposed_by"] for p in asked} == {"grid"}
+    assert [p["values"]["head.layers"] for p in asked] != sorted(p["values"]["head.layers"] for p in asked), "in a drawn order"
+
+
+# --- rules between parameters ---
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2", "qmc", "random", "grid"])
+def test_no_sampler_proposes_what_is_forbidden(tmp_path, sampler):
+    space = space_of({"head.kind": {"choice": ["none", "linear", "mlp"]}, "head.layers": {"int": [1, 3], "when": {"head.kind": "mlp"}},
+                      "contrastive.formulation": {"choice": ["infonce", "clip"]}},
+                     forbidden=[{"head.kind": "mlp", "head.layers": {"min": 2}}, {"contrastive.formulation": "clip", "head.kind": "none"}],
+                     search={"sampler": sampler})
+    asked = [p["values"] for p in run_all(opened(space, tmp_path, trials=20)) if p["arm"] == ON]
+    assert len(asked) == 5, "all that is allowed, once"
+    assert not any(v.get("head.layers", 1) > 1 or (v["contrastive.formulation"], v["head.kind"]) == ("clip", "none") for v in asked)
+
+
+def test_derived_values_are_part_of_the_proposal(tmp_path):
+    space = space_of({"head.kind": {"choice": ["mlp"]}, "head.dim": {"choice": [64, 128]}}, derived={"head.width": "2 * head.dim"})
+    asked = [p["values"] for p in run_all(opened(space, tmp_path, trials=3)) if p["arm"] == ON]
+    assert asked and all(v["head.width"] == 2 * v["head.dim"] for v in asked)
+
+
+# --- several objectives, constraints ---
+
+def test_several_objectives_are_told_at_the_best_epoch(tmp_path):
+    searcher = opened(space_of(objective=["psnr", "cer"]), tmp_path)
+    for value in (10.0, 12.0):
+        run(searcher, value, psnr=value, cer=value / 100)
+    (_, off), (_, on) = searcher.all_trials()
+    assert off.values == [10.0, -0.1] and on.values == [12.0, -0.12] and on.intermediate_values == {}
+
+
+def test_constraints_are_measured_against_off(tmp_path):
+    searcher = opened(space_of(constraints={"psnr": {"below_off": 0.5}, "cer": {"max": 0.3}}), tmp_path)
+    for psnr, cer in ((20.0, 0.2), (19.6, 0.2), (19.0, 0.4)):
+        run(searcher, psnr, psnr=psnr, cer=cer)
+    on = [trial.user_attrs["constraints"] for arm, trial in searcher.all_trials() if arm == ON]
+    assert on == [pytest.approx([-0.1, -0.1]), pytest.approx([0.5, 0.1])]
+    again = opened(searcher.space, tmp_path)
+    assert again.off_metrics == {"psnr": 20.0, "cer": 0.2}
+
+
+# --- an OFF arm that searches ---
+
+def test_off_gets_as_many_trials_over_what_both_arms_share(tmp_path):
+    space = space_of({**WEIGHT, "train.generator_lr": {"float": [1e-4, 1e-2], "log": True}, "head.kind": {"choice": ["none", "mlp"]}})
+    asked = run_all(opened(space, tmp_path, trials=10), lambda p: p["values"]["train.generator_lr"])
+    off, on = ([p for p in asked if p["arm"] == arm] for arm in (OFF, ON))
+    assert len(off) == len(on) == 5 and asked[0]["arm"] == OFF
+    assert all(p["values"].keys() == {"train.generator_lr", "contrastive.formulation"} for p in off)
+    assert all(p["values"]["contrastive.formulation"] == "none" for p in off) and len({p["values"]["train.generator_lr"] for p in off}) == 5
+    assert [p["proposed_by"] for p in off] == ["random"] * 4 + ["tpe"]
+
+
+def test_what_hangs_on_contrast_is_not_searched_without_it(tmp_path):
+    space = space_of({"head.kind": {"choice": ["none", "mlp"]}, "loss.pixel": {"float": [1, 100], "when": {"head.kind": "mlp"}},
+                      "train.contrastive_lr": {"float": [1e-4, 1e-2]}})
+    assert not space.off_searches and [p["arm"] for p in run_all(opened(space, tmp_path, trials=4))] == [OFF, ON, ON, ON]
+
+
+# --- pruning ---
+
+def epochs_of(searcher, name, values, start=1):
+    """Tells epoch after epoch until the pruner gives the trial up; the epoch at which it does, or None."""
+    for epoch, value in enumerate(values, start):
+        result = {**told(value, epoch), "best_value": max(values[: epoch - start + 1])}
+        if searcher.should_stop(name, result):
+            searcher.on_trial_complete(name, result)
+            return epoch
+    searcher.on_trial_complete(name, {**told(values[-1], start + len(values) - 1, "complete"), "best_value": max(values)})
+    return None
+
+
+@pytest.fixture
+def pruned_search(tmp_path):
+    space = space_of(search={"pruner": "asha", "warmup": 2})
+    searcher = opened(space, tmp_path, trials=20)
+    searcher.suggest("off")
+    assert epochs_of(searcher, "off", [-100.0] * 9) is None, "OFF is never pruned"
+    for number, level in enumerate((5.0, 6.0, 7.0, 8.0)):
+        searcher.suggest(f"good{number}")
+        epochs_of(searcher, f"good{number}", [level] * 9)
+    return searcher
+
+
+def test_a_bad_trial_is_pruned_after_the_warmup_and_told_so(pruned_search):
+    pruned_search.suggest("bad")
+    assert epochs_of(pruned_search, "bad", [-50.0] * 9) == 2
+    (_, trial) = list(pruned_search.all_trials())[-1]
+    assert trial.state == TrialState.PRUNED and trial.user_attrs["status"] == "pruned" and trial.user_attrs["epochs"] == 2
+
+
+def test_a_decision_that_a_crash_swallowed_is_taken_again(pruned_search, tmp_path):
+    """The epoch was reported, and the process died before the trial was told pruned: the same epoch, told once more, ends it."""
+    pruned_search.suggest("bad")
+    pruned_search.on_trial_result("bad", told(-50.0, 1))
+    pruned_search.on_trial_result("bad", told(-50.0, 2))
+    again = opened(pruned_search.space, tmp_path, trials=20)
+    assert again.suggest("again")["id"] == "on-004"
+    assert again.should_stop("again", told(-50.0, 2))
+
+
+def test_a_trial_that_a_person_stops_is_halted_and_cannot_win(tmp_path):
+    searcher = opened(space_of(), tmp_path)
+    run(searcher)
+    searcher.suggest("a")
+    searcher.on_trial_result("a", told(9.0, 1))
+    searcher.halt("a")
+    searcher.on_trial_complete("a", told(9.0, 2))
+    (_, trial) = list(searcher.all_trials())[-1]
+    assert trial.state == TrialState.PRUNED and trial.user_attrs["status"] == "halted" and searcher.arms[ON].best is None

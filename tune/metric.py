@@ -1,0 +1,35 @@
+"""The metrics of a run: how a report shows each, and which way is better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric as a report shows it."""
+
+    key: str
+    title: str
+    places: int
+    higher_is_better: bool
+    unit: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.title.split(",")[0]
+
+    def plain(self, value: float) -> str:
+        return f"{value:.{self.places}f}"
+
+    def signed(self, value: float) -> str:
+        return f"{value:+z.{self.places}f}"
+
+    def visible(self, change: float) -> bool:
+        """Whether a change is more than nothing at the places shown."""
+        return bool(round(change, self.places))
+
+
+METRICS = (Metric("psnr", "PSNR, dB", 3, True, " dB"), Metric("ssim", "SSIM", 4, True), Metric("cer", "CER guide", 4, False),
+           Metric("wer", "WER guide", 4, False), Metric("judge_cer", "CER judge", 4, False), Metric("judge_wer", "WER judge", 4, False))
+BY_KEY = {metric.key: metric for metric in METRICS}
