@@ -120,6 +120,7 @@ def run(folder: StudyFolder, request: Request, new: bool, address: str | None) -
     """Opens the data, makes the folder of a new study, and runs the search or the single trial. Returns the exit code."""
     from tune.driver import open_data, run_search, run_single
     from tune.interrupts import sigterm_as_interrupt
+    from tune.warm_start import read_history
 
     say(f"preset: {request.preset} ({request.preset_reason})")
     if address is None:
@@ -129,6 +130,8 @@ def run(folder: StudyFolder, request: Request, new: bool, address: str | None) -
         raise ValueError(f"train.batch_size must be at most the number of training lines ({len(pairs.train)}), got "
                          f"{request.config().train.batch_size}. Lower it with --set or under fixed")
     if new:
+        for source in request.warm:  # before there is a folder: a source that will not do leaves nothing behind
+            read_history(source, request.space, request.space.objectives, {})
         folder.create(request)
     elif request.trials != folder.request().trials:
         with folder.locked():

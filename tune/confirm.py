@@ -52,7 +52,8 @@ def judged(lines: Path, space: Path | None, primary: str | None, others: dict) -
     from tune.line_values import read_line_values
     from tune.space import load_space
     from tune.space_settings import VerdictSettings
-    from tune.verdict import judge, report
+    from tune.verdict import judge
+    from tune.verdict_text import report
 
     given = [f"--{name}" for name, value in others.items() if value is not None]
     if given:

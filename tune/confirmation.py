@@ -13,6 +13,7 @@ Choosing and judging share no seed with each other nor with the search, and choo
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,10 +29,12 @@ from ganhtr.data.pairs import Lines
 from ganhtr.train.evaluate import Evaluation, by_generator, evaluate
 from ganhtr.train.inputs import TrialInputs
 from ganhtr.train.model_folder import read_generator
-from tune.line_values import LineValue, write_line_values
+from tune.line_table import LineValue
+from tune.line_values import write_line_values
 from tune.planned_searcher import PlannedSearcher
 from tune.proposer import OFF, ON, Proposal
 from tune.space import Space
+from tune.space_settings import VERDICT_METRICS
 from tune.study import StudyFolder
 from tune.trainable import TrialPlan
 from tune.trial_folder import to_json
@@ -134,12 +137,13 @@ class Confirmation:
         self.note_opening(f"judge {named} over {seeds} seeds", len(runs), len(lines))
         batches = LineBatches(lines, self.inputs.pairs.charset, torch.device(self.plan.device))
         values: list[LineValue] = []
+        names = distinct(lines.names)
         worth: dict[str, dict[str, float | None]] = {}
         for (arm, seed), run in runs.items():
             result = ended[run.id]
             failed = result.get("status") not in ("complete", "stopped")
             worth.setdefault(arm, {})[str(seed)] = None if failed else result["best_value"]
-            values += diverged_rows(arm, seed) if failed else line_rows(arm, seed, lines.names, self.measure(run, batches))
+            values += diverged_rows(arm, seed) if failed else line_rows(arm, seed, names, self.measure(run, batches))
         self.write("judged.json", worth)
         write_line_values(self.path / "lines.csv", values)
         return values
@@ -172,17 +176,22 @@ def summary(ended: dict[int, dict[str, Any]]) -> dict[str, Any]:
     return {"values_by_seed": by_seed, "mean": math.fsum(finite) / len(finite) if finite else None}
 
 
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names of lines, numbered where two are the same."""
+    counts = Counter(names)
+    return [name if counts[name] == 1 else f"{name} ({number})" for number, name in enumerate(names, 1)]
+
+
 def line_rows(arm: str, seed: int, names: Sequence[str], measured: Evaluation) -> list[LineValue]:
-    """The test lines of one run. PSNR and SSIM weigh a line 1, error rates by the length of its transcription."""
+    """The test lines of one run. PSNR and SSIM weigh a line 1, error rates by the length of its transcription; they are the judge's."""
     ones = np.ones(len(names))
     columns = {"psnr": (measured.psnr, ones), "ssim": (measured.ssim, ones)}
-    for prefix, errors in (("", measured.guide), ("judge_", measured.judge)):
-        columns[f"{prefix}cer"] = (errors.line_cer, errors.char_lengths)
-        columns[f"{prefix}wer"] = (errors.line_wer, errors.word_lengths)
+    columns |= {"judge_cer": (measured.judge.line_cer, measured.judge.char_lengths),
+                "judge_wer": (measured.judge.line_wer, measured.judge.word_lengths)}
     return [LineValue(arm, seed, name, metric, float(value), float(weight))
             for metric, (values, weights) in columns.items() for name, value, weight in zip(names, values, weights, strict=True)]
 
 
 def diverged_rows(arm: str, seed: int) -> list[LineValue]:
     """A run that failed, which counts in every metric."""
-    return [LineValue(arm, seed, "", metric, math.nan, math.nan) for metric in ("psnr", "ssim", "cer", "wer", "judge_cer", "judge_wer")]
+    return [LineValue(arm, seed, "", metric, math.nan, math.nan) for metric in VERDICT_METRICS]

@@ -19,7 +19,7 @@ from ganhtr.train.inputs import WEAK_READER, TrialInputs, prepare_inputs
 from tune.cluster import noise_to
 from tune.confirmation import WITHIN, Confirmation, candidates
 from tune.control_files import ControlFiles
-from tune.line_values import table_of
+from tune.line_table import table_of
 from tune.monitor import clock
 from tune.objective import OBJECTIVES
 from tune.report_text import Arms, write_report
@@ -113,7 +113,7 @@ def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str
         searcher = open_searcher(folder, request, objective)
         for source in request.warm:
             if source not in searcher.learned_from:
-                history = read_history(source, request.space, searcher.objectives)
+                history = read_history(source, request.space, searcher.objectives, folder.read_json("environment.json"))
                 for line in history.said:
                     say(f"warm start: {line}")
                 searcher.learn_from(source, history)

@@ -1,4 +1,4 @@
-"""The mirror: a copy of a study's folder at an fsspec URI (s3://, gs://, file://), kept up while the search goes on: it outlives the cluster.
+"""The mirror: a copy of a study's folder at an fsspec URI (s3://, gs://, file://), kept up while the search runs: it outlives the cluster.
 
 Nothing is ever deleted there. `mirror.json`, beside the copies, says which state of each file has arrived. The journal is read before all
 other files and written after them: it tells of no epoch whose files are not there. So a folder that is fetched back resumes.
@@ -16,7 +16,7 @@ from typing import Any
 from fsspec import AbstractFileSystem
 from fsspec.core import split_protocol, url_to_fs
 
-EVERY = 300.0  # seconds between two copies, if no trial ends before
+EVERY = 60.0  # seconds between two copies: what a lost cluster takes with it at most
 AT_ONCE = 100  # files handed over in one go; those of a go that fails are sent again with the next copy
 JOURNAL, RECORD = "study.journal", "mirror.json"
 
@@ -86,44 +86,37 @@ def read_record(fs: AbstractFileSystem, path: str) -> dict[str, Any]:
 
 
 @contextmanager
-def mirrored(folder: Path, uri: str | None, say: Callable[[str], None]) -> Iterator[Callable[[], None]]:
-    """Inside, a thread keeps the mirror up, and once more at the end; yields what to call when a trial has ended. Nothing without a URI.
+def mirrored(folder: Path, uri: str | None, say: Callable[[str], None]) -> Iterator[None]:
+    """Inside, a thread keeps the mirror up, and once more at the end. Nothing without a URI.
 
-    A mirror that cannot be reached is said, once until it can be, and never takes the search down. Raises: ValueError for a URI that will
-    not do.
+    A mirror that cannot be reached is said and never takes the search down. Raises: ValueError for a URI that will not do.
     """
     if uri is None:
-        yield lambda: None
+        yield
         return
     open_target(uri)
-    wake, over = threading.Event(), threading.Event()
-    lost = False
-
-    def copy() -> None:
-        nonlocal lost
-        try:
-            mirror(folder, uri)
-            if lost:
-                say(f"mirror: {uri} can be reached again")
-            lost = False
-        except Exception as error:  # each file system has faults of its own, and none of them is the search's
-            if not lost:
-                say(f"note: the mirror {uri} could not be written ({type(error).__name__}: {error}); the search goes on, and tries again")
-            lost = True
+    over, fault = threading.Event(), ""
 
     def work() -> None:
-        while not over.is_set():
-            wake.wait(EVERY)
-            wake.clear()
-            copy()
+        nonlocal fault
+        while True:
+            last = over.wait(EVERY)
+            try:
+                mirror(folder, uri)
+                fault = ""
+            except Exception as error:  # each file system has faults of its own, and none of them is the search's
+                if not fault:
+                    say(f"note: the mirror {uri} cannot be written ({type(error).__name__}: {error}); the search goes on without")
+                fault = f"{type(error).__name__}: {error}"
+            if last:
+                return
 
     thread = threading.Thread(target=work, name="mirror", daemon=True)
     thread.start()
     try:
-        yield wake.set
+        yield
     finally:
         over.set()
-        wake.set()
         thread.join()
-        if lost:
-            say(f"note: {folder} is not wholly at {uri}. Run the search again with --resume --mirror, or copy the folder")
+        if fault:
+            say(f"note: not all of {folder} is at {uri} ({fault}). Copy the folder there by hand, or search on with --resume and --mirror")

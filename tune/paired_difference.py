@@ -8,37 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tune.arm import ArmTrial, Pair
+from tune.metric import METRICS, Metric
 
 ENOUGH = 3  # paired seeds from which on there is an interval, and more is said than that a run differs
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A metric as a report shows it."""
-
-    key: str
-    title: str
-    places: int
-    higher_is_better: bool
-    unit: str = ""
-
-    @property
-    def name(self) -> str:
-        return self.title.split(",")[0]
-
-    def plain(self, value: float) -> str:
-        return f"{value:.{self.places}f}"
-
-    def signed(self, value: float) -> str:
-        return f"{value:+z.{self.places}f}"
-
-    def visible(self, change: float) -> bool:
-        """Whether a change is more than nothing at the places shown."""
-        return bool(round(change, self.places))
-
-
-METRICS = (Metric("psnr", "PSNR, dB", 3, True, " dB"), Metric("ssim", "SSIM", 4, True), Metric("cer", "CER guide", 4, False),
-           Metric("wer", "WER guide", 4, False), Metric("judge_cer", "CER judge", 4, False), Metric("judge_wer", "WER judge", 4, False))
 
 
 @dataclass(frozen=True)

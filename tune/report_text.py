@@ -8,6 +8,7 @@ from ganhtr.data.atomic import write_atomically
 from tune.arm import ArmTrial, Pair, default_pair, named_pair
 from tune.arm_report import files_section, pair_sections, problem_section, sample_section
 from tune.conclusion import EXPERIMENT, headline, verdicts
+from tune.confirm_report import verdict_for_terminal, verdict_section
 from tune.monitor import short
 from tune.objective import OBJECTIVES
 from tune.paired_difference import best_means
@@ -53,8 +54,8 @@ def findings(rows: list[Row], objective: str) -> list[str]:
         say = OBJECTIVES[objective].shown
         said.append(f"The best contrastive trial, {on.id}, is {'better' if on.value > off.value else 'no better'} than OFF in {objective}: "
                     f"{say(on.value)} against {say(off.value)}. `best/` holds {best.id}.")
-    return [*said, "Each trial is one run with one seed, and the best of several is picked on the lines it is scored on. A single best "
-                   "trial says where to look, not whether contrast helps."]
+    return [*said, "Each trial of the search is one run with one seed, and the best of several is picked on the lines it is scored on: that "
+                   "says where to look, not whether contrast helps."]
 
 
 def trial_rows(rows: list[Row], say: Callable[[float], str]) -> list[list[str]]:
@@ -103,10 +104,14 @@ def write_report(folder: StudyFolder, request: Request, rows: list[Row], arms: A
     else:
         title = "No two arms to compare yet"
         sections = {"Set-up": setup, "Problems met": problem_section(met), "Sample images": samples, "Files": files}
-    parts = [f"# {cell(folder.path.name)}", "", f"Search-validation lines, each trial at its best epoch by `{objective}`.", "", result, "",
-             *(f"- {line}" for line in head), "", "## Trials", "", *trial_section(rows, objective), "", f"## {title}", ""]
+    judged = verdict_for_terminal(folder)
+    top = ["## Verdict", "", *verdict_section(folder), ""] if judged or not request.space.experiment else []
+    parts = [f"# {cell(folder.path.name)}", "", *top, "## The search" if top else "", "",
+             f"Search-validation lines, each trial at its best epoch by `{objective}`.", "", result, "", *(f"- {line}" for line in head), "",
+             "## Trials", "", *trial_section(rows, objective), "", f"## {title}", ""]
     for heading, lines in sections.items():
         parts += [f"### {heading}", "", "\n".join(lines).strip(), ""]
     write_atomically(folder.path / "report.md", "\n".join(parts).encode())
     verdict = verdicts(pair) if repeated and pair is not None else said
-    return "\n".join(["", result, "", *(f"- {line}" for line in [*verdict, *(problem.text for problem in met)]), ""])
+    return "\n".join(["", result, "", *(f"- {line}" for line in [*verdict, *(problem.text for problem in met)]), "",
+                      judged])

@@ -70,9 +70,11 @@ class OptunaSearcher(Searcher):
     def learn_from(self, source: str, history: History) -> None:
         """Gives the sampler of the ON arm an earlier study's trials, and its best points to try first; they are no trials of this study."""
         study = self.arms[ON].study
-        known = {trial.user_attrs.get("warm_start") for trial in study.get_trials(deepcopy=False)}
-        new = [trial for trial in history.trials if trial.user_attrs["warm_start"] not in known]
-        study.add_trials(new)
+        known = {(trial.user_attrs.get("warm_source"), trial.user_attrs.get("warm_start")) for trial in study.get_trials(deepcopy=False)}
+        for trial in history.trials:
+            trial.set_user_attr("warm_source", source)
+            if (source, trial.user_attrs["warm_start"]) not in known:  # else it was given before a crash
+                study.add_trial(trial)
         told = study.user_attrs
         points = [{"name": f"{Path(source).name} {number}", "values": values} for number, values in enumerate(history.points, 1)]
         study.set_user_attr("points", [*told.get("points", []), *points])

@@ -33,7 +33,7 @@ def judge(table: LineTable, settings: VerdictSettings) -> Verdict:
     primary = settings.primary if settings.primary in metrics or len(metrics) > 1 else metrics[0]  # of one there is nothing to choose
     if primary not in metrics:
         raise ValueError(f"{table.source}: the primary metric must be in the table, got {primary}, and metrics {listed(metrics)}. "
-                         "Add its lines, or name another as primary under verdict: of a space")
+                         "Add its lines, or name another: --primary, or primary under verdict: of a space")
     metrics.sort(key=lambda name: name != primary)
     measured = [measure(table, arm, name, settings.margins.get(name, 0.0), name == primary) for arm in table.arms for name in metrics]
     adjusted = []

@@ -118,7 +118,7 @@ def test_the_lines_measured_are_those_of_the_chosen_epoch(work, test_lines, inpu
         best = read_generator(confirmation.path / "trials" / run.id / "best.safetensors", config, device)
         figures = evaluate(by_generator(best), LineBatches(test_lines, inputs.pairs.charset, device), inputs.guide.build(device),
                            inputs.judge.build(device)).metrics()
-        for metric in ("psnr", "ssim", "cer", "wer", "judge_cer", "judge_wer"):
+        for metric in ("psnr", "ssim", "judge_cer", "judge_wer"):
             held = [(float(each["value"]), float(each["weight"])) for each in rows if (each["arm"], each["metric"]) == (arm, metric)]
             values, weights = np.array(held).T
             assert len(held) == 7 and np.dot(values, weights) / weights.sum() == pytest.approx(figures[metric], rel=1e-6)
@@ -151,7 +151,7 @@ def test_a_run_that_fails_counts_in_every_metric(work, test_lines):
     chosen = {"off": FOUND["off"][0], "on": Candidate("on-009", "on", {"head.kind": "nonsense"}, 1.0)}
     values = confirmation.judge(chosen, 1, False, lambda: test_lines)
     lost = [value for value in values if value.arm == "on"]
-    assert {value.metric for value in lost} == {"psnr", "ssim", "cer", "wer", "judge_cer", "judge_wer"} and all(np.isnan(value.value) for value in lost)
+    assert {value.metric for value in lost} == {"psnr", "ssim", "judge_cer", "judge_wer"} and all(np.isnan(value.value) for value in lost)
     assert json.loads((confirmation.path / "judged.json").read_text())["on"] == {"2000": None}
 
 

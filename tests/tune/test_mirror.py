@@ -14,7 +14,8 @@ from tune.mirror import mirror, mirrored
 def folder(tmp_path):
     """A study's files, some of which are not to be copied."""
     for name, text in {"study.yaml": "a", "study.journal": "one\n", "trials/on-000/last.pt": "weights",
-                       "trials/on-000/.last.pt.7.writing": "half", "logs/ray.log": "said", "logs/ray/state.pkl": "p", ".lock": "", "control/pause": ""}.items():
+                       "trials/on-000/.last.pt.7.writing": "half", "logs/ray.log": "said", "logs/ray/state.pkl": "p", ".lock": "",
+                       "control/pause": ""}.items():
         path = tmp_path / "results/first" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -111,29 +112,47 @@ def test_a_uri_that_cannot_be_opened_is_refused_before_anything_runs(folder, uri
         raise AssertionError("the search began")
 
 
-def test_a_mirror_is_kept_up_and_is_whole_at_the_end(folder, target):
-    with mirrored(folder, target, print) as wake:
-        wake()
+def test_a_mirror_is_kept_up_and_is_whole_at_the_end(folder, target, monkeypatch):
+    monkeypatch.setattr(tune.mirror, "EVERY", 0.05)
+    with mirrored(folder, target, print):
         deadline = time.monotonic() + 20
         while "first/study.journal" not in at(target):
-            assert time.monotonic() < deadline, "it was woken and did not copy"
+            assert time.monotonic() < deadline, "nothing was copied while the search ran"
             time.sleep(0.02)
+        monkeypatch.setattr(tune.mirror, "EVERY", 3600)
+        time.sleep(0.2)
         (folder / "report.md").write_text("result")
     assert at(target)["first/report.md"] == b"result"
 
 
-def test_a_mirror_that_cannot_be_reached_is_said_and_takes_nothing_down(folder, tmp_path):
+def test_a_search_that_breaks_leaves_a_whole_mirror(folder, target):
+    with pytest.raises(KeyboardInterrupt), mirrored(folder, target, print):
+        raise KeyboardInterrupt
+    assert "first/study.journal" in at(target)
+
+
+def test_a_mirror_that_cannot_be_reached_is_said_and_takes_nothing_down(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(tune.mirror, "EVERY", 0.05)
     said = []
     (tmp_path / "away").write_text("a file where a folder should be")
-    with mirrored(folder, f"file://{tmp_path}/away", said.append) as wake:
-        for _ in range(3):
-            wake()
-            time.sleep(0.1)
-    assert said[0].startswith("note: ") and "could not be written" in said[0]
-    assert len(said) == 2 and str(folder) in said[1] and "--resume" in said[1]
+    with mirrored(folder, f"file://{tmp_path}/away", said.append):
+        time.sleep(0.5)
+    assert len(said) == 2, "once when it fails, and once at the end"
+    assert said[0].startswith("note: ") and "cannot be written" in said[0]
+    assert str(folder) in said[1] and "--resume" in said[1]
+
+
+def test_a_mirror_that_comes_back_is_whole_in_the_end(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(tune.mirror, "EVERY", 0.05)
+    said, blocked = [], tmp_path / "away"
+    blocked.write_text("a file where a folder should be")
+    with mirrored(folder, f"file://{blocked}", said.append):
+        time.sleep(0.3)
+        blocked.unlink()
+    assert len(said) == 1 and at(f"file://{blocked}")["first/study.journal"] == b"one\n"
 
 
 def test_without_a_uri_nothing_is_done(folder, monkeypatch):
     monkeypatch.setattr(tune.mirror, "mirror", lambda *_: pytest.fail("it copied"))
-    with mirrored(folder, None, print) as wake:
-        wake()
+    with mirrored(folder, None, print):
+        pass

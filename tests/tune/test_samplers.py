@@ -14,7 +14,7 @@ from optuna.samplers import TPESampler
 from optuna.trial import TrialState, create_trial
 
 from tune.arm_study import values_key
-from tune.bounded_history import BEST, all_complete, best_first, bounded, learnable
+from tune.bounded_history import BEST, LATEST, all_complete, best_first, bounded, generations, learnable
 from tune.journal import open_journal
 from tune.proposer import suggest_value
 from tune.samplers import HISTORY, POPULATION, build_sampler, distribution, grid_point
@@ -114,8 +114,8 @@ def test_a_study_rebuilt_in_the_middle_goes_on_as_an_unbroken_one(name, objectiv
 @pytest.mark.parametrize("name", NAMES)
 def test_a_trial_cut_off_while_its_values_were_written_down_is_proposed_as_it_was(name, tmp_path):
     space, trials, objectives = space_of(), 7, 1
-    if name.startswith("nsga"):  # after 40 trials, 8 of them failed, the second generation is full: the next one selects its parents
-        trials, objectives = 40, 2
+    if name.startswith("nsga"):  # of 39 trials 7 failed, the second generation is full: the next trial selects its parents
+        trials, objectives = 39, 2
     whole, cut = journal(tmp_path / "whole", objectives), journal(tmp_path / "cut", objectives)
     for study in (whole, cut):
         run(study, space, name, trials)
@@ -316,6 +316,17 @@ def test_the_best_are_the_ones_that_tpe_takes_for_good(complete):
     below, _ = _split_trials(study, study.get_trials(deepcopy=False), 25)
     found = best_first(study.get_trials(deepcopy=False), 25, lambda trial: [held[trial.number]])
     assert {trial.number for trial in found} == {trial.number for trial in below}
+
+
+def test_parents_are_shown_however_old_they_are():
+    space, study = space_of(), memory()
+    study.add_trials(past(space, 1000, random.Random(0)))
+    complete = [trial.number for trial in study.trials if trial.state == TrialState.COMPLETE]
+    for generation, parents in enumerate([complete[:2], complete[2:4], complete[4:6]], 9):
+        study._storage.set_study_system_attr(study._study_id, f"parents:{generation}", parents)
+    running = study.ask().number
+    shown = [trial.number for trial in generations(study, learnable(study, -1), "generation", "parents:")]
+    assert shown == [*complete[2:6], *complete[1 - LATEST:], running]
 
 
 def test_tpe_proposes_as_well_from_a_part_as_from_all(monkeypatch):

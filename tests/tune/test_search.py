@@ -20,6 +20,7 @@ from optuna.trial import TrialState
 from typer.testing import CliRunner
 
 import tune.driver
+import tune.workers
 from tests.tune.conftest import EXPERIMENT, SMALL, SPACE
 from tests.tune.test_trainable import config_of, drive, trial_class
 from tune.command_line import app
@@ -76,7 +77,7 @@ def test_a_search_through_ray_with_a_plateau_a_failure_and_a_worker_that_dies(st
                 return [1.0, 2.0, *[2.0] * 40][self.state.epoch - 1]
             return float(self.state.epoch)
 
-    monkeypatch.setattr(tune.driver, "GanHtrTrial", Scripted)
+    monkeypatch.setattr(tune.workers, "GanHtrTrial", Scripted)
     folder, request = study(trials=4, epochs=20)
     out = io.StringIO()
     assert tune.driver.run_search(folder, request, inputs.pairs, None, out)
@@ -269,7 +270,7 @@ def test_a_dry_run_of_an_experiment_lists_both_arms_and_the_seeds(experiment_fil
 def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
     done = search("--space", space_file, "--results", tmp_path / "r", "--dry-run", "--set", "train.clip_norm=0.5", cwd="/")
     assert done.returncode == 0, done.stderr
-    shown = ("train.clip_norm", "0.5", "contrastive.weight: float 0.01 to 30, log", "when head.kind is mlp", "five trials", "to expect")
+    shown = ("train.clip_norm", "0.5", "contrastive.weight: float 0.01 to 30, log", "[mlp] head.layers: int 1 to 3", "five trials", "to expect")
     assert all(words in done.stdout for words in shown)
     assert not (tmp_path / "r").exists()
 

@@ -244,3 +244,27 @@ def test_a_trial_that_a_person_stops_is_halted_and_cannot_win(tmp_path):
     searcher.on_trial_complete("a", told(9.0, 2))
     (_, trial) = list(searcher.all_trials())[-1]
     assert trial.state == TrialState.PRUNED and trial.user_attrs["status"] == "halted" and searcher.arms[ON].best is None
+
+
+# --- warm start ---
+
+def test_an_earlier_study_is_learned_from_but_is_no_trial_of_this_one(tmp_path):
+    from tune.warm_start import read_history
+
+    space = space_of()
+    (tmp_path / "old").mkdir()
+    old = opened(space, tmp_path / "old", trials=12)
+    run_all(old, lambda p: -abs(p["values"].get("contrastive.weight", 0) - 3))
+    source = f"{tmp_path / 'old/study.journal'}::on"
+    before = (tmp_path / "old/study.journal").read_bytes()
+    new = opened(space, tmp_path, trials=4)
+    history = read_history(source, space, ("score",), {})
+    new.learn_from(source, history)
+    new.learn_from(source, history)  # as after a crash in between
+    assert len(history.trials) == 11 and new.remaining == 4 and new.learned_from == [source, source]
+    assert sum("warm_start" in trial.user_attrs for _, trial in new.all_trials()) == 11
+    asked = run_all(new)
+    assert [p["id"] for p in asked] == ["off-000", "on-000", "on-001", "on-002"]
+    assert {p["proposed_by"] for p in asked[1:]} == {"tpe"}, "it has learned already"
+    assert new.arms[ON].best == 0.0, "an earlier study's value is no result of this one"
+    assert (tmp_path / "old/study.journal").read_bytes() == before
