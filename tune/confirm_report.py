@@ -8,83 +8,137 @@ from typing import Any
 from tune.judgement import Verdict
 from tune.monitor import short
 from tune.objective import OBJECTIVES
-from tune.report_table import cell, listed, shown, table
+from tune.report_table import cell, listed, table
 from tune.study import StudyError, StudyFolder
-from tune.verdict_text import onward, report, sentence
+from tune.verdict_text import by_seed, method, onward, sentence
 from tune.verdict_text import table as verdict_table
 
+WITHIN = "confirm"
 NAMES = {"off": "OFF", "on": "ON"}
 
 
 def read_verdict(folder: StudyFolder) -> Verdict | None:
     """The study's verdict; None where there is none. Raises: StudyError when its file holds something else."""
-    plain = folder.read_json("confirm/verdict.json")
+    path = folder.path / WITHIN / "verdict.json"
     try:
+        plain = folder.read_json(f"{WITHIN}/verdict.json")
         return Verdict.from_plain(plain) if plain else None
-    except (KeyError, TypeError) as error:
-        raise StudyError(f"{folder.path / 'confirm/verdict.json'}: must be a verdict that confirm wrote, got something else ({error}). Delete "
-                         f"it and run: {folder.command('confirm')}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise StudyError(f"{path}: must be a verdict that confirm wrote, got something else ({error}). Delete it and run: "
+                         f"{folder.command('confirm')}") from error
 
 
 def verdict_for_terminal(folder: StudyFolder) -> str:
-    """The verdict's table, a sentence for each metric and what it lacks; empty without a verdict."""
+    """A sentence for each metric, the primary first, the table, and what the verdict lacks; empty without one."""
     verdict = read_verdict(folder)
     if verdict is None:
         return ""
-    return "\n".join(["Verdict, on test lines:", "", verdict_table(verdict), "", *(f"- {sentence(each)}" for each in verdict.judgements),
-                      *(f"- {line}" for line in [onward(verdict, go_on(folder, verdict))] if line), ""])
+    lacks = onward(verdict, f"{folder.command('confirm')} {enough_seeds(folder, verdict)}")
+    return "\n".join(["Verdict, on test lines:", *(f"- {sentence(each)}" for each in primary_first(verdict)), "", verdict_table(verdict),
+                      *(["", lacks] if lacks else [])])
 
 
-def go_on(folder: StudyFolder, verdict: Verdict) -> str:
-    """The command that runs the seeds which a verdict lacks; `--seeds` counts those that ran too."""
-    worth = folder.read_json("confirm/judged.json")
-    return f"{folder.command('confirm')} --seeds {max((len(runs) for runs in worth.values()), default=0) + verdict.more_seeds}"
+def primary_first(verdict: Verdict) -> list[Any]:
+    """Its judgements, those on the primary metric before all others."""
+    return sorted(verdict.judgements, key=lambda each: not each.primary)
+
+
+def enough_seeds(folder: StudyFolder, verdict: Verdict) -> str:
+    """The option with which confirm runs the seeds that a verdict lacks: it counts those that ran too."""
+    ran = max((len(runs) for runs in folder.read_json(f"{WITHIN}/judged.json").values()), default=0)
+    return f"--seeds {ran + verdict.more_seeds}"
+
+
+def command_of(folder: StudyFolder) -> str:
+    """How to call confirm for this study from the project's folder: a report is handed on, so the path is a short one."""
+    return f"python tune/confirm.py {cell(folder.path.parent.name)}/{cell(folder.path.name)}"
+
+
+def verdict_in_short(folder: StudyFolder) -> list[str]:
+    """The sentences on the primary metric; nothing without a verdict."""
+    verdict = read_verdict(folder)
+    return [f"**{sentence(each)}**" for each in verdict.judgements if each.primary] if verdict else []
 
 
 def verdict_section(folder: StudyFolder) -> list[str]:
-    """The section, or how to get a verdict."""
-    verdict, command = read_verdict(folder), folder.command("confirm")
+    """The section, or that there is no verdict and how to get one."""
+    verdict, openings = read_verdict(folder), opening_lines(folder)
     if verdict is None:
-        return [f"There is none yet: every figure below is of single runs on search-validation lines. `{command}` gives one."]
-    choice, worth = folder.read_json("confirm/choice.json"), folder.read_json("confirm/judged.json")
-    return ["Test lines, CER and WER by the judge; each run at the epoch that search-validation chose, by one rule in all arms.", "",
-            report(verdict, go_on(folder, verdict)), "", *chosen_lines(choice, worth), "", *opening_lines(folder)]
+        since = " of the study as it is now" if openings else ""
+        return [f"There is no verdict{since}: every figure here is of single runs on search-validation lines. `{command_of(folder)}` gives one.",
+                *(["", *openings] if openings else [])]
+    choice, worth = folder.read_json(f"{WITHIN}/choice.json"), folder.read_json(f"{WITHIN}/judged.json")
+    lacks = onward(verdict, f"{command_of(folder)} {enough_seeds(folder, verdict)}")
+    return [*judged_lines(choice, worth), "",
+            *(f"- {sentence(each)}" for each in primary_first(verdict)), "", verdict_table(verdict), "",
+            *([lacks, ""] if lacks else []),
+            *(f"- {line}" for line in by_seed(verdict)), *(f"- {cell(note)}" for note in (*verdict.notes, *method(verdict))),
+            *(["", *choice_lines(choice, worth)] if choice else []), *(["", *openings] if openings else [])]
 
 
-def chosen_lines(choice: Mapping[str, Any], worth: Mapping[str, Mapping[str, float | None]]) -> list[str]:
-    """Who was judged and why, and how much of the search's figure was luck."""
-    objective = choice["objective"]
-    say = OBJECTIVES[objective].shown
-    lines = ["**How it was chosen.** The best of the search were run again with fresh seeds, on search-validation; the best mean was judged, "
-             f"with other seeds ({objective}; a dash is a run that failed).", ""]
-    rows = []
+def judged_lines(choice: Mapping[str, Any], worth: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    """What the arms are, and on what they were judged."""
+    chosen = choice.get("chosen", {})
+    arms = [f"`{arm}` is {cell(chosen[arm])}" for arm in ("on", "off") if arm in chosen]
+    seeds = list(dict.fromkeys(seed for runs in worth.values() for seed in runs))
+    shuffled = (" `shuffled` is the same with texts that belong to other lines: where it does as well as `on`, it is not what the texts say "
+                "that helps." if "shuffled" in worth else "")
+    return [f"On the test lines{f', with the seeds {listed(seeds)}' if seeds else ''}; CER and WER are the judge's; each run at the epoch that "
+            f"search-validation chose, by one rule in all arms.{f' {listed(arms)}.' if arms else ''}{shuffled}"]
+
+
+def choice_lines(choice: Mapping[str, Any], worth: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    """Who was judged and why, and how much better the search's figure was than that of fresh runs (the winner's curse)."""
+    objective, seeds = choice["objective"], [str(seed) for seed in choice["seeds"]]
+    held = OBJECTIVES[objective]
+    contested = any(each["values_by_seed"] for side in choice["arms"].values() for each in side)
+    how = (f"The best configurations of the search ran again with the seeds {listed(seeds)}, on search-validation lines; that of the best mean "
+           "was judged, with other seeds." if contested else "Each arm had one configuration, so there was nothing to choose.")
+    rows, failed = [], []
     for arm, side in choice["arms"].items():
         for each in side:
-            values = [shown(value, "{:.4g}") if value is None else say(value) for value in each["values_by_seed"].values()]
-            mean = "-" if each["mean"] is None else say(each["mean"])
-            rows.append([cell(each["id"]), NAMES[arm], "yes" if choice["chosen"][arm] == each["id"] else "", say(each["search_value"]),
-                         ", ".join(values) or "-", mean, cell(short(each["values"]))])
-    lines += [table(["trial", "arm", "judged", "in the search", f"with seeds {listed(choice['seeds'])}", "mean", "values"], rows,
-                    words=("arm", "judged", "values")), ""]
-    for arm, side in choice["arms"].items():
-        own = next(each for each in side if each["id"] == choice["chosen"][arm])
-        held = [value for value in worth.get(arm, {}).values() if value is not None]
-        if held and own["search_value"] is not None:
-            mean = sum(held) / len(held)
-            lines.append(f"- {NAMES[arm]} ({cell(own['id'])}): {say(own['search_value'])} in the search, {say(mean)} over {len(held)} judged "
-                         f"runs on the same search-validation lines: {luck(own['search_value'] - mean)}.")
-    return lines
+            values = each["values_by_seed"]
+            fresh = {stage: mean_of(runs) for stage, runs in (("chosen", values), ("judged", worth.get(arm, {})))}
+            own = each["id"] == choice["chosen"].get(arm)
+            after = fresh["judged"] if own else None
+            failed += [f"{cell(each['id'])} with seed {seed}" for seed, value in values.items() if value is None]
+            failed += [f"{cell(each['id'])} with seed {seed}" for seed, value in worth.get(arm, {}).items() if own and value is None]
+            found = each["search_value"]
+            rows.append([cell(each["id"]), NAMES.get(arm, cell(arm)), "yes" if own else "", said(objective, found),
+                         *(said(objective, values.get(seed)) for seed in seeds if contested),
+                         *([said(objective, fresh["chosen"]), gap(held.places, found, fresh["chosen"])] if contested else []),
+                         said(objective, after), gap(held.places, found, after), cell(short(each["values"]))])
+    header = ["trial", "arm", "judged", f"{objective} in the search", *(f"seed {seed}" for seed in seeds if contested),
+              *(["mean", "gap"] if contested else []), "mean of judged runs", "gap ", "values"]
+    return [f"**How it was chosen.** {how} *Gap* is how much better the search's figure was than the mean of fresh runs on the same "
+            "search-validation lines: the best of many runs is lucky too. `-`: no run, or one that failed.", "",
+            table(header, rows, words=("arm", "judged", "values")),
+            *(["", f"Failed runs count and are not dropped: {listed(dict.fromkeys(failed))}."] if failed else [])]
 
 
-def luck(gap: float) -> str:
-    """The winner's-curse gap in words; higher is better."""
-    return f"the search's figure flattered it by {gap:.2f}" if gap > 0 else f"the search's figure was {-gap:.2f} below"
+def mean_of(runs: Mapping[str, float | None]) -> float | None:
+    """The mean of the runs that have a value."""
+    held = [value for value in runs.values() if value is not None]
+    return sum(held) / len(held) if held else None
+
+
+def said(objective: str, value: float | None) -> str:
+    """A value of the objective as a cell."""
+    return "-" if value is None else OBJECTIVES[objective].shown(value)
+
+
+def gap(places: int, found: float | None, fresh: float | None) -> str:
+    """By how much the search's figure was the better one; higher is better in both."""
+    return "-" if found is None or fresh is None else f"{found - fresh:+z.{places}f}"
 
 
 def opening_lines(folder: StudyFolder) -> list[str]:
     """Every time that the test lines were opened."""
-    openings = folder.read_json("confirm/openings.json").get("openings", [])
+    openings = folder.read_json(f"{WITHIN}/openings.json").get("openings", [])
+    if not openings:
+        return []
     times = "once" if len(openings) == 1 else f"{len(openings)} times"
-    return [f"**The test lines were opened {times}.**" + ("" if len(openings) == 1 else " Each look after the first makes the verdict weaker "
-                                                          "than its figures say, if what was seen had a part in what came next."), "",
+    weaker = "" if len(openings) == 1 else (" What was seen at one opening may have had a part in what came after it; the verdict is then weaker "
+                                            "than its figures say.")
+    return [f"**The test lines were opened {times}.**{weaker}", "",
             *(f"- {cell(each['when'])}: {cell(each['why'])} ({each['runs']} runs, {each['lines']} lines)" for each in openings)]

@@ -10,6 +10,7 @@ import ast
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 MAX_LENGTH, MAX_DEPTH, MAX_EXPONENT = 200, 20, 64
@@ -17,6 +18,7 @@ _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod, ast.Pow: lambda base, exponent: _power(base, exponent)}
 _FUNCTIONS: dict[str, Callable[..., Any]] = {"min": min, "max": max, "round": round}
+_ARGUMENTS = {"min": range(2, 20), "max": range(2, 20), "round": range(1, 2)}  # round(7, -10**9) would count for hours
 
 
 class ExpressionError(ValueError):
@@ -36,6 +38,11 @@ class Derived:
     text: str
     keys: tuple[str, ...]
 
+    @property
+    def canonical(self) -> str:
+        """The same for expressions that differ in blanks and needless parentheses alone."""
+        return ast.unparse(_parsed(self.text))
+
     def value(self, values: Mapping[str, Any]) -> float:
         """The number it gives. Raises: ExpressionError, for a division by zero too."""
         try:
@@ -43,7 +50,9 @@ class Derived:
             if isinstance(found, complex) or found != found or abs(found) == float("inf"):
                 raise ExpressionError(f"it gives {found}, which is no number")
             return found
-        except (ArithmeticError, TypeError) as error:
+        except ExpressionError:
+            raise
+        except (ArithmeticError, TypeError, ValueError) as error:
             raise ExpressionError(f"it cannot be computed ({error})") from error
 
 
@@ -57,6 +66,7 @@ def parse_expression(text: Any) -> Derived:
     return Derived(text, tuple(keys))
 
 
+@lru_cache(maxsize=256)
 def _parsed(text: str) -> ast.expr:
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"it has more than {MAX_LENGTH} characters")
@@ -82,7 +92,9 @@ def _walk(node: ast.expr, keys: dict[str, None], depth: int) -> None:
         _walk(node.right, keys, depth + 1)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
         _walk(node.operand, keys, depth + 1)
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS and node.args and not node.keywords:
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS and not node.keywords:
+        if len(node.args) not in _ARGUMENTS[node.func.id]:
+            raise ExpressionError(f"{node.func.id} may not have {len(node.args)} arguments")
         for argument in node.args:
             _walk(argument, keys, depth + 1)
     elif not (isinstance(node, ast.Constant) and type(node.value) in (int, float)):

@@ -98,6 +98,7 @@ def mirrored(folder: Path, uri: str | None, say: Callable[[str], None]) -> Itera
     over, fault = threading.Event(), ""
 
     def work() -> None:
+        """Copies again and again, and once more when it is over."""
         nonlocal fault
         while True:
             last = over.wait(EVERY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -52,17 +52,35 @@ class Parameter:
         """Whether it has a countable number of values."""
         return bool(self.choices) or self.step is not None or self.kind == "int"
 
-    def every_value(self) -> tuple:
+    @property
+    def count(self) -> int:
+        """How many values a finite parameter has."""
+        return len(self.choices) or round((self.high - self.low) / (self.step or 1)) + 1
+
+    def every_value(self) -> Iterator[Any]:
         """Each value of a finite parameter, in order."""
+        return iter(self.choices) if self.choices else map(self._on_grid, range(self.count))
+
+    def exact(self, value: Any) -> Any:
+        """A stepped number as `every_value` has it, 0.3 for 0.1 + 2 * 0.1; any other value as it is."""
+        if self.step is None or isinstance(value, bool) or not isinstance(value, (int, float)) or not on_grid(value, self.low, self.step):
+            return value
+        steps = round((value - self.low) / self.step)
+        return self._on_grid(steps) if 0 <= steps < self.count else value
+
+    def reaches(self, numbers: ValueRange) -> bool:
+        """Whether a value of the parameter lies in the range."""
         if self.choices:
-            return self.choices
-        if self.step is None:
-            return tuple(range(self.low, self.high + 1))
-        return tuple(self._on_grid(steps) for steps in range(round((self.high - self.low) / self.step) + 1))
+            return any(choice in numbers for choice in self.choices)
+        low, high = max(self.low, _or(numbers.low, self.low)), min(self.high, _or(numbers.high, self.high))
+        if low > high or not self.finite:
+            return low <= high
+        steps = math.ceil((low - self.low) / (self.step or 1) - 1e-9)
+        return steps < self.count and self._on_grid(steps) in numbers
 
     def _on_grid(self, steps: int) -> Any:
-        exact = Decimal(str(self.low)) + steps * Decimal(str(self.step))  # 0.1 + 2 * 0.1 is 0.3 here
-        return int(exact) if self.kind == "int" else min(float(exact), self.high)
+        exact = Decimal(str(self.low)) + steps * Decimal(str(self.step or 1))
+        return int(exact) if self.kind == "int" else float(exact)
 
     def extremes(self) -> tuple:
         """Every choice, or the ends of the range."""
@@ -73,7 +91,7 @@ class Parameter:
         if self.choices:
             return rng.choice(self.choices)
         if self.step is not None:
-            return self._on_grid(rng.randint(0, round((self.high - self.low) / self.step)))
+            return self._on_grid(rng.randint(0, self.count - 1))
         if self.kind == "int" and not self.log:
             return rng.randint(self.low, self.high)
         if self.kind == "int":
@@ -102,6 +120,10 @@ def on_grid(value: float, low: float, step: float) -> bool:
     """Whether `value` is a whole number of steps above `low`, up to rounding."""
     steps = (value - low) / step
     return math.isfinite(steps) and abs(steps - round(steps)) < 1e-6
+
+
+def _or(end: Any, other: Any) -> Any:
+    return other if end is None else end
 
 
 def _log_uniform(rng: random.Random, low: float, high: float) -> float:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ganhtr.config import RULES, Rule
-from tune.parameter import KINDS, Kind, Parameter, on_grid
-from tune.space_settings import check_key, check_value, is_experiment, known, section
+from tune.parameter import KINDS, Kind, Parameter
+from tune.space_sections import check_key, check_value, is_experiment, known, section
 from tune.value_range import ValueRange
 from tune.yaml_source import KeyPath, Source, show
 
@@ -140,7 +141,7 @@ def _scale(source: Source, path: KeyPath, kind: str, options: Mapping[str, Any],
         words = "a whole number above 0" if kind == "int" else "a number above 0"
         if Rule("step", number, None, "").fault(step) or step <= 0:
             source.fault((*path, "step"), words, show(step), "It is the distance between neighbouring values.")
-        elif shape and (step > shape["high"] - shape["low"] or not on_grid(shape["high"], shape["low"], step)):
+        elif shape and not _fits(step, shape["low"], shape["high"]):
             source.fault((*path, "step"), "a whole part of the range, so that both ends are reached", show(step),
                          f"The range is {show([shape['low'], shape['high']])}.")
         else:
@@ -148,12 +149,21 @@ def _scale(source: Source, path: KeyPath, kind: str, options: Mapping[str, Any],
     return scale
 
 
+def _fits(step: float, low: float, high: float) -> bool:
+    """Whether steps lead from end to end, to the last digit, as Optuna's distributions have it."""
+    try:
+        return (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)) == 0
+    except InvalidOperation:  # a step too small to be counted
+        return False
+
+
 def cast(parameter: Parameter, value: Any) -> Any:
     """1 given for a float is 1.0, so that the same space is always written the same way."""
-    return value if parameter.kind == "int" else RULES[parameter.key].type(value)
+    return value if parameter.kind == "int" else parameter.exact(RULES[parameter.key].type(value))
 
 
 def values_in_words(parameter: Parameter) -> str:
+    """What a parameter takes, for a person."""
     if parameter.choices:
         return ", ".join(map(show, parameter.choices))
     step = f" in steps of {show(parameter.step)}" if parameter.step is not None else ""
@@ -204,8 +214,10 @@ def read_condition(source: Source, path: KeyPath, given: Any, ancestor: Paramete
 
 
 def _read_range(source: Source, path: KeyPath, given: Mapping[str, Any], ancestor: Parameter) -> tuple | ValueRange:
-    if ancestor.choices:
-        source.fault(path, "a value or a list of values, as the parameter has choices", show(given), f"It takes {values_in_words(ancestor)}.")
+    """A range of a parameter that takes numbers; () after a fault."""
+    if RULES[ancestor.key].type not in (int, float):
+        source.fault(path, "a value or a list of values, as the parameter takes no numbers", show(given),
+                     f"It takes {values_in_words(ancestor)}.")
         return ()
     rule = dataclasses.replace(RULES[ancestor.key], type=float)
     for name in given:
@@ -217,8 +229,7 @@ def _read_range(source: Source, path: KeyPath, given: Mapping[str, Any], ancesto
             source.fault(path, "a range such as {min: 1, max: 10}", "none", f"It takes {values_in_words(ancestor)}.")
         return ()
     found = ValueRange(*(float(given[name]) if name in given else None for name in ("min", "max")))
-    low, high = (given.get("min", ancestor.low), given.get("max", ancestor.high))
-    if low > high or low > ancestor.high or high < ancestor.low:
+    if not ancestor.reaches(found):
         source.fault(path, "a range that the parameter can take", show(given), f"It takes {values_in_words(ancestor)}.")
         return ()
     return found

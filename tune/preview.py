@@ -28,13 +28,14 @@ def planned_trials(request: Request) -> list[str]:
     if space.experiment:
         seeds = ", ".join(str(request.seed + number) for number in range(space.budget.seeds))
         return [*lines, f"  ON   {values_in_line({FORMULATION: request.config().contrastive.formulation})}",
-                f"  in pairs, with train.seed {seeds}"]
+                f"  in pairs, with train.seed {seeds}", *space_tree(space)]
     if space.off_searches:
         lines[1] += f"  and of its own: {', '.join(parameter.key for parameter in space.shared_parameters)}"
     lines += space_tree(space)
     samples = [space.random_values(number) for number in range(5)]
+    start = request.config()
     for values in samples:
-        request.config().replace(space.completed(values))
+        start.replace(space.completed(values, start.flat()))
     return [*lines, "", "five trials drawn at random:", *(f"  {values_in_line(values)}" for values in samples)]
 
 
@@ -49,7 +50,8 @@ def preview(request: Request, results: Path) -> str:
     lines += ["", *planned_trials(request)]
     device = torch.device(request.device)
     torch.set_num_threads(max(1, int(request.cpus_per_trial)))
-    on = config if config.contrastive.formulation != "none" else config.replace(request.space.completed(request.space.random_values()))
+    on = config if config.contrastive.formulation != "none" else config.replace(
+        request.space.completed(request.space.random_values(), config.flat()))
     seconds, state = rehearse(on, device)
     trial = seconds * config.train.steps_per_epoch * config.train.epochs * VALIDATION
     slots = max(1, int((os.cpu_count() or 1) / request.cpus_per_trial))

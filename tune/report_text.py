@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from ganhtr.data.atomic import write_atomically
 from tune.arm import ArmTrial, Pair, default_pair, named_pair
 from tune.arm_report import files_section, pair_sections, problem_section, sample_section
 from tune.conclusion import EXPERIMENT, headline, verdicts
-from tune.confirm_report import verdict_for_terminal, verdict_section
+from tune.confirm_report import verdict_for_terminal, verdict_in_short, verdict_section
+from tune.constraints import described
 from tune.monitor import short
 from tune.objective import OBJECTIVES
 from tune.paired_difference import best_means
 from tune.problems import problems
 from tune.report_setup import setup_section
-from tune.report_table import cell, shown, table
+from tune.report_table import cell, listed, shown, table
+from tune.search_sections import search_sections
+from tune.space_settings import Constraint
 from tune.study import Request, StudyFolder
 from tune.trial_table import Row, best_row
 
 COLUMNS = {"psnr": ("PSNR dB", "{:.2f}"), "ssim": ("SSIM", "{:.4f}"), "cer": ("CER", "{:.3f}"), "wer": ("WER", "{:.3f}"),
            "judge_cer": ("CER judge", "{:.3f}"), "judge_wer": ("WER judge", "{:.3f}")}
+SHOWN = 50  # trials in the report; all are in trials.csv
+STATUSES = {"pruned": "was given up by the pruner and cannot win, its figures are the best it reached",
+            "halted": "was stopped by a person and cannot win", "waiting": "goes on when the search is resumed"}
 Arms = tuple[Sequence[str], Sequence[str]]  # the trials of the first and of the second arm
 
 
@@ -46,34 +53,56 @@ def arm_rows(pair: Pair | None, rows: list[Row]) -> dict[str, Mapping[str, float
     return named
 
 
-def findings(rows: list[Row], objective: str) -> list[str]:
-    """What a search found, and what single runs cannot say."""
+def findings(rows: list[Row], objective: str, judged: bool = False) -> list[str]:
+    """What a search found, and what single runs cannot say; `judged` where there is a verdict, which rests on other runs."""
     said = []
     off, on, best = best_row(rows, "off"), best_row(rows, "on"), best_row(rows)
     if off and on and best and off.value is not None and on.value is not None:
         say = OBJECTIVES[objective].shown
         said.append(f"The best contrastive trial, {on.id}, is {'better' if on.value > off.value else 'no better'} than OFF in {objective}: "
                     f"{say(on.value)} against {say(off.value)}. `best/` holds {best.id}.")
-    return [*said, "Each trial of the search is one run with one seed, and the best of several is picked on the lines it is scored on: that "
-                   "says where to look, not whether contrast helps."]
+    if judged:
+        return [*said, "These are single runs of the search, the best of several picked on the lines it is scored on. The verdict rests on "
+                       "other runs and on the test lines."]
+    return [*said, "Each trial is one run with one seed, and the best of several is picked on the lines it is scored on. A single best "
+                   "trial says where to look, not whether contrast helps."]
+
+
+def in_order(rows: list[Row]) -> list[Row]:
+    """Those that can win, the best first; then finished ones that break a constraint, then those that were given up, then all others."""
+    def rank(row: Row) -> tuple[int, float]:
+        value = float("-inf") if row.value is None else row.value
+        if row.finished and row.value is not None:
+            return (0 if row.feasible else 1), -value
+        return (2, -value) if row.status in ("pruned", "halted") else (3, 0.0)
+    return sorted(rows, key=rank)
 
 
 def trial_rows(rows: list[Row], say: Callable[[float], str]) -> list[list[str]]:
-    """The trials, best first."""
-    ordered = sorted(rows, key=lambda row: -(row.value if row.finished and row.value is not None else float("-inf")))
-    return [[row.id, row.proposed_by, row.status, say(row.value) if row.value is not None else "-", f"{row.best_epoch or '-'}",
+    """A row of cells for each trial."""
+    return [[row.id, row.proposed_by, row.status if row.feasible else f"{row.status}, breaks a constraint",
+             say(row.value) if row.value is not None else "-", f"{row.best_epoch or '-'}",
              *(shown(row.metrics.get(key), "{:.3f}") for key in ("psnr", "cer", "judge_cer")),
              *(shown(row.last_metrics.get(key), "{:.2f}") for key in ("retrieval_top1", "length_top1", "contrastive_ratio")),
              cell(short(row.values))]
-            for row in ordered]
+            for row in rows]
 
 
-def trial_section(rows: list[Row], objective: str) -> list[str]:
-    """The section "Trials"."""
-    return ["Top-1 is the share of lines whose own text the matcher picks from the batch; *length* what line length alone would pick; "
-            "*ratio* the norm of the contrastive gradient at the restored image over the pixel term's (all from the last epoch).", "",
+def trial_section(rows: list[Row], objective: str, constraints: Sequence[Constraint] = ()) -> list[str]:
+    """The section "Trials": all of them, or the best fifty with the best of OFF."""
+    held = in_order(rows)[:SHOWN]
+    off = best_row(rows, "off")
+    held += [off] if off and off not in held else []
+    counts = Counter(row.status for row in rows)
+    more = ([f"{len(held)} of {len(rows):,} trials are shown, the best first; `trials.csv` has all "
+             f"({', '.join(f'{count:,} {status}' for status, count in counts.most_common())}).", ""] if len(held) < len(rows) else [])
+    words = "; ".join(f"one that is *{status}* {text}" for status, text in STATUSES.items() if counts[status])
+    kept = f"To win, a trial must keep: {listed(map(described, constraints))}." if constraints else ""
+    return [*more, "Top-1 is the share of lines whose own text the matcher picks from the batch; *length* what line length alone would pick; "
+            "*ratio* the norm of the contrastive gradient at the restored image over the pixel term's (all from the last epoch).",
+            *([" ".join(filter(None, [f"{words[0].upper()}{words[1:]}." if words else "", kept]))] if words or kept else []), "",
             table(["trial", "proposed by", "status", objective, "epoch", "PSNR", "CER", "CER judge", "top-1", "length", "ratio",
-                   "values"], trial_rows(rows, OBJECTIVES[objective].shown))]
+                   "values"], trial_rows(held, OBJECTIVES[objective].shown))]
 
 
 def write_report(folder: StudyFolder, request: Request, rows: list[Row], arms: Arms | None = None, images: bool = True) -> str:
@@ -95,7 +124,8 @@ def write_report(folder: StudyFolder, request: Request, rows: list[Row], arms: A
     setup = setup_section(folder, request, rows, environment, pair)
     samples = sample_section(folder, shown_trials, images)
     files = files_section(folder, [trial.row.id for arm in pair.arms for trial in arm.trials] if pair else list(shown_trials))
-    said = headline(pair) if repeated and pair else findings(rows, objective)
+    judged = verdict_for_terminal(folder)
+    said = headline(pair) if repeated and pair else findings(rows, objective, bool(judged))
     head = [*said, *([f"Problems met, told below: {'; '.join(problem.title for problem in met)}."] if met else [])]
     if pair is not None:
         title = f"{pair.first.name} against {pair.second.name}"
@@ -104,14 +134,15 @@ def write_report(folder: StudyFolder, request: Request, rows: list[Row], arms: A
     else:
         title = "No two arms to compare yet"
         sections = {"Set-up": setup, "Problems met": problem_section(met), "Sample images": samples, "Files": files}
-    judged = verdict_for_terminal(folder)
-    top = ["## Verdict", "", *verdict_section(folder), ""] if judged or not request.space.experiment else []
-    parts = [f"# {cell(folder.path.name)}", "", *top, "## The search" if top else "", "",
-             f"Search-validation lines, each trial at its best epoch by `{objective}`.", "", result, "", *(f"- {line}" for line in head), "",
-             "## Trials", "", *trial_section(rows, objective), "", f"## {title}", ""]
-    for heading, lines in sections.items():
-        parts += [f"### {heading}", "", "\n".join(lines).strip(), ""]
+    objectives = list(dict.fromkeys((objective, *request.space.objectives[1:])))
+    own = {**({"Verdict": verdict_section(folder)} if judged or not request.space.experiment else {}),
+           "Trials": trial_section(rows, objective, request.space.constraints),
+           **search_sections(folder, request.space, rows, objectives, request.seed)}
+    parts = [f"# {cell(folder.path.name)}", "", *(line for each in verdict_in_short(folder) for line in (each, "")),
+             f"Search-validation lines, each trial at its best epoch by `{objective}`.", "", result, "", *(f"- {line}" for line in head), ""]
+    for marks, held in (("##", own), ("##", {title: []}), ("###", sections)):
+        for heading, lines in held.items():
+            parts += [f"{marks} {heading}", "", *(["\n".join(lines).strip(), ""] if lines else [])]
     write_atomically(folder.path / "report.md", "\n".join(parts).encode())
-    verdict = verdicts(pair) if repeated and pair is not None else said
-    return "\n".join(["", result, "", *(f"- {line}" for line in [*verdict, *(problem.text for problem in met)]), "",
-                      judged])
+    told = verdicts(pair) if repeated and pair is not None else said
+    return "\n".join([*(["", judged] if judged else []), "", result, "", *(f"- {line}" for line in [*told, *(problem.text for problem in met)]), ""])

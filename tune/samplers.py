@@ -65,6 +65,13 @@ def distribution(parameter: Parameter) -> BaseDistribution:
     return FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
 
 
+def exact(parameter: Parameter, value: Any) -> Any:
+    """The value as the space writes it: Optuna's 0.1 + 2 x 0.1 is not 0.3, which may be forbidden, or run already."""
+    if parameter.kind != "float" or parameter.step is None:
+        return value
+    return parameter.every_value()[round((value - parameter.low) / parameter.step)]
+
+
 class SpaceSampler(BaseSampler):
     """Draws a whole trial at once as the sampler that `build` makes does, but nothing forbidden, and `fixed` values as they are.
 
@@ -114,11 +121,11 @@ class SpaceSampler(BaseSampler):
             if key in self.fixed or held.single():
                 drawn[key] = self.fixed.get(key, parameter.extremes()[0])
                 return drawn[key]
-            drawn[key] = joint[key] if key in joint else self.inner.sample_independent(shown, trial, key, held)
+            drawn[key] = exact(parameter, joint[key] if key in joint else self.inner.sample_independent(shown, trial, key, held))
             for _ in range(DRAWS):
                 if not self.space.forbids(drawn):
                     break
-                drawn[key] = self.inner.sample_independent(shown, trial, key, held)
+                drawn[key] = exact(parameter, self.inner.sample_independent(shown, trial, key, held))
             return drawn[key]
 
         return self.space.sample(pick, self.parameters)

@@ -6,24 +6,24 @@ Optuna: whoever drives it hands `Space.sample` a function that picks a value for
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ganhtr.config import PRESETS, RULES, ConfigError, build_config
-from tune.derived import ExpressionError
+from ganhtr.config import PRESETS, RULES
+from tune.derived import Derived
 from tune.parameter import Parameter
 from tune.parameter_grammar import read_parameters
-from tune.space_settings import BUDGET_KEYS, Budget, Constraint, EarlyStopping, SearchSettings, VerdictSettings, known, read_settings
+from tune.space_checks import DRAWS, check_possible, check_trials, config_faults
 from tune.space_extends import read_extended
-from tune.space_rules import matches, read_derived, read_first, read_forbidden
-from tune.value_range import plain_condition
+from tune.space_plain import digest_of, plain_of
+from tune.space_rules import Clause, derived_values, matches, read_derived, read_first, read_forbidden
+from tune.space_sections import known
+from tune.space_settings import BUDGET_KEYS, Budget, Constraint, EarlyStopping, SearchSettings, VerdictSettings
+from tune.space_settings_grammar import read_settings
 from tune.yaml_source import Source, SpaceError, show
 
 CONTRASTIVE_SECTIONS, CONTRASTIVE_KEYS = ("contrastive", "head", "text_encoder"), ("train.contrastive_lr",)  # nothing to the OFF arm
@@ -48,12 +48,12 @@ class Space:
     fixed: Mapping[str, Any]
     parameters: tuple[Parameter, ...]
     preset: str | None = None
-    search: SearchSettings = SearchSettings()
+    search: SearchSettings = field(default_factory=SearchSettings)
     constraints: tuple[Constraint, ...] = ()
-    verdict: VerdictSettings = VerdictSettings()
+    verdict: VerdictSettings = field(default_factory=VerdictSettings)
     first: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    forbidden: tuple[Mapping[str, Any], ...] = ()
-    derived: Mapping[str, Any] = field(default_factory=dict)
+    forbidden: tuple[Clause, ...] = ()
+    derived: Mapping[str, Derived] = field(default_factory=dict)
 
     @property
     def objective(self) -> str:
@@ -99,7 +99,7 @@ class Space:
         values: dict[str, Any] = {}
         for parameter in self.parameters if parameters is None else parameters:
             if parameter.active(values):
-                values[parameter.key] = pick(parameter)
+                values[parameter.key] = parameter.exact(pick(parameter))
         return values
 
     def forbids(self, values: Mapping[str, Any]) -> bool:
@@ -109,83 +109,66 @@ class Space:
     def grid(self, parameters: Sequence[Parameter] | None = None) -> list[dict[str, Any]]:
         """Every trial of a finite space that is allowed. Raises: ValueError where it is not finite, or has more than 100,000 trials."""
         chosen = self.parameters if parameters is None else parameters
-        if not all(parameter.finite for parameter in chosen):
-            raise ValueError(f"{self.name}: a grid must have parameters with a countable number of values, got a continuous one. Give it a step")
+        if continuous := [parameter.key for parameter in chosen if not parameter.finite]:
+            raise ValueError(f"{self.name}: a grid must have parameters with a countable number of values, got {', '.join(continuous)}. "
+                             "Give them a step")
         found: list[dict[str, Any]] = [{}]
         for parameter in chosen:
-            found = [more for values in found for more in (
-                [{**values, parameter.key: value} for value in parameter.every_value()] if parameter.active(values) else [values])
-                     if not self.forbids(more)]
+            longer = (more for values in found for more in _with_each(parameter, values) if not self.forbids(more))
+            found = list(islice(longer, LARGEST_GRID + 1))
             if len(found) > LARGEST_GRID:
                 raise ValueError(f"{self.name}: a grid must have at most {LARGEST_GRID} trials, got more. Narrow the space")
         return found
 
-    def random_values(self, seed: int | random.Random = 0) -> dict[str, Any]:
-        """The values of a random trial that is allowed; the same for the same seed."""
-        rng = seed if isinstance(seed, random.Random) else random.Random(seed)
-        for _ in range(10_000):
-            values = self.sample(lambda parameter: parameter.random_value(rng))
+    def random_values(self, seed: int | random.Random = 0, settled: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The values of a random trial that is allowed, with some `settled`; the same for the same seed.
+
+        Raises: ValueError where none is left.
+        """
+        rng, held = seed if isinstance(seed, random.Random) else random.Random(seed), settled or {}
+        for _ in range(DRAWS):
+            values = self.sample(lambda parameter: held[parameter.key] if parameter.key in held else parameter.random_value(rng))
             if not self.forbids(values):
                 return values
-        raise ValueError(f"{self.name}: forbidden must leave something to try, got 10,000 forbidden trials in a row. Take combinations out")
+        left = [values for values in self.grid() if held.items() <= values.items()] if self.finite else []
+        if not left:
+            raise ValueError(f"{self.name}: forbidden must leave something to try, got {DRAWS} forbidden trials in a row. Take some out")
+        return rng.choice(left)
 
-    def completed(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def completed(self, values: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The configuration keys that a trial with these (active) values changes: they and what is derived from them.
 
+        base: the configuration, all of its keys, that the trial starts from; without one what the space itself says.
         Raises: ExpressionError where a derived value cannot be computed.
         """
-        return {**values, **self._derived(values)}
+        start = self._start(None) if base is None else base
+        return {**values, **derived_values(self.derived, {**start, **values})}
 
-    def _derived(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        if not self.derived:
-            return {}
-        defaults = {parameter.key: parameter.default for parameter in self.parameters if parameter.default is not None}
-        known_values = {**{key: rule.default for key, rule in RULES.items()}, **PRESETS[self.preset or "tiny"], **self.fixed, **defaults, **values}
-        found: dict[str, Any] = {}
-        for key, expression in self.derived.items():
-            number = expression.value({**known_values, **found})
-            if RULES[key].type is int and number == int(number):
-                number = int(number)
-            if fault := RULES[key].fault(number):
-                raise ExpressionError(f"derived: {fault} from {expression.text}")
-            found[key] = RULES[key].type(number)
-        return found
+    def _start(self, preset: str | None) -> dict[str, Any]:
+        return {**{key: rule.default for key, rule in RULES.items()}, **PRESETS[preset or self.preset or "tiny"], **self.fixed,
+                **self.defaults}
 
-    def overrides(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The configuration keys of a trial, for `build_config`: fixed, defaults, `values`, and the budget's keys.
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The values that parameters have where they are inactive, of those that say so."""
+        return {parameter.key: parameter.default for parameter in self.parameters if parameter.default is not None}
 
-        `overrides({})` is single-trial mode.
+    def overrides(self, values: Mapping[str, Any], preset: str | None = None) -> dict[str, Any]:
+        """The configuration keys of a trial, for `build_config`: fixed, defaults, `values`, what is derived, and the budget's keys.
+
+        `overrides({})` is single-trial mode. preset: where it is not the file's; derived values may rest on it.
         """
-        defaults = {parameter.key: parameter.default for parameter in self.parameters if parameter.default is not None}
         budget = {key: getattr(self.budget, name.split(".")[1]) for key, name in BUDGET_KEYS.items()}
-        return {**self.fixed, **defaults, **self.completed(values), **{key: n for key, n in budget.items() if n is not None}}
+        return {**self.fixed, **self.defaults, **self.completed(values, self._start(preset)),
+                **{key: n for key, n in budget.items() if n is not None}}
 
     def baseline_overrides(self) -> dict[str, Any]:
         """The configuration keys of the OFF arm."""
         return self.overrides(self.baseline)
 
     def config_faults(self, preset: str) -> list[tuple[str, str]]:
-        """Why the first trial found that cannot be built with `preset` cannot; each with the section to look at.
-
-        Some values do only together, such as data.height and generator.levels. Trials are drawn from the ends of the
-        ranges, where such faults are.
-        """
-        rng = random.Random(0)
-        trials: list[tuple[str, str, Callable[[], dict[str, Any]]]] = [
-            ("fixed", "the ON arm" if self.experiment else "single-trial mode", lambda: self.overrides({})),
-            ("baseline", "the OFF arm", self.baseline_overrides)]
-        for _ in range(0 if self.experiment else 64):
-            values = self.sample(lambda parameter: rng.choice(parameter.extremes()))
-            if not self.forbids(values):
-                trials.append(("space", f"a trial with {show(values)}", partial(self.overrides, values)))
-        for section, what, overrides in trials:
-            try:
-                build_config(preset, overrides())
-            except ConfigError as error:
-                return [(section, f"{fault}. This is so in {what} with preset {preset}.") for fault in error.faults]
-            except ExpressionError as error:
-                return [("derived", f"{error}. This is so in {what} with preset {preset}.")]
-        return []
+        """Why trials cannot be built with `preset`, each with the section to look at; empty where nothing was found."""
+        return config_faults(self, preset)
 
     def digest(self) -> str:
         """The same for spaces between which a study can be resumed.
@@ -193,35 +176,19 @@ class Space:
         Comments, formatting, the order of keys, the name and defaults written out do not count; nor does what may change in the life of a
         study: how long it goes on, what is tried first, how it is judged.
         """
-        plain = self.to_plain()
-        plain["budget"] = {name: value for name, value in plain["budget"].items() if name in ("epochs", "steps_per_epoch")}
-        for name in ("first", "verdict"):
-            plain.pop(name, None)
-        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+        return digest_of(self)
 
     def to_plain(self) -> dict[str, Any]:
         """The space as it is written in a file, all settings included; `space_from_plain` takes it back."""
-        unused = "trials" if self.experiment else "seeds"
-        constraints: dict[str, dict[str, float]] = {}
-        for each in self.constraints:
-            constraints.setdefault(each.metric, {})[each.rule] = each.amount
-        budget = {key: value for key, value in dataclasses.asdict(self.budget).items() if value is not None and key != unused}
-        return {
-            "objective": self.objective if len(self.objectives) == 1 else list(self.objectives),
-            **({"preset": self.preset} if self.preset else {}),
-            "budget": budget,
-            "early_stopping": dataclasses.asdict(self.early_stopping),
-            **({} if self.experiment else {"search": dataclasses.asdict(self.search)}),
-            **({"constraints": constraints} if constraints else {}),
-            "verdict": {**dataclasses.asdict(self.verdict), "margins": dict(self.verdict.margins)},
-            "baseline": dict(self.baseline),
-            "fixed": dict(self.fixed),
-            **({"derived": {key: expression.text for key, expression in self.derived.items()}} if self.derived else {}),
-            **({"first": {name: dict(point) for name, point in self.first.items()}} if self.first else {}),
-            **({"forbidden": [{key: plain_condition(allowed) for key, allowed in clause.items()} for clause in self.forbidden]}
-               if self.forbidden else {}),
-            "space": {parameter.key: parameter.to_plain() for parameter in self.parameters},
-        }
+        return plain_of(self)
+
+
+def _with_each(parameter: Parameter, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The values with each of the parameter's, or as they are where it is inactive."""
+    if parameter.active(values):
+        yield from ({**values, parameter.key: value} for value in parameter.every_value())
+    else:
+        yield dict(values)
 
 
 def load_space(path: str | Path) -> Space:
@@ -262,28 +229,10 @@ def _space(source: Source, name: str) -> Space:
     parameters = read_parameters(source)
     forbidden = read_forbidden(source, parameters)
     space = Space(name=name, parameters=parameters, forbidden=forbidden, first=read_first(source, parameters, forbidden),
-                  derived=read_derived(source, fields["fixed"]), **fields)
+                  derived=read_derived(source), **fields)
     source.check()
-    _check_possible(source, space)
+    check_possible(source, space)
     source.check()
-    _check_trials(source, space)
+    check_trials(source, space)
     source.check()
     return space
-
-
-def _check_possible(source: Source, space: Space) -> None:
-    """Something must be left to try; and a grid must be one."""
-    try:
-        if space.search.sampler == "grid":
-            space.grid()
-        space.random_values()
-    except ValueError as error:
-        source.say(("search", "sampler") if "grid" in str(error) else ("forbidden",), str(error))
-
-
-def _check_trials(source: Source, space: Space) -> None:
-    """Without a preset in the file the user may still choose one, so then it must be a fault with each of them."""
-    presets = [space.preset] if space.preset else list(PRESETS)
-    if all(space.config_faults(preset) for preset in presets):
-        for section, fault in space.config_faults(presets[0]):
-            source.say((section,), fault)

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tune.space_sections import SECTIONS
 from tune.yaml_source import KeyPath, Source, SpaceError, read_yaml, show
 
-MAX_DEPTH = 8
-MERGED = ("budget", "early_stopping", "search", "constraints", "verdict", "baseline", "fixed", "derived", "space", "first")
+LONGEST_CHAIN = 8
 
 
 def read_extended(path: Path, trail: tuple[Path, ...] = ()) -> Source:
-    """The values of a space file with those of the files that it extends, each with file and line for faults.
+    """The values of a space file laid over those of the file that it extends, each with its file and line for faults.
 
-    Raises: SpaceError for a file that cannot be read, a cycle, or too long a chain.
+    Raises: SpaceError for a file that cannot be read.
     """
     source = read_yaml(path)
     if not isinstance(source.value, dict) or "extends" not in source.value:
         return source
-    name = source.value.pop("extends")
-    if not isinstance(name, str) or not name:
-        source.fault(("extends",), "the name or path of a space file", show(name), "Write extends: contrastive.yaml.")
-        return source
-    found = next((each for each in (path.parent / name, path.parent / f"{name}.yaml") if each.is_file()), None)
-    if found is None:
-        near = ", ".join(sorted(each.stem for each in path.parent.glob("*.yaml"))) or "none"
-        source.fault(("extends",), "a space file beside this one", show(name), f"There are: {near}.")
-        return source
     trail = (*trail, path.resolve())
-    if found.resolve() in trail or len(trail) > MAX_DEPTH:
-        what = "itself, by way of " + " -> ".join(each.name for each in (*trail, found)) if found.resolve() in trail else "a longer chain"
-        source.fault(("extends",), f"free of cycles and at most {MAX_DEPTH} files long", what, "Take one `extends` out.")
+    found = _extended(source, source.value.pop("extends"), path, trail)
+    if found is None:
         return source
     base = read_extended(found, trail)
     if not isinstance(base.value, dict):
@@ -40,38 +29,53 @@ def read_extended(path: Path, trail: tuple[Path, ...] = ()) -> Source:
     return _laid_over(base, source)
 
 
+def _extended(source: Source, name: Any, path: Path, trail: tuple[Path, ...]) -> Path | None:
+    """The file that `path` extends, or None after a fault."""
+    where = ("extends",)
+    if not isinstance(name, str) or not name:
+        source.fault(where, "the name or path of a space file", show(name), "Write extends: contrastive.")
+        return None
+    found = next((each for each in (path.parent / name, path.parent / f"{name}.yaml") if each.is_file()), None)
+    if found is None:
+        near = ", ".join(sorted(each.stem for each in path.parent.glob("*.yaml") if each.name != path.name)) or "none"
+        source.fault(where, "a space file beside this one, or a path from its folder", show(name), f"There are: {near}.")
+    elif found.resolve() in trail:
+        source.fault(where, "free of cycles", " -> ".join(each.name for each in (*trail, found)), "Take one `extends` out.")
+    elif len(trail) == LONGEST_CHAIN:
+        source.fault(where, f"the last of at most {LONGEST_CHAIN} files", "a longer chain", "Write some of them as one file.")
+    else:
+        return found
+    return None
+
+
 def _laid_over(base: Source, source: Source) -> Source:
+    """The values of `source` over those of `base`."""
     merged = Source(source.file, dict(base.value))
-    merged.lines = {key: line for key, line in base.lines.items() if key}
-    merged.files = {key: base.files.get(key, base.file) for key in base.lines if key}
-    merged.refused = set(base.refused) | source.refused
-    merged.take_faults(base)
+    merged.lines = {**base.lines, (): source.lines.get((), 1)}
+    merged.files = {path: base.files.get(path, base.file) for path in base.lines if path}
+    merged.refused = base.refused | source.refused
     merged.take_faults(source)
-    merged.lines[()] = source.lines.get((), 1)
+    merged.take_faults(base)
     for key, value in source.value.items():
-        if key in MERGED and isinstance(value, dict) and isinstance(merged.value.get(key), dict):
-            merged.value[key] = _merged(merged.value[key], value)
-            taken: list[KeyPath] = [(key, inner) for inner in value]
+        if key in SECTIONS and isinstance(value, dict) and isinstance(base.value.get(key), dict):
+            section = merged.value[key] = dict(base.value[key])
+            for inner, held in value.items():
+                _lay(merged, source, section, (key, inner), held)
         else:
-            merged.value[key] = value
-            taken = [(key,)]
-        if value is None and key in base.value:
-            del merged.value[key]
-        for path in taken:
-            _forget(merged, path)
-            for held, line in source.lines.items():
-                if held[:len(path)] == path:
-                    merged.lines[held] = line
-        if (key,) in source.lines and key not in base.value:
-            merged.lines[(key,)] = source.lines[(key,)]
+            _lay(merged, source, merged.value, (key,), value)
     return merged
 
 
-def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in {**base, **own}.items() if not (key in own and own[key] is None)}
-
-
-def _forget(source: Source, path: KeyPath) -> None:
-    for held in [held for held in source.lines if held[:len(path)] == path]:
-        del source.lines[held]
-        source.files.pop(held, None)
+def _lay(merged: Source, source: Source, held: dict[str, Any], path: KeyPath, value: Any) -> None:
+    """Puts a value of `source` into a mapping of `merged`, with its lines; null takes the key out."""
+    key, size = path[-1], len(path)
+    for stale in [each for each in merged.lines if each[:size] == path]:
+        del merged.lines[stale]
+        merged.files.pop(stale, None)
+    merged.lines |= {each: line for each, line in source.lines.items() if each[:size] == path}
+    if value is not None or path in source.refused:
+        held[key] = value
+    elif key in held:
+        del held[key]
+    elif path != ("space",):  # `space:` alone says that nothing is searched
+        merged.fault(path, "a key of the extended space, to be taken out of it with null", "one that it does not have", "Remove it.")

@@ -1,4 +1,4 @@
-"""The rules between the parameters of a space file: forbidden combinations, derived values, named first points; plain values -> checked ones."""
+"""The rules between the keys of a space file, checked: forbidden combinations, derived values, named first points."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from ganhtr.config import RULES
 from tune.derived import Derived, ExpressionError, parse_expression
 from tune.parameter import Parameter
 from tune.parameter_grammar import cast, read_condition, values_in_words
-from tune.space_settings import BUDGET_KEYS, check_key, is_experiment, known, section
+from tune.space_sections import check_key, is_experiment, known, section
+from tune.space_settings import BUDGET_KEYS
 from tune.value_range import ValueRange
 from tune.yaml_source import KeyPath, Source, show
 
@@ -22,8 +23,7 @@ def read_forbidden(source: Source, parameters: Sequence[Parameter]) -> tuple[Cla
     if not isinstance(given, list):
         source.fault(("forbidden",), "a list of combinations", show(given), "Write - {contrastive.formulation: clip, head.kind: none}.")
         return ()
-    if given and is_experiment(source):
-        source.fault(("forbidden",), "left out where nothing is searched", show(given), "Remove it.")
+    if is_experiment(source):
         return ()
     byname, found = {parameter.key: parameter for parameter in parameters}, []
     for index, combination in enumerate(given):
@@ -43,7 +43,7 @@ def read_forbidden(source: Source, parameters: Sequence[Parameter]) -> tuple[Cla
     return tuple(found)
 
 
-def read_derived(source: Source, fixed: Mapping[str, Any]) -> dict[str, Derived]:
+def read_derived(source: Source) -> dict[str, Derived]:
     """The section `derived`, in an order in which each expression finds its keys computed."""
     found: dict[str, Derived] = {}
     for key, text in section(source, "derived").items():
@@ -52,11 +52,27 @@ def read_derived(source: Source, fixed: Mapping[str, Any]) -> dict[str, Derived]
             continue
         if RULES[key].type not in (int, float):
             source.fault(path, "a key with a number", f"{key}, which takes {RULES[key].words()}", "Put it under fixed.")
-        elif key in fixed:
-            source.fault(path, "either fixed or derived", "it under fixed and under derived", "Remove one.")
+        elif place := next((name for name in ("fixed", "baseline") if key in (source.value.get(name) or ())), None):
+            source.fault(path, f"either derived or under {place}", f"it under {place} and under derived", "Remove one.")
         elif (expression := _expression(source, path, text)) is not None:
             found[key] = expression
     return _in_order(source, found)
+
+
+def derived_values(derived: Mapping[str, Derived], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is derived from the values of all configuration keys; in the order of `derived` one may use another.
+
+    Raises: ExpressionError where one cannot be computed, or is nothing that its key takes.
+    """
+    found: dict[str, Any] = {}
+    for key, expression in derived.items():
+        number = expression.value({**values, **found})
+        if RULES[key].type is int and number == int(number):
+            number = int(number)
+        if fault := RULES[key].fault(number):
+            raise ExpressionError(f"derived: {fault} from {expression.text}")
+        found[key] = RULES[key].type(number)
+    return found
 
 
 def _expression(source: Source, path: KeyPath, text: Any) -> Derived | None:
@@ -67,20 +83,24 @@ def _expression(source: Source, path: KeyPath, text: Any) -> Derived | None:
         return None
     for key in expression.keys:
         if key not in RULES or RULES[key].type not in (int, float):
-            source.fault(path, "over keys with a number", f"{key}, {'which has none' if key in RULES else 'an unknown key'}", known(key, RULES))
+            got = f"{key}, {'which has none' if key in RULES else 'an unknown key'}"
+            source.fault(path, "over keys with a number", got, "" if key in RULES else known(key, RULES))
             return None
-        if key in BUDGET_KEYS:
-            source.fault(path, "over keys that a trial can have", f"{key}, which is the budget's", "Leave it out.")
+        if key in BUDGET_KEYS or key == "train.seed":
+            source.fault(path, "over keys of the configuration that is tried", f"{key}, which is not one", "Leave it out.")
             return None
     return expression
 
 
 def _in_order(source: Source, found: Mapping[str, Derived]) -> dict[str, Derived]:
+    """Each expression behind those that it uses; a cycle is a fault."""
     order: dict[str, Derived] = {}
 
     def place(key: str, trail: tuple[str, ...]) -> None:
+        """Puts an expression into the order; `trail` is how we came to it."""
         if key in trail:
-            source.fault(("derived", key), "free of cycles", " -> ".join((*trail[trail.index(key):], key)), "Drop one of these expressions.")
+            cycle = " -> ".join((*trail[trail.index(key):], key))
+            source.fault(("derived", key), "free of cycles", cycle, "Drop one of these expressions.")
         elif key not in order and key in found:
             for used in found[key].keys:
                 place(used, (*trail, key))
@@ -94,8 +114,7 @@ def _in_order(source: Source, found: Mapping[str, Derived]) -> dict[str, Derived
 def read_first(source: Source, parameters: Sequence[Parameter], forbidden: Sequence[Clause]) -> dict[str, dict[str, Any]]:
     """The section `first`: name -> values of some parameters; the others are drawn."""
     given, byname = section(source, "first"), {parameter.key: parameter for parameter in parameters}
-    if given and is_experiment(source):
-        source.fault(("first",), "left out where nothing is searched", show(given), "Remove it.")
+    if is_experiment(source):
         return {}
     found = {}
     for name, point in given.items():
@@ -117,13 +136,15 @@ def read_first(source: Source, parameters: Sequence[Parameter], forbidden: Seque
     return found
 
 
-def _possible(source: Source, path: KeyPath, values: Mapping[str, Any], byname: Mapping[str, Parameter], forbidden: Sequence[Clause]) -> bool:
+def _possible(source: Source, path: KeyPath, values: Mapping[str, Any], byname: Mapping[str, Parameter],
+              forbidden: Sequence[Clause]) -> bool:
     """Whether a point can be run: no value of it belongs to an inactive parameter, no combination of it is forbidden."""
     for key in values:
         for ancestor, allowed in byname[key].when.items():
             if ancestor not in values or values[ancestor] not in allowed:
                 got = f"{ancestor} {show(values[ancestor])}" if ancestor in values else f"no {ancestor}"
-                source.fault((*path, key), f"given only where it is active, which {ancestor} decides", got, f"Set {ancestor} too, or drop it.")
+                source.fault((*path, key), f"given only where it is active, which {ancestor} decides", got,
+                             f"Set {ancestor} too, or drop it.")
                 return False
     for clause in forbidden:
         if matches(clause, values):

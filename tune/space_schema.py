@@ -9,84 +9,96 @@ from typing import Any
 
 from ganhtr.config import RULES, Rule
 from tune.parameter import KINDS
-from tune.space_settings import (
-    AMOUNT,
-    BUDGET_KEYS,
-    BUDGET_RULES,
-    CONSTRAINT_RULES,
-    MARGIN,
-    METRICS,
-    OBJECTIVE,
-    SEARCH_ENDS,
-    SEARCH_RULES,
-    SETTINGS,
-    STOPPING_RULES,
-    VERDICT_RULES,
-)
+from tune.space_limits import AMOUNT, BUDGET_RULES, MARGIN, OBJECTIVE, PRESET, SEARCH_RULES, STOPPING_RULES, VERDICT_RULES
+from tune.space_sections import SECTIONS
+from tune.space_settings import BUDGET_KEYS, CONSTRAINT_RULES, FORMULATION, METRICS
+from tune.space_settings_grammar import OF_A_SEARCH, SEARCH_ENDS
 
 _TYPES = {int: "integer", float: "number", bool: "boolean", str: "string"}
 
 
+_SCALAR: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+_LIST: dict[str, Any] = {"type": "array", "minItems": 1, "uniqueItems": True}
+
+
 def json_schema() -> dict[str, Any]:
     """The schema, draft 2020-12."""
+    whole = {
+        "if": {"required": ["space"], "properties": {"space": {"type": "object", "minProperties": 1}}},
+        "then": _restricted("budget", "seeds", {"const": 1}),
+        "else": {"allOf": [*(_restricted("budget", name, False) for name in SEARCH_ENDS),
+                           *({"properties": {name: {"maxItems": 0, "maxProperties": 0}}} for name in OF_A_SEARCH),
+                           _restricted("fixed", "contrastive.formulation", {"not": {"const": "none"}})]},
+    }
+    no_null = {"properties": {name: {"type": ["object", "null"] if name == "space" else "object",
+                                     "additionalProperties": {"not": {"type": "null"}}} for name in SECTIONS}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "ganhtr-tune search space",
+        **_mapping("What a study tries.", {name: _removable(name, schema) for name, schema in _properties().items()}),
+        # A file that extends another is a part of a space, in which null takes out what the other has.
+        "if": {"not": {"required": ["extends"]}},
+        "then": {**whole, "allOf": [no_null]},
+        "$defs": {"conditions": _conditions()},
+    }
+
+
+def _properties() -> dict[str, Any]:
+    """The top-level keys."""
     fixable = {key: rule for key, rule in RULES.items() if key not in BUDGET_KEYS}
     searchable = {key: rule for key, rule in fixable.items() if not rule.shared and key != "train.seed"}
-    properties: dict[str, Any] = {name: _value(rule) for name, rule in SETTINGS.items()}
-    objective = _value(OBJECTIVE)
-    plain: dict[str, Any] = {"type": ["string", "number", "boolean"]}
-    properties |= {
-        "extends": {"description": "A space file beside this one, over which this one is laid; null takes one of its keys out.",
-                    "type": "string", "minLength": 1},
-        "objective": {"description": objective.pop("description"), "default": objective.pop("default"), "anyOf": [
-            objective, {"type": "array", "minItems": 1, "uniqueItems": True, "items": objective}]},
-        "search": _section("How trials are proposed and given up.", SEARCH_RULES),
-        "constraints": _mapping("What a trial must keep to win.", {metric: _mapping(
-            "limits, or distances from OFF, in the metric's unit", {rule: _value(AMOUNT) for rule in CONSTRAINT_RULES}) for metric in METRICS}),
-        "verdict": _mapping("How the study is judged.", {**{name: _value(rule) for name, rule in VERDICT_RULES.items()}, "margins": _mapping(
-            "differences within which the arms are practically equal", {metric: _value(MARGIN) for metric in METRICS})}),
-        "derived": _mapping("Values computed from others, such as 2 * head.dim.", {
-            key: {"type": ["string", "number"]} for key, rule in searchable.items() if rule.type in (int, float)}),
-        "first": {"description": "Named points that are tried first.", "type": "object", "additionalProperties": {
-            "type": "object", "minProperties": 1, "propertyNames": {"enum": list(searchable)}, "additionalProperties": plain}},
-        "forbidden": {"description": "Combinations that no trial may have.", "type": "array", "items": {"$ref": "#/$defs/when"}},
+    baseline = _section("The OFF arm: without contrastive loss.", searchable)
+    baseline["properties"][FORMULATION] = {"description": "The OFF arm has no contrastive loss.", "const": "none"}
+    rules = {rule: _value(AMOUNT) for rule in CONSTRAINT_RULES}
+    point = {"type": "object", "minProperties": 1, "propertyNames": {"enum": list(searchable)}, "additionalProperties": _SCALAR}
+    return {
+        "extends": {"description": "The space file over which this one is laid.", "type": "string", "minLength": 1},
+        "preset": _value(PRESET),
+        "objective": {"anyOf": [_value(OBJECTIVE), {**_LIST, "items": _value(OBJECTIVE)}]},
         "budget": _section("How much the study trains: trials of a search, or seeds of an experiment.", BUDGET_RULES),
         "early_stopping": _section("When a trial stops early.", STOPPING_RULES),
-        "baseline": _section("The OFF arm: without contrastive loss.", searchable),
+        "search": _section("How trials are proposed and given up.", SEARCH_RULES),
+        "constraints": _mapping("What a trial must keep to win.", {
+            metric: {**_mapping("a limit, or a distance from OFF", rules), "minProperties": 1} for metric in METRICS}),
+        "verdict": _mapping("How the study is judged.", {
+            **{name: _value(rule) for name, rule in VERDICT_RULES.items()},
+            "margins": _mapping("differences within which arms are practically equal", {metric: _value(MARGIN) for metric in METRICS})}),
+        "baseline": baseline,
         "fixed": _section("Values that all trials have.", fixable),
+        "derived": _mapping("Values computed from others, such as 2 * head.dim.", {
+            key: {"type": ["string", "number"]} for key, rule in searchable.items() if rule.type in (int, float)}),
+        "forbidden": {"description": "Combinations that no trial may have.", "type": "array", "items": {"$ref": "#/$defs/conditions"}},
+        "first": {"description": "Named points that are tried first.", "type": "object", "additionalProperties": point},
         "space": {
             **_mapping("The parameters to search. Without any the study is an experiment: OFF and ON, once for each seed.",
                        {key: _parameter(rule) for key, rule in searchable.items()}),
             "type": ["object", "null"],
         },
     }
-    properties["baseline"]["properties"]["contrastive.formulation"] = {
-        "description": "The OFF arm has no contrastive loss.", "const": "none"}
+
+
+def _conditions() -> dict[str, Any]:
+    """What `when` and a forbidden combination are made of."""
+    searchable = [key for key, rule in RULES.items() if key not in BUDGET_KEYS and not rule.shared and key != "train.seed"]
+    numbers = {"type": "object", "minProperties": 1, "additionalProperties": False,
+               "properties": {"min": {"type": "number"}, "max": {"type": "number"}}}
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "ganhtr-tune search space",
-        **_mapping("What a study tries.", properties),
-        "if": {"required": ["space"], "properties": {"space": {"type": "object", "minProperties": 1}}},
-        "then": _restricted("budget", "seeds", {"const": 1}),
-        "else": {"allOf": [*(_restricted("budget", name, False) for name in SEARCH_ENDS),
-                           _restricted("fixed", "contrastive.formulation", {"not": {"const": "none"}})]},
-        "$defs": {
-            "when": {
-                "description": "Each named parameter is active with one of the values, or within the range.",
-                "type": "object",
-                "minProperties": 1,
-                "propertyNames": {"enum": list(searchable)},
-                "additionalProperties": {
-                    "anyOf": [
-                        {"type": ["string", "number", "boolean"]},
-                        {"type": "array", "minItems": 1, "uniqueItems": True,
-                         "items": {"type": ["string", "number", "boolean"]}},
-                        {"type": "object", "minProperties": 1, "properties": {"min": {"type": "number"}, "max": {"type": "number"}},
-                         "additionalProperties": False},
-                    ]
-                },
-            },
-        },
+        "description": "Each named parameter has one of the values, or one in the range.",
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": {"enum": searchable},
+        "additionalProperties": {"anyOf": [_SCALAR, {**_LIST, "items": _SCALAR}, numbers]},
     }
+
+
+def _removable(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a top-level key in which null may stand for any key of a section, and for the section."""
+    if name not in SECTIONS:
+        return schema
+    schema = {**schema, "type": ["object", "null"]}
+    if "properties" in schema:
+        return {**schema, "properties": {key: {"anyOf": [held, {"type": "null"}]} for key, held in schema["properties"].items()}}
+    return {**schema, "additionalProperties": {"anyOf": [schema["additionalProperties"], {"type": "null"}]}}
 
 
 def _restricted(section: str, key: str, schema: Any) -> dict[str, Any]:
@@ -129,7 +141,7 @@ def _parameter(rule: Rule) -> dict[str, Any]:
         options["log"] = {"description": "draw evenly in the logarithm", "type": "boolean"}
         options["step"] = {"description": "distance between neighbouring values", "type": value["type"],
                            "exclusiveMinimum": 0}
-    options["when"] = {"$ref": "#/$defs/when"}
+    options["when"] = {"$ref": "#/$defs/conditions"}
     options["default"] = {"description": "value where inactive, and in single-trial mode", **value}
     schema = _mapping(f"{rule.doc} ({rule.words()})", options)
     schema["oneOf"] = [{"required": [kind]} for kind in KINDS if kind in forms]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tune.constraints import described as constraint_in_words
@@ -28,40 +28,47 @@ def values_in_line(values: Mapping[str, Any]) -> str:
 
 def space_tree(space: Space) -> list[str]:
     """The lines of the tree. A parameter with several ancestors hangs under the last of them, and names the others."""
+    return _branch(space, None, "  ") + [f"  {line}" for line in rule_lines(space)]
+
+
+def _branch(space: Space, stem: str | None, indent: str) -> list[str]:
+    """The lines of the parameters under `stem`, which is a key, or None for those that are always active."""
     order = [parameter.key for parameter in space.parameters]
-
-    def parent(parameter: Parameter) -> str | None:
-        return max(parameter.when, key=order.index) if parameter.when else None
-
-    def branch(of: str | None, indent: str) -> list[str]:
-        children = [parameter for parameter in space.parameters if parent(parameter) == of]
-        lines = []
-        for number, parameter in enumerate(children):
-            last = number == len(children) - 1
-            conditions = [f"{'' if key == of else key + ' '}{condition_in_words(allowed)}" for key, allowed in parameter.when.items()]
-            when = f"[{' and '.join(conditions)}] " if conditions else ""
-            lines.append(f"{indent}{'└─' if last else '├─'} {when}{parameter.key}: {parameter_in_words(parameter)}")
-            lines += branch(parameter.key, indent + ("   " if last else "│  "))
-        return lines
-
-    return branch(None, "  ") + [f"  {line}" for line in rule_lines(space)]
+    twigs = [parameter for parameter in space.parameters if max(parameter.when, key=order.index, default=None) == stem]
+    lines = []
+    for parameter in twigs:
+        last = parameter is twigs[-1]
+        conditions = [f"{'' if key == stem else key + ' '}{condition_in_words(allowed)}" for key, allowed in parameter.when.items()]
+        when = f"[{' and '.join(conditions)}] " if conditions else ""
+        lines.append(f"{indent}{'└─' if last else '├─'} {when}{parameter.key}: {parameter_in_words(parameter)}")
+        lines += _branch(space, parameter.key, indent + ("   " if last else "│  "))
+    return lines
 
 
-def rule_lines(space: Space) -> Sequence[str]:
+def rule_lines(space: Space) -> list[str]:
     """What else the space says, a line each: derived values, forbidden combinations, first points, how it is searched, ended and judged."""
     lines = [f"derived    {key} = {expression.text}" for key, expression in space.derived.items()]
     lines += ["forbidden  " + " with ".join(f"{key} {condition_in_words(allowed)}" for key, allowed in clause.items())
               for clause in space.forbidden]
     lines += [f"first      {name}: {values_in_line(point)}" for name, point in space.first.items()]
     lines += [f"constraint {constraint_in_words(each)}" for each in space.constraints]
-    search, verdict, budget = space.search, space.verdict, space.budget
+    return [*lines, *([] if space.experiment else _search_lines(space)), _verdict_line(space)]
+
+
+def _search_lines(space: Space) -> list[str]:
+    search, budget = space.search, space.budget
     pruner = "no pruner" if search.pruner == "none" else f"pruner {search.pruner} from epoch {search.warmup}"
-    lines.append(f"search     sampler {search.sampler}, {pruner}; a configuration that was run before: {search.duplicates}")
-    ends = {"hours": budget.wall_hours, "epochs in all": budget.total_epochs, f"{space.objective} reached": budget.target,
-            "trials without improvement": budget.no_improvement}
-    told = [f"{value:g} {name}" for name, value in ends.items() if value is not None]
-    lines += [f"ends       at {' or '.join(told)}"] if told else []
-    lines.append("verdict    none" if not verdict.seeds else
-                 f"verdict    on {verdict.primary} (equal within ±{verdict.margins[verdict.primary]:g}), {verdict.seeds} seeds, one of the "
-                 f"best {verdict.top} chosen")
-    return lines
+    again = {"skip": "not run again", "repeat": "run again with another seed"}[search.duplicates]
+    ends = {"{:g} hours": budget.wall_hours, "{} epochs in all": budget.total_epochs, f"{space.objective} {{:g}}": budget.target,
+            "{} trials without a better one": budget.no_improvement}
+    early = " or ".join(words.format(value) for words, value in ends.items() if value is not None)
+    return [f"search     sampler {search.sampler}, {pruner}; a configuration that was run is {again}",
+            f"budget     {budget.trials} trials" + (f", or until {early}" if early else "")]
+
+
+def _verdict_line(space: Space) -> str:
+    verdict = space.verdict
+    if not verdict.seeds:
+        return "verdict    none"
+    chosen = "" if space.experiment else f", of one chosen among the best {verdict.top}"
+    return f"verdict    on {verdict.primary}, equal within ±{verdict.margins[verdict.primary]:g}; {verdict.seeds} seeds{chosen}"

@@ -7,21 +7,17 @@ Source: MacKay 1992, "Bayesian interpolation" (evidence and its re-estimation), 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
 from tune.parameter import Parameter
 from tune.trial_points import TrialPoints, choice_at
 
-WAVES, PAIR_WAVES = 4, 2  # cosines of a numeric parameter: alone, and in a pair
-PAIRED = 4  # the strongest parameters, which are also taken in pairs
+WAVES, PAIR_WAVES = 8, 2  # cosines of a numeric parameter: alone, and in a pair
 ROUNDS = 30
 FLAT = 1e6  # variance of the constant
 LEAST_NOISE = 0.02  # of the values' variance: no run repeats exactly
-FOLDS = 10
 
 
 @dataclass(frozen=True)
@@ -47,15 +43,16 @@ class Basis:
 
 def width(parameter: Parameter, waves: int) -> int:
     """Columns that a parameter has."""
-    return (len(parameter.every_value()) if parameter.choices else min(waves + 1, levels(parameter))) - 1
+    return (len(parameter.choices) or min(waves + 1, levels(parameter))) - 1
 
 
 def levels(parameter: Parameter) -> int:
-    """How many values it can take, of a numeric one no more than matter here."""
+    """How many values a numeric parameter can take; a continuous one as many as matter here."""
     if parameter.low == parameter.high:
         return 1
-    return WAVES + 1 if parameter.kind == "float" and parameter.step is None else round(
-        (parameter.high - parameter.low) / (parameter.step or 1)) + 1
+    if parameter.kind == "float" and parameter.step is None:
+        return WAVES + 1
+    return round((parameter.high - parameter.low) / (parameter.step or 1)) + 1
 
 
 def effect(points: TrialPoints, number: int, waves: int) -> np.ndarray:
@@ -86,7 +83,19 @@ class Surrogate:
     noise: float
 
     def mean(self, columns: np.ndarray) -> np.ndarray:
+        """What it expects at these columns. Shape: as they have before the last."""
         return columns @ self.coefficients
+
+
+def total_effects(coefficients: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Each parameter's part of the variance over the space, alone and in pairs: what would go if it were fixed (together more than 1).
+
+    Shapes: columns (1 + parameters, points, columns), the first at points of the space, each other with one parameter drawn anew; result
+    (parameters,). Source: Jansen 1999, "Analysis of variance designs for model output".
+    """
+    expected = columns @ coefficients
+    variance = float(expected.var())
+    return ((expected[1:] - expected[0]) ** 2).mean(axis=1) / (2 * variance) if variance > 0 else np.zeros(len(columns) - 1)
 
 
 def fit(basis: Basis, columns: np.ndarray, values: np.ndarray, counts: np.ndarray | None = None, start: Surrogate | None = None) -> Surrogate:

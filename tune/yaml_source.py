@@ -46,7 +46,7 @@ class Source:
         self.lines: dict[KeyPath, int] = {}
         self.files: dict[KeyPath, str] = {}  # of the values that another file gave
         self.refused: set[KeyPath] = set()
-        self._faults: list[tuple[int, str]] = []
+        self._faults: list[tuple[str, int, str]] = []
 
     def fault(self, path: KeyPath, rule: str, got: str, fix: str = "") -> None:
         """Notes that the value at `path` must be `rule`."""
@@ -63,16 +63,16 @@ class Source:
             line, file = (0, file) if held is None else (self.lines[held], self.files.get(held, file))
         place = f"{file}:{line}" if line else file
         # A lone surrogate (possible by an escape) could not be printed.
-        self._faults.append((line, f"{place}: {text}".encode(errors="backslashreplace").decode()))
+        self._faults.append((file, line, f"{place}: {text}".encode(errors="backslashreplace").decode()))
 
     def take_faults(self, other: Source) -> None:
         """Adds another source's faults to these."""
         self._faults += other._faults
 
     def check(self) -> None:
-        """Raises SpaceError with every fault noted so far, in the order of the lines."""
+        """Raises SpaceError with every fault noted so far, in the order of the lines, this file's first."""
         if self._faults:
-            raise SpaceError([text for _, text in sorted(self._faults, key=lambda fault: fault[0])])
+            raise SpaceError([text for *_, text in sorted(self._faults, key=lambda fault: (fault[0] != self.file, *fault[:2]))])
 
 
 class _Composer(yaml.SafeLoader):

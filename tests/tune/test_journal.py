@@ -8,7 +8,7 @@ import sys
 
 import optuna
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -62,6 +62,7 @@ def test_it_goes_on_with_what_optunas_own_backend_wrote(tmp_path):
     assert plain(ours) == plain(theirs) and len(ours.trials) == 5
 
 
+@settings(max_examples=40, deadline=None)
 @given(share=st.floats(0, 1, exclude_max=True), block=st.integers(1, 90))
 def test_a_last_line_cut_off_anywhere_is_forgotten_and_nothing_else(share, block, tmp_path_factory):
     path = tmp_path_factory.mktemp("journal") / "study.journal"
@@ -100,7 +101,7 @@ def test_damage_inside_is_named_with_its_line(tmp_path, line):
     path.write_bytes(b"".join([*lines[:2], line + b"\n", *lines[2:]]))
     held = path.read_bytes()
     for opens in (open_journal, read_journal):
-        with pytest.raises(ValueError, match=rf"study\.journal:3: .*Put the file back"):
+        with pytest.raises(ValueError, match=r"study\.journal:3: .*Put the file back"):
             opens(path)
     assert path.read_bytes() == held
 

@@ -108,6 +108,7 @@ def test_a_node_is_killed_and_its_trial_goes_on_on_the_other(both_arms, place, t
         assert [entry["epoch"] for entry in entries] == list(range(1, EPOCHS + 1)) and len(times[name]) == EPOCHS
     before = {name: sum(stamp < gone for stamp in stamps) for name, stamps in times.items()}
     assert any(0 < done < EPOCHS for done in before.values()), "a trial was in the midst of it"
+    assert "Trial task failed for trial" in (folder / "logs/ray.log").read_text()
     for name in NAMES:
         assert before[name] >= kept[name] and times[name] == sorted(times[name]), "what was done before the kill was not done again"
 

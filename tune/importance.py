@@ -1,0 +1,61 @@
+"""How much each parameter of a search matters, with the spread of that: the section "Parameter importance"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tune.landscape import FEWEST, RESAMPLES, SKILL, Landscape, effect_columns
+from tune.report_table import cell, table
+from tune.surrogate import total_effects
+
+
+@dataclass(frozen=True)
+class Importance:
+    """A parameter's part of the variance that the model sees over the space: median and 90 % interval over resampled trials.
+
+    trials: those it took part in.
+    """
+
+    key: str
+    median: float
+    low: float
+    high: float
+    trials: int
+
+
+def importance(held: Landscape, seed: int = 0) -> list[Importance]:
+    """The parameters, the strongest first."""
+    places = effect_columns(held.model.basis, held.space, seed)
+    found = [total_effects(coefficients, places) for coefficients in held.resampled]
+    low, median, high = np.quantile(found, [0.05, 0.5, 0.95], axis=0)
+    active = held.seen.points.active.sum(axis=0)
+    shares = [Importance(parameter.key, *map(float, (median[i], low[i], high[i])), int(active[i]))
+              for i, parameter in enumerate(held.space.parameters)]
+    return sorted(shares, key=lambda share: -share.median)
+
+
+def seen_in_words(held: Landscape, objective: str) -> str:
+    """What the model rests on."""
+    seen = held.seen
+    lost = len(seen.ended) - seen.finished
+    given_up = f" and {lost} that were given up, which count with the best they reached" if lost else ""
+    lifted = (f" {seen.lifted} values far below the others count as Tukey's lower fence." if seen.lifted else "")
+    return (f"From {seen.finished} finished contrastive trials{given_up}, by a model of {cell(objective)} over the space (R2 {held.skill:.2f} "
+            f"on trials left out).{lifted}")
+
+
+def importance_section(held: Landscape | None, shares: Sequence[Importance], objective: str) -> list[str]:
+    """The section, or why nothing can be said."""
+    if held is None:
+        return [f"Nothing can be said: that takes {FEWEST} finished contrastive trials with different values."]
+    if not held.believed:
+        return [seen_in_words(held, objective), "", "Nothing can be said: the model predicts trials that it has not seen little better than "
+                f"their mean does (R2 below {SKILL}), so that differences between trials may be those of chance."]
+    rows = [[f"`{share.key}`", f"{share.median:.0%}", f"{share.low:.0%} to {share.high:.0%}", str(share.trials)] for share in shares]
+    return [f"{seen_in_words(held, objective)} Importance is the part of that model's variance over the space that would go if the parameter "
+            f"were fixed, alone and together with others, so that the column may add up to more than 100 %; median and 90 % interval over "
+            f"{RESAMPLES} resamples of the trials.", "",
+            table(["parameter", "importance", "90 % interval", "trials with it"], rows)]

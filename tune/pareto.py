@@ -1,0 +1,48 @@
+"""The trials of a search with several objectives that no other one beats in all of them: the section "Pareto front"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tune.monitor import short
+from tune.objective import OBJECTIVES, objective_value
+from tune.report_table import cell, listed, table
+from tune.trial_table import Row
+
+SHOWN = 50
+
+
+def front(rows: Sequence[Row], objectives: Sequence[str]) -> list[Row]:
+    """The finished trials that none dominates, the best by the first objective first. Those that keep the constraints, where any does."""
+    finished = [row for row in rows if row.finished and row.metrics]
+    held = [row for row in finished if row.feasible] or finished
+    if not held:
+        return []
+    values = np.array([[objective_value(name, row.metrics) for name in objectives] for row in held])
+    return [held[number] for number in undominated(values)]
+
+
+def undominated(values: np.ndarray) -> list[int]:
+    """The points that no other one equals or exceeds everywhere and exceeds somewhere, by falling first value. Shape: (points, objectives)."""
+    kept: list[int] = []
+    for number in np.lexsort(-values.T[::-1]):  # whatever dominates a point comes before it
+        above = values[kept]
+        if not ((above >= values[number]).all(axis=1) & (above > values[number]).any(axis=1)).any():
+            kept.append(int(number))
+    return kept
+
+
+def pareto_section(rows: Sequence[Row], objectives: Sequence[str]) -> list[str]:
+    """The front as a table."""
+    best = front(rows, objectives)
+    if not best:
+        return ["No trial has finished yet."]
+    shown = [[cell(row.id), *(OBJECTIVES[name].shown(objective_value(name, row.metrics)) for name in objectives), f"{row.best_epoch or '-'}",
+              cell(short(row.values))] for row in best[:SHOWN]]
+    more = f" The {SHOWN} best by {objectives[0]} are shown; the others are in trials.csv." if len(best) > SHOWN else ""
+    kept = "" if best[0].feasible else " None keeps the constraints; these are the best that do not."
+    return [f"{len(best)} finished {'trial is' if len(best) == 1 else 'trials are'} beaten by no other one in all of {listed(objectives)}, each "
+            f"at its best epoch by {objectives[0]}.{kept}{more}", "",
+            table(["trial", *objectives, "epoch", "values"], shown)]

@@ -1,0 +1,98 @@
+"""Whether a space leaves something to try, and whether its trials can be built: checks that need the whole of it."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ganhtr.config import PRESETS, ConfigError, build_config
+from tune.derived import ExpressionError
+from tune.yaml_source import Source, show
+
+if TYPE_CHECKING:
+    from tune.space import Space
+
+EXTREME_TRIALS, TRIALS = 64, 500  # that are built; whose derived values are computed
+DRAWS, ENOUGH = 10_000, 10  # at least one random trial in a thousand must be allowed, or drawing one could take for ever
+
+
+def check_possible(source: Source, space: Space) -> None:
+    """Notes where nothing, or too little, is left to try; where a grid is none; and what first points cannot be completed."""
+    if space.search.sampler == "grid":
+        try:
+            space.grid()
+        except ValueError as error:
+            source.say(("search", "sampler"), f"{error}, or choose another sampler.")
+    if not space.forbidden:
+        return
+    rng = random.Random(0)
+    if not leaves_enough(space):
+        source.fault(("forbidden",), "such that they leave something to try", "combinations that forbid all, or all but one in a thousand",
+                     "Take some out.")
+        return
+    for name, point in space.first.items():
+        try:
+            space.random_values(rng, point)
+        except ValueError:
+            source.fault(("first", name), "a point that can be completed", "one whose every completion is forbidden", "Change it.")
+
+
+def leaves_enough(space: Space) -> bool:
+    """Whether random trials are allowed often enough, or those of a finite space at all."""
+    rng, allowed = random.Random(0), 0
+    for _ in range(DRAWS):
+        allowed += not space.forbids(space.sample(lambda parameter: parameter.random_value(rng)))
+        if allowed == ENOUGH:
+            return True
+    try:
+        return bool(space.grid())
+    except ValueError:
+        return False
+
+
+def check_trials(source: Source, space: Space) -> None:
+    """Without a preset in the file the user may still choose one, so then it must be a fault with each of them."""
+    presets = [space.preset] if space.preset else list(PRESETS)
+    if all(config_faults(space, preset) for preset in presets):
+        for section, fault in config_faults(space, presets[0]):
+            source.say((section,), fault)
+
+
+def config_faults(space: Space, preset: str) -> list[tuple[str, str]]:
+    """Why the first trial found that cannot be built with `preset` cannot; each with the section to look at.
+
+    Some values do only together, such as data.height and generator.levels. Trials are drawn from the ends of the ranges, where such faults
+    are; derived values are computed for every trial of a small space, else for random ones too.
+    """
+    on = "the ON arm" if space.experiment else "single-trial mode"
+    trials: list[tuple[str, str, dict[str, Any]]] = [("fixed", on, {}), ("baseline", "the OFF arm", dict(space.baseline))]
+    trials += [("space", f"a trial with {show(values)}", values) for values in extreme_trials(space)]
+    for section, what, values in trials:
+        try:
+            build_config(preset, space.overrides(values, preset))
+        except ConfigError as error:
+            return [(section, f"{fault}. This is so in {what} with preset {preset}.") for fault in error.faults]
+        except ExpressionError as error:
+            return [("derived", f"{error}. This is so in {what} with preset {preset}.")]
+    for values in many_trials(space) if space.derived else ():
+        try:
+            space.overrides(values, preset)
+        except ExpressionError as error:
+            return [("derived", f"{error}. This is so in a trial with {show(values)} with preset {preset}.")]
+    return []
+
+
+def extreme_trials(space: Space) -> list[dict[str, Any]]:
+    """Allowed trials at the ends of the ranges."""
+    rng = random.Random(0)
+    drawn = [space.sample(lambda parameter: rng.choice(parameter.extremes())) for _ in range(0 if space.experiment else EXTREME_TRIALS)]
+    return [values for values in drawn if not space.forbids(values)]
+
+
+def many_trials(space: Space) -> Iterable[dict[str, Any]]:
+    """Every trial of a small finite space; random trials of another."""
+    if space.finite and math.prod(parameter.count for parameter in space.parameters) <= TRIALS:
+        return space.grid()
+    return [space.random_values(number) for number in range(TRIALS)]
