@@ -92,17 +92,19 @@ class Pair:
 
 
 def default_pair(folder: StudyFolder, rows: Sequence[Row]) -> Pair | None:
-    """All OFF trials against the best ON trial and those that differ from it in their seed alone; None until each has a finished one."""
-    best = best_row(rows, "on")
-    if best is None or best_row(rows, "off") is None:
+    """The best trial of each arm, with those that differ from it in their seed alone; None until each arm has a finished one.
+
+    OFF has one configuration where only contrastive keys are searched, and several where others are.
+    """
+    off, best = best_row(rows, "off"), best_row(rows, "on")
+    if off is None or best is None:
         return None
 
     def without_seed(row: Row) -> dict[str, Any]:
         return {key: value for key, value in row.values.items() if key != SEED}
 
-    sides = ([row for row in rows if row.arm == "off"],
-             [row for row in rows if row.arm == "on" and without_seed(row) == without_seed(best)])
-    first, second = (one_a_seed([ArmTrial.read(folder, row) for row in side], best) for side in sides)
+    first, second = (one_a_seed([ArmTrial.read(folder, row) for row in rows if row.arm == own.arm and without_seed(row) == without_seed(own)], own)
+                     for own in (off, best))
     return Pair(Arm("OFF", first), Arm(best.id if len(second) == 1 else "ON", second))
 
 

@@ -9,7 +9,8 @@ from tune.conclusion import conclusion_section
 from tune.convergence import convergence_section
 from tune.loss_changes import loss_section
 from tune.objective import OBJECTIVES
-from tune.paired_difference import ENOUGH, METRICS, difference
+from tune.metric import METRICS
+from tune.paired_difference import ENOUGH, difference
 from tune.problems import Problem
 from tune.report_table import listed, shown, table
 from tune.sample_strips import sampled_epochs, thinned, write_strip

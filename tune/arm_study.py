@@ -21,8 +21,8 @@ def values_key(values: Mapping[str, Any]) -> Key:
 class ArmStudy:
     """Trials of this arm: those proposed (`proposals`), how often each configuration was (`taken`), those that ended, and the best so far.
 
-    `same` counts the duplicates in a row that were proposed last, `since_best` the trials that ended since the best one. What an earlier run
-    left unfinished is in `left_over`. Trials of other studies (warm start) count as ended, not as proposed.
+    `same` counts the duplicates in a row that were proposed last, `since_best` the trials that ended since the best one. What an earlier
+    run left unfinished is in `left_over`. Trials of other studies (warm start) count as ended, not as proposed.
     """
 
     def __init__(self, study: optuna.Study):

@@ -35,7 +35,7 @@ def noise_to(log: Path) -> Iterator[TextIO]:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running Ray: where its dashboard is, and how many trials fit at once."""
+    """A running Ray: where its dashboard is, and what its largest nodes have; a trial runs on one node."""
 
     dashboard: str | None
     cpus: float
@@ -50,19 +50,20 @@ def ray_session(address: str | None, shared_bytes: int, dashboard: bool = True) 
     """
     import ray
 
-    environment = {"env_vars": {"PYTHONPATH": str(ROOT)}}  # workers must find the packages from any folder
     if address:
+        packages = [str(ROOT / name) for name in ("ganhtr", "tune")]  # sent to every node: their workers run this checkout
         try:
-            context = ray.init(address=address, runtime_env=environment, log_to_driver=False)
-        except ConnectionError as error:
-            raise ValueError(f"--address must be that of a running Ray cluster, got {address}: {error}") from error
+            context = ray.init(address=address, runtime_env={"py_modules": packages}, log_to_driver=False)
+        except ConnectionError as error:  # also where the token is wrong, and it does not say so
+            raise ValueError(f"--address must be that of a running Ray cluster, got {address}: {error}. Where it asks for a token, set "
+                             "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN") from error
     else:
         store = max(256 * 2**20, 2 * shared_bytes)
-        context = ray.init(address="local", include_dashboard=dashboard, dashboard_host="127.0.0.1", runtime_env=environment,
-                           object_store_memory=store, log_to_driver=False)
+        context = ray.init(address="local", include_dashboard=dashboard, dashboard_host="127.0.0.1", object_store_memory=store,
+                           runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}}, log_to_driver=False)  # from any folder
     try:
-        held = ray.cluster_resources()
+        held = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         url = context.dashboard_url if address or dashboard else None
-        yield Cluster(f"http://{url}" if url else None, held.get("CPU", 0), held.get("GPU", 0))
+        yield Cluster(f"http://{url}" if url else None, *(max(node.get(name, 0) for node in held) for name in ("CPU", "GPU")))
     finally:
         ray.shutdown()

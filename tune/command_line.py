@@ -49,12 +49,13 @@ def search(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every trial and of the sampler. Default: the space's, else 0.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the study's folder. Default: the space and a time stamp.")] = None,
     results: Annotated[Path, typer.Option(help="Where study folders go.")] = ROOT / "results",
-    set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Fixes a configuration key; may be repeated.")] = [],  # noqa: B006
+    set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Fixes a key; may be repeated.")] = [],  # noqa: B006
     cpus_per_trial: Annotated[float, typer.Option(min=0.1, help="Processors a trial takes.")] = 1,
     gpus_per_trial: Annotated[float | None, typer.Option(min=0, help="GPUs a trial takes; fractions pack. Default: 1 with CUDA.")] = None,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster to join, such as auto. Default: start Ray here.")] = None,
+    mirror: Annotated[str | None, typer.Option(metavar="URI", help="Keeps a copy of the study there: s3://bucket/studies.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a study: the one of --name, else the newest.")] = False,
-    extend: Annotated[int | None, typer.Option(min=1, help="Go on with a study and run as many more trials (an experiment: seeds).")] = None,
+    extend: Annotated[int | None, typer.Option(min=1, help="Go on with a study for as many more trials (experiment: seeds).")] = None,
     warm_start: Annotated[list[str], typer.Option(metavar="STUDY", help="An earlier study to learn from, ours or an Optuna storage; may be "
                                                   "repeated.")] = [],  # noqa: B006
     single_trial: Annotated[bool, typer.Option("--single-trial", help="Train one configuration in this process, without Ray.")] = False,
@@ -92,7 +93,7 @@ def search(
             request = build_request(space, data, charset, fonts, preset, trials, seeds, epochs, seed, set_, cpus_per_trial,
                                     gpus_per_trial, single_trial, tuple(warm_start))
             folder = StudyFolder.planned(results, name, request)
-        code = show(request, results) if dry_run else run(folder, request, new=not going_on, address=address)
+        code = show(request, results) if dry_run else run(folder, request, new=not going_on, address=address, mirror=mirror)
     except ValueError as error:  # a space, a setting, a study or data that will not do
         print(error, file=sys.stderr)
         code = 2
@@ -116,12 +117,15 @@ def show(request: Request, results: Path) -> int:
     return 0
 
 
-def run(folder: StudyFolder, request: Request, new: bool, address: str | None) -> int:
+def run(folder: StudyFolder, request: Request, new: bool, address: str | None, mirror: str | None) -> int:
     """Opens the data, makes the folder of a new study, and runs the search or the single trial. Returns the exit code."""
     from tune.driver import open_data, run_search, run_single
     from tune.interrupts import sigterm_as_interrupt
+    from tune.mirror import mirrored, open_target
     from tune.warm_start import read_history
 
+    if mirror is not None:
+        open_target(mirror)  # refused before anything is made
     say(f"preset: {request.preset} ({request.preset_reason})")
     if address is None:
         check_resources(request)
@@ -137,7 +141,7 @@ def run(folder: StudyFolder, request: Request, new: bool, address: str | None) -
         with folder.locked():
             folder.extend(request)
     say(f"study: {folder.path}")
-    with sigterm_as_interrupt():
+    with sigterm_as_interrupt(), mirrored(folder.path, mirror, say):
         if request.single:
             return 1 if run_single(folder, request, pairs, sys.stdout)["status"] == "failed" else 0
         return 0 if run_search(folder, request, pairs, address, sys.stdout) else 130
@@ -159,7 +163,7 @@ def check_resources(request: Request) -> None:
 
 def refuse_with_resume(context: typer.Context) -> None:
     """A study goes on as it was begun. Raises: StudyError naming the options that would change it."""
-    free = ("resume", "extend", "name", "results", "address", "dry_run", "space")
+    free = ("resume", "extend", "name", "results", "address", "mirror", "dry_run", "space")
     sources = {name: context.get_parameter_source(name) for name in context.params if name not in free}
     given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if given:
@@ -173,8 +177,8 @@ def refuse_other_space(context: typer.Context, space: str, folder: StudyFolder, 
     if source is None or source.name != "COMMANDLINE":
         return
     if load_space(find_space(space, SPACES)).digest() != request.space.digest():
-        raise StudyError(f"{folder.path}: --space must be the space that the study was begun with, got {space}, which differs. Leave it out, "
-                         f"or begin a new study that learns from this one: --space {space} --warm-start {folder.path} --name NEW")
+        raise StudyError(f"{folder.path}: --space must be the space that the study was begun with, got {space}, which differs. Leave it "
+                         f"out, or begin a new study that learns from this one: --space {space} --warm-start {folder.path} --name NEW")
 
 
 def with_seeds(space: Space, trials: int | None, seeds: int | None) -> Space:
@@ -217,7 +221,8 @@ def build_request(space: str, data: str, charset: Path | None, fonts: Path | Non
     request = Request(chosen, named, reason, settings, data, absolute(charset), absolute(fonts), trials or chosen.trials,
                       given if seed is None else seed, cpus, gpus, single, tuple(absolute_source(each) for each in warm))
     if warm and (chosen.experiment or single):
-        raise ConfigError([f"--warm-start must be left to a search, got it with {'--single-trial' if single else chosen.name}. Leave it out"])
+        other = "--single-trial" if single else chosen.name
+        raise ConfigError([f"--warm-start must be left to a search, got it with {other}. Leave it out"])
     if request.config().contrastive.formulation == "none" and chosen.experiment and not single:
         raise ConfigError(["--set contrastive.formulation must leave the ON arm of an experiment its contrastive loss, got none. Leave it "
                            "out, or add --single-trial to train OFF alone"])

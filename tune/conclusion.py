@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from tune.arm import Pair
-from tune.paired_difference import ENOUGH, METRICS, Difference, Metric, best_means, difference
+from tune.metric import METRICS, Metric
+from tune.paired_difference import ENOUGH, Difference, best_means, difference
 from tune.report_table import listed, shown, table
 
 EXPERIMENT = "experiment"  # name of the space that holds the original's two arms

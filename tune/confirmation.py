@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ganhtr.data.atomic import write_atomically
 from ganhtr.data.batches import LineBatches
@@ -36,7 +35,7 @@ from tune.proposer import OFF, ON, Proposal
 from tune.space import Space
 from tune.space_settings import VERDICT_METRICS
 from tune.study import StudyFolder
-from tune.trainable import TrialPlan
+from tune.trainable import TrialPlan, local_device
 from tune.trial_folder import to_json
 from tune.trial_table import Row, ranked
 
@@ -135,7 +134,7 @@ class Confirmation:
             return None
         lines = test()
         self.note_opening(f"judge {named} over {seeds} seeds", len(runs), len(lines))
-        batches = LineBatches(lines, self.inputs.pairs.charset, torch.device(self.plan.device))
+        batches = LineBatches(lines, self.inputs.pairs.charset, local_device(self.plan.device))
         values: list[LineValue] = []
         names = distinct(lines.names)
         worth: dict[str, dict[str, float | None]] = {}
@@ -150,7 +149,7 @@ class Confirmation:
 
     def measure(self, run: Proposal, lines: LineBatches) -> Evaluation:
         """The test figures of a run at the epoch that search-validation chose."""
-        device = torch.device(self.plan.device)
+        device = local_device(self.plan.device)
         config = self.plan.config.replace(run.values)
         generator = read_generator(self.path / "trials" / run.id / "best.safetensors", config, device)
         return evaluate(by_generator(generator), lines, self.inputs.guide.build(device), self.inputs.judge.build(device))

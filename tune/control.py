@@ -10,14 +10,14 @@ from typing import Annotated
 if not __package__:  # a script: its own folder comes first; the packages lie one above it
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-import typer  # noqa: E402
+import typer
 
 ACTIONS = ("status", "pause", "continue", "stop", "end")
 
 
 def control(
     study: Annotated[Path, typer.Argument(help="The study's folder.")],
-    action: Annotated[str, typer.Argument(help="status, pause, continue, stop TRIAL, or end (as Ctrl-C does; --resume goes on).")] = "status",
+    action: Annotated[str, typer.Argument(help="status, pause, continue, stop TRIAL, or end (as Ctrl-C; --resume goes on).")] = "status",
     trial: Annotated[str | None, typer.Argument(help="The trial to stop, such as on-004.")] = None,
 ) -> None:
     """Looks at a running search, holds it, lets it go on, stops one of its trials, or ends it.

@@ -25,7 +25,7 @@ from tune.objective import OBJECTIVES
 from tune.report_text import Arms, write_report
 from tune.searcher import OptunaSearcher
 from tune.study import Request, StudyError, StudyFolder
-from tune.trainable import TrialPlan, local_trial
+from tune.trainable import TrialPlan, local_device, local_trial
 from tune.trial_folder import to_json
 from tune.trial_table import best_row, collect, write_best, write_csv
 from tune.verdict import judge
@@ -47,7 +47,7 @@ def open_data(request: Request, say: Say) -> Pairs:
 def inputs_of(request: Request, pairs: Pairs, say: Say) -> TrialInputs:
     """The study's pairs with both readers, trained now where they are not in the cache."""
     torch.set_num_threads(os.cpu_count() or 1)
-    inputs = prepare_inputs(request.config(), pairs, torch.device(request.device), say)
+    inputs = prepare_inputs(request.config(), pairs, local_device(request.device), say)
     for note in inputs.pairs.notes:
         say(f"note: {note}")
     return inputs
@@ -89,7 +89,7 @@ def write_start(folder: StudyFolder, inputs: TrialInputs, objective: str, device
     bench = Bench.of(inputs, torch.device("cpu"))
     write_atomically(folder.path / "references.json", to_json(reference_metrics(bench.validation, bench.guide, bench.judge)))
     folder.write_environment({
-        "objective": objective, "gpu": torch.cuda.get_device_name() if device == "cuda" else None,
+        "objective": objective, "gpu": torch.cuda.get_device_name() if local_device(device).type == "cuda" else None,
         "data": {"name": pairs.name, "digest": pairs.digest, "train": len(pairs.train), "validation": len(pairs.validation),
                  "charset": pairs.charset.characters, "notes": pairs.notes},
         "readers": {role: {"digest": reader.digest, "cer_clean": reader.cer}

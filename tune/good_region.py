@@ -102,7 +102,7 @@ def good_region(held: Landscape, shares: Sequence[Importance], seed: int = 0) ->
     others = generator(seed, "region").random((AVERAGED, len(held.space.parameters)))
     averages = np.concatenate([cell_columns(held, numbers, places, choice, index, others)
                                for index in range(len(choice.choices) if choice else 1)])
-    expected = held.model.mean(averages)
+    expected = averages @ held.model.coefficients
     away = averages - averages[np.nanargmax(expected)]
     known = np.einsum("ij,jk,ik->i", away, held.model.covariance, away)
     error = np.sqrt(np.maximum(known, 0) + (away @ held.resampled.T).var(axis=1))
@@ -124,7 +124,7 @@ def cell_columns(held: Landscape, numbers: tuple[Parameter, ...], places: tuple[
     if choice is not None:
         full[:, :, at[choice.key]] = place_of(choice, choice.choices[index])
     points = TrialPoints.at(held.space, full.reshape(-1, full.shape[-1]))
-    columns = held.model.basis.columns(points).reshape(*full.shape[:2], -1)
+    columns = held.at(points).reshape(*full.shape[:2], -1)
     allowed = ~points.forbidden(held.space).reshape(full.shape[:2])
     with np.errstate(invalid="ignore"):
         return (columns * allowed[:, :, None]).sum(axis=1) / allowed.sum(axis=1, keepdims=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tune.landscape import FEWEST, RESAMPLES, SKILL, Landscape, effect_columns
+from tune.landscape import FEWEST, RESAMPLES, Landscape
 from tune.report_table import cell, table
 from tune.surrogate import total_effects
 
@@ -28,7 +28,8 @@ class Importance:
 
 def importance(held: Landscape, seed: int = 0) -> list[Importance]:
     """The parameters, the strongest first."""
-    places = effect_columns(held.model.basis, held.space, seed)
+    assert held.believed, "a model that predicts nothing has no importances"
+    places = held.effect_columns(seed)
     found = [total_effects(coefficients, places) for coefficients in held.resampled]
     low, median, high = np.quantile(found, [0.05, 0.5, 0.95], axis=0)
     active = held.seen.points.active.sum(axis=0)
@@ -41,8 +42,8 @@ def seen_in_words(held: Landscape, objective: str) -> str:
     """What the model rests on."""
     seen = held.seen
     lost = len(seen.ended) - seen.finished
-    given_up = f" and {lost} that were given up, which count with the best they reached" if lost else ""
-    lifted = (f" {seen.lifted} values far below the others count as Tukey's lower fence." if seen.lifted else "")
+    given_up = f" and {lost} that were given up, at the best they had reached" if lost else ""
+    lifted = f" {seen.lifted} very low values count as Tukey's lower fence." if seen.lifted else ""
     return (f"From {seen.finished} finished contrastive trials{given_up}, by a model of {cell(objective)} over the space (R2 {held.skill:.2f} "
             f"on trials left out).{lifted}")
 
@@ -52,10 +53,10 @@ def importance_section(held: Landscape | None, shares: Sequence[Importance], obj
     if held is None:
         return [f"Nothing can be said: that takes {FEWEST} finished contrastive trials with different values."]
     if not held.believed:
-        return [seen_in_words(held, objective), "", "Nothing can be said: the model predicts trials that it has not seen little better than "
-                f"their mean does (R2 below {SKILL}), so that differences between trials may be those of chance."]
+        return [seen_in_words(held, objective), "", "Nothing can be said: the model predicts trials left out hardly better than their mean does "
+                f"(chance alone reaches an R2 of {held.chance:.2f}), so that the trials' differences may be noise."]
     rows = [[f"`{share.key}`", f"{share.median:.0%}", f"{share.low:.0%} to {share.high:.0%}", str(share.trials)] for share in shares]
-    return [f"{seen_in_words(held, objective)} Importance is the part of that model's variance over the space that would go if the parameter "
-            f"were fixed, alone and together with others, so that the column may add up to more than 100 %; median and 90 % interval over "
-            f"{RESAMPLES} resamples of the trials.", "",
+    return [f"{seen_in_words(held, objective)} Importance is the part of the model's variance over the space that would go if the parameter "
+            "were fixed. What two parameters do together counts for both, so that the column may add up to more than 100 %. Median and 90 % "
+            f"interval over {RESAMPLES} resamples of the trials.", "",
             table(["parameter", "importance", "90 % interval", "trials with it"], rows)]

@@ -51,9 +51,9 @@ class JournalReader(BaseJournalBackend):
 class OneWriterJournal(JournalReader):
     """Appends through one open file. Whoever makes it holds the study's lock: no other search writes.
 
-    What was appended outlives the process, however it ends. The end of a trial is forced to the disk, and with it all that came before:
-    a power cut costs at most the last epochs' reports, which the trials' own folders hold. Once a disk took no more, nothing is appended
-    until the journal is opened anew: a search that went on would tell half a story.
+    What was appended outlives the process, however it ends. A trial's proposal and its end are forced to the disk, and with them all that
+    came before: a power cut costs at most the last epochs' reports, which the trials' own folders hold. Once a disk took no more, nothing
+    is appended until the journal is opened anew: a search that went on would tell half a story.
     """
 
     def __init__(self, path: Path):
@@ -70,7 +70,7 @@ class OneWriterJournal(JournalReader):
         try:
             while left:  # a disk takes what it has room for, and says why it takes no more when it is asked again
                 left = left[self._file.write(left):]
-            if any(log["op_code"] == JournalOperation.SET_TRIAL_STATE_VALUES for log in logs):
+            if any(log["op_code"] == JournalOperation.SET_TRIAL_STATE_VALUES or "proposal" in log.get("user_attr", ()) for log in logs):
                 os.fsync(self._file.fileno())
         except OSError as error:
             self._fault = OSError(error.errno, error.strerror, str(self.path))

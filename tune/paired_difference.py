@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from tune.arm import ArmTrial, Pair
-from tune.metric import METRICS, Metric
 
 ENOUGH = 3  # paired seeds from which on there is an interval, and more is said than that a run differs
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -57,16 +57,19 @@ class Parameter:
         """How many values a finite parameter has."""
         return len(self.choices) or round((self.high - self.low) / (self.step or 1)) + 1
 
-    def every_value(self) -> Iterator[Any]:
+    def every_value(self) -> tuple:
         """Each value of a finite parameter, in order."""
-        return iter(self.choices) if self.choices else map(self._on_grid, range(self.count))
+        return self.choices or tuple(map(self._on_grid, range(self.count)))
 
     def exact(self, value: Any) -> Any:
-        """A stepped number as `every_value` has it, 0.3 for 0.1 + 2 * 0.1; any other value as it is."""
-        if self.step is None or isinstance(value, bool) or not isinstance(value, (int, float)) or not on_grid(value, self.low, self.step):
+        """The value as `every_value` has it: 1.0 for 1, 0.3 for 0.1 + 2 * 0.1. What it cannot take is left as it is."""
+        if not self.allows(value):
             return value
-        steps = round((value - self.low) / self.step)
-        return self._on_grid(steps) if 0 <= steps < self.count else value
+        if self.choices:
+            return next(choice for choice in self.choices if choice == value)
+        if self.step is not None:
+            return self._on_grid(round((value - self.low) / self.step))
+        return float(value) if self.kind == "float" else value
 
     def reaches(self, numbers: ValueRange) -> bool:
         """Whether a value of the parameter lies in the range."""

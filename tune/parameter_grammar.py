@@ -9,8 +9,8 @@ from typing import Any
 
 from ganhtr.config import RULES, Rule
 from tune.parameter import KINDS, Kind, Parameter
+from tune.parameter_conditions import read_when, values_in_words
 from tune.space_sections import check_key, check_value, is_experiment, known, section
-from tune.value_range import ValueRange
 from tune.yaml_source import KeyPath, Source, show
 
 OPTIONS = (*KINDS, "log", "step", "when", "default")
@@ -33,7 +33,7 @@ def read_parameters(source: Source) -> tuple[Parameter, ...]:
     parameters = {}
     for key, draft in drafts.items():
         has_conditions = isinstance(given[key], dict) and "when" in given[key]
-        when = _read_when(source, key, given[key]["when"], drafts) if has_conditions else {}
+        when = read_when(source, key, given[key]["when"], drafts) if has_conditions else {}
         if draft:
             parameters[key] = dataclasses.replace(draft, when=when)
     return _ordered(source, parameters)
@@ -66,7 +66,7 @@ def _read(source: Source, path: KeyPath, kind: Kind, options: Mapping[str, Any])
         return None
     parameter = Parameter(rule.key, kind, **values, **scale)
     if has_default and parameter.allows(default):
-        return dataclasses.replace(parameter, default=cast(parameter, default))
+        return dataclasses.replace(parameter, default=parameter.exact(default))
     if has_default:
         source.fault((*path, "default"), "a value that the parameter can take", show(default),
                      f"It takes {values_in_words(parameter)}.")
@@ -155,84 +155,6 @@ def _fits(step: float, low: float, high: float) -> bool:
         return (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)) == 0
     except InvalidOperation:  # a step too small to be counted
         return False
-
-
-def cast(parameter: Parameter, value: Any) -> Any:
-    """1 given for a float is 1.0, so that the same space is always written the same way."""
-    return value if parameter.kind == "int" else parameter.exact(RULES[parameter.key].type(value))
-
-
-def values_in_words(parameter: Parameter) -> str:
-    """What a parameter takes, for a person."""
-    if parameter.choices:
-        return ", ".join(map(show, parameter.choices))
-    step = f" in steps of {show(parameter.step)}" if parameter.step is not None else ""
-    return f"{show(parameter.low)} to {show(parameter.high)}{step}"
-
-
-def _read_when(source: Source, key: str, given: Any, drafts: Mapping[str, Parameter | None]) -> dict[str, tuple | ValueRange]:
-    """Ancestor -> the values that activate `key`; conditions with a fault are left out."""
-    path = ("space", key, "when")
-    if not isinstance(given, dict) or not given:
-        source.fault(path, "a mapping of parameters to values", show(given), "Write when: {head.kind: [linear, mlp]}.")
-        return {}
-    when: dict[str, tuple | ValueRange] = {}
-    for name, value in given.items():
-        if name not in RULES and name not in drafts:
-            source.fault((*path, name), "a key of space", "an unknown one", known(name, tuple(drafts)))
-        elif name not in drafts:
-            source.fault((*path, name), "a key of space", "one that is not searched",
-                         "Add it to space, or drop the condition.")
-        elif name == key:
-            source.fault((*path, name), "another parameter", "the parameter itself", "Drop the condition.")
-        elif ancestor := drafts[name]:
-            allowed = read_condition(source, (*path, name), value, ancestor)
-            if allowed:
-                when[name] = allowed
-    return when
-
-
-def read_condition(source: Source, path: KeyPath, given: Any, ancestor: Parameter) -> tuple | ValueRange:
-    """The values of a parameter that a condition names: one, a list, or {min, max} of a number; () after a fault."""
-    if isinstance(given, dict):
-        return _read_range(source, path, given, ancestor)
-    values = given if isinstance(given, list) else [given]
-    if ancestor.kind == "float" and ancestor.step is None:
-        source.fault(path, "a range of a continuous parameter, as no single value of it would ever be drawn", show(given),
-                     "Write for instance {min: 1}.")
-        return ()
-    if not values:
-        source.fault(path, "at least one value", "none", f"It takes {values_in_words(ancestor)}.")
-    for index, value in enumerate(values):
-        where = (*path, index) if values is given else path
-        if not ancestor.allows(value):
-            source.fault(where, f"a value that {ancestor.key} can take", show(value),
-                         f"It takes {values_in_words(ancestor)}.")
-        elif value in values[:index]:
-            source.fault(where, "free of duplicates", f"{show(value)} again", "Remove one.")
-    return tuple(cast(ancestor, value) for value in values if ancestor.allows(value))
-
-
-def _read_range(source: Source, path: KeyPath, given: Mapping[str, Any], ancestor: Parameter) -> tuple | ValueRange:
-    """A range of a parameter that takes numbers; () after a fault."""
-    if RULES[ancestor.key].type not in (int, float):
-        source.fault(path, "a value or a list of values, as the parameter takes no numbers", show(given),
-                     f"It takes {values_in_words(ancestor)}.")
-        return ()
-    rule = dataclasses.replace(RULES[ancestor.key], type=float)
-    for name in given:
-        if name not in ("min", "max"):
-            source.fault((*path, name), "min or max", "an unknown one", known(name, ("min", "max")))
-            return ()
-    if not given or not all(check_value(source, (*path, name), rule, end) for name, end in given.items()):
-        if not given:
-            source.fault(path, "a range such as {min: 1, max: 10}", "none", f"It takes {values_in_words(ancestor)}.")
-        return ()
-    found = ValueRange(*(float(given[name]) if name in given else None for name in ("min", "max")))
-    if not ancestor.reaches(found):
-        source.fault(path, "a range that the parameter can take", show(given), f"It takes {values_in_words(ancestor)}.")
-        return ()
-    return found
 
 
 def _ordered(source: Source, parameters: Mapping[str, Parameter]) -> tuple[Parameter, ...]:

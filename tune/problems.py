@@ -99,13 +99,15 @@ def ended_badly(rows: list[Row], pair: Pair | None) -> list[Problem]:
         named = "; ".join(f"{row.id} ({cell(shorten(row.error or 'its worker died, see logs/ray.log', LONGEST))})" for row in failed[:most])
         more = f"; {len(failed) - most} more are in trials.csv" if len(failed) > most else ""
         found.append(Problem("failed trials", f"{len(failed)} trials failed and cannot win: {named}{more}."))
-    lost = [trial for trial in own.values() if pair and all(trial is not kept for side in pair.compared for kept in side)]
+    kept = {trial.row.id for side in pair.compared for trial in side} if pair else set()
+    lost = [trial for name, trial in own.items() if name not in kept]
     if lost:
         told = listed(f"{trial.row.id} (seed {trial.seed if trial.seed is not None else 'unknown'}, {trial.row.status})" for trial in lost)
         found.append(Problem("trials without a partner", f"The comparison leaves out {told}: only seeds that both arms finished count."))
     unfinished = [row.id for row in rows if row.status in ("running", "waiting")]
     if unfinished:
-        found.append(Problem("an unfinished study", f"The study is not finished: {', '.join(unfinished)} wait to be continued."))
+        more = f" and {len(unfinished) - NAMED} more" if len(unfinished) > NAMED else ""
+        found.append(Problem("an unfinished study", f"The study is not finished: {', '.join(unfinished[:NAMED])}{more} wait to be continued."))
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 if not __package__:  # a script: its own folder comes first; the packages lie one above it
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-import typer  # noqa: E402
+import typer
 
 
 def report(

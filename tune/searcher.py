@@ -1,9 +1,9 @@
 """The searcher: Optuna's ask and tell behind Ray Tune's Searcher, with the journal as its one memory.
 
-Each arm is an Optuna study of its own in that journal, so that the OFF arm is never seen by the sampler of the ON arm. An experiment has no
-sampler: its arms take turns, a pair a seed. Whatever is cut off (a crash between two calls, a kill, Ctrl-C) is put right by `open`, which is
-idempotent: trials left over are continued, none is asked for twice. Samplers and pruners are made from the journal alone, so that they too
-go on as if nothing had happened.
+Each arm is an Optuna study of its own in that journal, so that the OFF arm is never seen by the sampler of the ON arm. An experiment has
+no sampler: its arms take turns, a pair a seed. Whatever is cut off (a crash between two calls, a kill, Ctrl-C) is put right by `open`,
+which is idempotent: trials left over are continued, none is asked for twice. Samplers and pruners are made from the journal alone, so that they
+too go on as if nothing had happened.
 """
 
 from __future__ import annotations

@@ -114,9 +114,10 @@ class Space:
                              "Give them a step")
         found: list[dict[str, Any]] = [{}]
         for parameter in chosen:
-            longer = (more for values in found for more in _with_each(parameter, values) if not self.forbids(more))
+            each = parameter.every_value() if parameter.count <= LARGEST_GRID else ()
+            longer = (more for values in found for more in _with_each(parameter, each, values) if not self.forbids(more))
             found = list(islice(longer, LARGEST_GRID + 1))
-            if len(found) > LARGEST_GRID:
+            if len(found) > LARGEST_GRID or not each:
                 raise ValueError(f"{self.name}: a grid must have at most {LARGEST_GRID} trials, got more. Narrow the space")
         return found
 
@@ -183,10 +184,10 @@ class Space:
         return plain_of(self)
 
 
-def _with_each(parameter: Parameter, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The values with each of the parameter's, or as they are where it is inactive."""
+def _with_each(parameter: Parameter, each: Sequence[Any], values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The values with each one of the parameter's, or as they are where it is inactive."""
     if parameter.active(values):
-        yield from ({**values, parameter.key: value} for value in parameter.every_value())
+        yield from ({**values, parameter.key: value} for value in each)
     else:
         yield dict(values)
 

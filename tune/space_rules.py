@@ -8,7 +8,7 @@ from typing import Any
 from ganhtr.config import RULES
 from tune.derived import Derived, ExpressionError, parse_expression
 from tune.parameter import Parameter
-from tune.parameter_grammar import cast, read_condition, values_in_words
+from tune.parameter_conditions import read_condition, values_in_words
 from tune.space_sections import check_key, is_experiment, known, section
 from tune.space_settings import BUDGET_KEYS
 from tune.value_range import ValueRange
@@ -130,7 +130,7 @@ def read_first(source: Source, parameters: Sequence[Parameter], forbidden: Seque
             elif not byname[key].allows(value):
                 source.fault((*path, key), "a value that the parameter can take", show(value), f"It takes {values_in_words(byname[key])}.")
             else:
-                values[key] = cast(byname[key], value)
+                values[key] = byname[key].exact(value)
         if len(values) == len(point) and _possible(source, path, values, byname, forbidden):
             found[name] = values
     return found

@@ -67,8 +67,8 @@ def _search_lines(space: Space) -> list[str]:
 
 
 def _verdict_line(space: Space) -> str:
-    verdict = space.verdict
-    if not verdict.seeds:
+    verdict, seeds = space.verdict, space.budget.seeds if space.experiment else space.verdict.seeds
+    if not seeds:
         return "verdict    none"
     chosen = "" if space.experiment else f", of one chosen among the best {verdict.top}"
-    return f"verdict    on {verdict.primary}, equal within ±{verdict.margins[verdict.primary]:g}; {verdict.seeds} seeds{chosen}"
+    return f"verdict    on {verdict.primary}, equal within ±{verdict.margins[verdict.primary]:g}; {seeds} seeds{chosen}"

@@ -83,7 +83,8 @@ class Request:
     def plain(self) -> dict[str, Any]:
         """As study.yaml has it, the configuration resolved."""
         held = {name: value for name, value in vars(self).items() if name != "space"}
-        return {**held, "warm": list(self.warm), "space_name": self.space.name, "space": self.space.to_plain(), "config": self.config().flat()}
+        return {**held, "warm": list(self.warm), "space_name": self.space.name, "space": self.space.to_plain(),
+                "config": self.config().flat()}
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> Request:

@@ -76,15 +76,10 @@ def contrasts(choices: int) -> np.ndarray:
 class Surrogate:
     """A fitted model. Shapes: coefficients (columns,), covariance (columns, columns); variances of the effects (groups,)."""
 
-    basis: Basis
     coefficients: np.ndarray
     covariance: np.ndarray
     variances: np.ndarray
     noise: float
-
-    def mean(self, columns: np.ndarray) -> np.ndarray:
-        """What it expects at these columns. Shape: as they have before the last."""
-        return columns @ self.coefficients
 
 
 def total_effects(coefficients: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -98,17 +93,19 @@ def total_effects(coefficients: np.ndarray, columns: np.ndarray) -> np.ndarray:
     return ((expected[1:] - expected[0]) ** 2).mean(axis=1) / (2 * variance) if variance > 0 else np.zeros(len(columns) - 1)
 
 
-def fit(basis: Basis, columns: np.ndarray, values: np.ndarray, counts: np.ndarray | None = None, start: Surrogate | None = None) -> Surrogate:
-    """The model of these values, each trial counted so many times. Shapes: columns (trials, columns); values, counts (trials,)."""
+def fit(groups: np.ndarray, columns: np.ndarray, values: np.ndarray, counts: np.ndarray | None = None,
+        start: Surrogate | None = None) -> Surrogate:
+    """The model of these values, each trial counted so many times; `start` is one of nearly the same values.
+
+    Shapes: groups (columns,), the constant's is 0; columns (trials, columns); values, counts (trials,).
+    """
     counts = np.ones(len(values)) if counts is None else counts
-    groups = basis.groups()
     weighted = columns * counts[:, None]
     gram, moment = weighted.T @ columns, weighted.T @ values
     square, count = float(counts @ values**2), float(counts.sum())
     spread = max(square / count - (float(counts @ values) / count) ** 2, 1e-12)
     sizes = np.bincount(groups)
-    variances = np.full(len(sizes), spread / max(1, len(sizes) - 1))
-    noise = spread / 2
+    variances, noise = np.full(len(sizes), spread / len(sizes)), spread / 2
     if start is not None:
         variances, noise = np.maximum(start.variances, 1e-3 * spread), start.noise
     for _ in range(ROUNDS):
@@ -116,8 +113,7 @@ def fit(basis: Basis, columns: np.ndarray, values: np.ndarray, counts: np.ndarra
         covariance = np.linalg.inv(gram / noise + np.diag(1 / variances[groups]))
         coefficients = covariance @ moment / noise
         known = np.maximum(sizes - np.bincount(groups, np.diag(covariance)) / variances, 1e-9)  # columns that the trials determine
-        squares = np.bincount(groups, coefficients**2)
         misfit = square - 2 * coefficients @ moment + coefficients @ gram @ coefficients
-        variances = np.clip(squares / known, 1e-7 * spread, 100 * spread)
+        variances = np.clip(np.bincount(groups, coefficients**2) / known, 1e-7 * spread, 100 * spread)
         noise = max(float(misfit) / max(count - known.sum(), 1.0), LEAST_NOISE * spread)
-    return Surrogate(basis, coefficients, covariance, variances, noise)
+    return Surrogate(coefficients, covariance, variances, noise)

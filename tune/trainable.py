@@ -46,8 +46,8 @@ class TrialPlan:
 class GanHtrTrial(Trainable):
     """Trains one configuration; a step is an epoch.
 
-    config: `id` (names the folder), `arm` (off or on), `proposed_by`, `values` (flat keys laid over the plan's configuration), and `within`,
-    the part of the study that the trial belongs to (the search itself without).
+    config: `id` (names the folder), `arm` (off or on), `proposed_by`, `values` (flat keys laid over the plan's configuration), and
+    `within`, the part of the study that the trial belongs to (the search itself without).
     A result's `status` says how it stands: running, complete, stopped (by patience) or failed; all but the first end the trial. An error
     of a trial ends that trial alone: it is written to its folder and reported as failed. A trial that was set up again first tells its last
     epoch once more, as the search may have been cut off before it heard of it.
@@ -101,7 +101,7 @@ class GanHtrTrial(Trainable):
             if self.fault is not None:
                 raise self.fault
             self._wait_while_paused()
-            if self.last["status"] == RUNNING and self.told:  # else the search may not have learned of the last epoch, and hears of it again
+            if self.last["status"] == RUNNING and self.told:  # else the search may not have heard of the last epoch, and does so again
                 self._epoch()
             self.told = True
         except Exception as error:
@@ -157,6 +157,11 @@ class GanHtrTrial(Trainable):
 
     def __repr__(self) -> str:
         return f"GanHtrTrial(process {os.getpid()})"
+
+
+def local_device(device: str) -> torch.device:
+    """Where the driver itself computes: as its trials do, if this machine can; the head of a cluster need not have their GPU."""
+    return torch.device(device if torch.cuda.is_available() else "cpu")
 
 
 def local_trial(config: dict[str, Any], plan: TrialPlan, inputs: TrialInputs) -> GanHtrTrial:

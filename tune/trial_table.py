@@ -78,12 +78,14 @@ def write_csv(folder: StudyFolder, rows: list[Row]) -> None:
     keys = sorted({key for row in rows for key in row.values})
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["trial", "arm", "proposed_by", "status", "feasible", "value", "best_epoch", "epochs", "seconds", "peak_memory_mb", *METRICS, *keys,
-                     "error"])
+    writer.writerow(["trial", "arm", "proposed_by", "status", "feasible", "value", "best_epoch", "epochs", "seconds", "peak_memory_mb",
+                     *METRICS, *keys, "error"])
     for row in rows:
         memory = None if row.peak_memory_mb is None else f"{row.peak_memory_mb:.1f}"
-        writer.writerow([row.id, row.arm, row.proposed_by, row.status, "yes" if row.feasible else "no", row.value, row.best_epoch, row.epochs, f"{row.seconds:.1f}", memory,
-                         *(row.metrics.get(name) for name in METRICS), *(row.values.get(key) for key in keys), row.error])
+        feasible = "yes" if row.feasible else "no"
+        writer.writerow([row.id, row.arm, row.proposed_by, row.status, feasible, row.value, row.best_epoch, row.epochs,
+                         f"{row.seconds:.1f}", memory, *(row.metrics.get(name) for name in METRICS),
+                         *(row.values.get(key) for key in keys), row.error])
     write_atomically(folder.path / "trials.csv", buffer.getvalue().encode())
 
 

@@ -15,6 +15,7 @@ from tune.cluster import ray_session
 from tune.control_files import ControlFiles
 from tune.interrupts import sigterm_as_interrupt
 from tune.monitor import Monitor
+from tune.nodes import blind, room
 from tune.scheduler import StudyScheduler
 from tune.study import Request, StudyError
 from tune.trainable import GanHtrTrial, TrialPlan
@@ -110,9 +111,13 @@ def workers(request: Request, plan: TrialPlan, inputs: TrialInputs, address: str
     if address:
         print(f"joining Ray at {address}", file=real, flush=True)
     with ray_session(address, shared) as cluster:
-        if cluster.cpus < request.cpus_per_trial or cluster.gpus < request.gpus_per_trial:
-            raise StudyError(f"--cpus-per-trial and --gpus-per-trial must be at most what the cluster has ({cluster.cpus:g} and "
-                             f"{cluster.gpus:g}), got {request.cpus_per_trial:g} and {request.gpus_per_trial:g}")
+        if not room(request.cpus_per_trial, request.gpus_per_trial):
+            raise StudyError(f"--cpus-per-trial and --gpus-per-trial must be at most what one node of the cluster has (up to "
+                             f"{cluster.cpus:g} and {cluster.gpus:g}), got {request.cpus_per_trial:g} and {request.gpus_per_trial:g}. "
+                             "Lower them, or wait for its nodes (`ray status`)")
+        if address and (unseen := blind(plan.folder)):
+            raise StudyError(f"{plan.folder}: --results must be on storage that every node sees, got none of it on "
+                             f"{', '.join(unseen)}. Mount it there by the same path")
         if cluster.dashboard:
             print(f"Ray dashboard: {cluster.dashboard} (its token: `ray get-auth-token`)", file=real, flush=True)
         yield Workers(request, plan, inputs, real)

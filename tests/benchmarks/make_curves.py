@@ -80,10 +80,11 @@ def make(target: Path, seed: int) -> None:
 
 def join(parts: list[Path], target: Path) -> None:
     """All parts in one compressed table, sorted, with its header."""
-    rows = [row for part in parts for row in csv.reader(open(part, encoding="utf-8", newline=""))]
+    rows = [row for part in parts for row in csv.reader(part.read_text(encoding="utf-8").splitlines())]
     rows.sort(key=lambda row: [float(value) if value[0].isdigit() else value for value in row[:len(GRID) + 2]])
     with gzip.GzipFile(target, "wb", mtime=0) as packed:
-        head = f"# real runs: preset tiny with {' '.join(f'{key}={value}' for key, value in SIZE.items())}, built-in lines, symmetric InfoNCE\n"
+        size = " ".join(f"{key}={value}" for key, value in SIZE.items())
+        head = f"# real runs: preset tiny with {size}, built-in lines, symmetric InfoNCE\n"
         lines = [",".join(COLUMNS), *(",".join(row) for row in rows)]
         packed.write((head + "\n".join(lines) + "\n").encode())
 

@@ -56,7 +56,8 @@ def test_lines(request_of):
 
 
 FOUND = {"off": [Candidate("off-000", "off", OFF_VALUES, -30.0)],
-         "on": [Candidate("on-002", "on", {"contrastive.weight": 1.0}, -29.0), Candidate("on-001", "on", {"contrastive.weight": 25.0}, -29.5)]}
+         "on": [Candidate("on-002", "on", {"contrastive.weight": 1.0}, -29.0),
+                Candidate("on-001", "on", {"contrastive.weight": 25.0}, -29.5)]}
 
 
 def test_candidates_are_the_best_that_can_win_each_configuration_once(space):
@@ -88,7 +89,8 @@ def test_the_one_with_the_best_mean_over_the_fresh_seeds_is_chosen(work):
     trials = {each["id"]: list(each["values_by_seed"].values()) for each in told["arms"]["on"]}
     assert chosen["on"].id == told["chosen"]["on"] == max(means, key=means.get) and chosen["off"].id == "off-000"
     for name, values in trials.items():
-        own = [json.loads((confirmation.path / "trials" / f"{name}-s{seed}" / "result.json").read_text())["best_value"] for seed in told["seeds"]]
+        runs = [confirmation.path / "trials" / f"{name}-s{seed}" for seed in told["seeds"]]
+        own = [json.loads((run / "result.json").read_text())["best_value"] for run in runs]
         assert values == own and means[name] == pytest.approx(np.mean(own)) and len(set(own)) == 3
 
 

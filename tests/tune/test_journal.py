@@ -196,15 +196,21 @@ def test_a_line_that_could_not_be_cut_off_is_mended_at_the_next_opening(tmp_path
     assert len(again.trials) == 2 and len(optuna.load_study(storage=stock(path), study_name="on").trials) == 2
 
 
-def test_the_end_of_a_trial_is_forced_to_the_disk(tmp_path, monkeypatch):
+def test_the_proposal_and_the_end_of_a_trial_are_forced_to_the_disk(tmp_path, monkeypatch):
     forced = []
     study = study_in(open_journal(tmp_path / "study.journal"))
+    number = study._storage._backend._file.fileno()
     monkeypatch.setattr(tune.journal.os, "fsync", forced.append)
     trial = study.ask()
-    trial.report(1.0, 1)
+    trial.suggest_float("weight", 0.1, 10)
     assert not forced
+    trial.set_user_attr("proposal", "{}")
+    assert forced == [number]
+    trial.report(1.0, 1)
+    trial.set_user_attr("status", "complete")
+    assert forced == [number]
     study.tell(trial, 1.0)
-    assert forced == [study._storage._backend._file.fileno()]
+    assert forced == [number] * 2
 
 
 WRITER = """

@@ -107,7 +107,8 @@ def test_a_search_through_ray_with_a_plateau_a_failure_and_a_worker_that_dies(st
 def test_a_search_ends_with_a_verdict_and_can_be_extended(space_file, tmp_path):
     """Choice and judgement through Ray, from the command line; `--extend` adds trials and gives the verdict anew; confirm.py adds seeds."""
     where = ["--results", tmp_path / "r", "--name", "judged"]
-    done = search("--space", space_file, *where, "--trials", 3, "--epochs", 1, "--seeds", 3, "--set", "train.steps_per_epoch=1", cwd=tmp_path)
+    short = ["--trials", 3, "--epochs", 1, "--seeds", 3, "--set", "train.steps_per_epoch=1"]
+    done = search("--space", space_file, *where, *short, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "r/judged"
     verdict = json.loads((folder / "confirm/verdict.json").read_text())
@@ -150,32 +151,6 @@ def test_the_command_searches_is_killed_and_resumed(space_file, tmp_path):
     assert stamp < (folder / "logs/ray.log").stat().st_mtime - 3, "the first epoch was not done again"
     again = search("--resume", "--name", "killed", "--results", tmp_path / "r", cwd=tmp_path)
     assert again.returncode == 0 and "starts" not in again.stdout
-
-
-@pytest.mark.slow
-def test_killed_again_and_again_it_ends_as_an_unbroken_search(space_file, tmp_path):
-    """Five kills at odd moments, one trial at a time: the same trials with the same values as a search that was left alone."""
-    words = ["--space", space_file, "--results", tmp_path / "r", "--trials", 6, "--epochs", 12, "--cpus-per-trial", os.cpu_count() or 1]
-    assert search(*words, "--name", "whole").returncode == 0
-    start, resume = command(*words, "--name", "cut"), command("--resume", "--name", "cut", "--results", tmp_path / "r")
-    folder = tmp_path / "r/cut"
-    for number, pause in enumerate((0.0, 1.3, 2.1, 0.4, 3.7)):
-        process = subprocess.Popen(resume if number else start, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   start_new_session=True)
-        began = sum(len(t.intermediate_values) for t in trials_of(folder))
-        wait_for(lambda began=began: sum(len(t.intermediate_values) for t in trials_of(folder)) > began + 2, process)
-        time.sleep(pause)
-        process.kill()
-        process.wait()
-        time.sleep(3)
-    assert subprocess.run(resume, capture_output=True, timeout=300, check=False).returncode == 0
-    whole, cut = rows_of(tmp_path / "r/whole"), rows_of(folder)
-    assert [{k: v for k, v in row.items() if k != "seconds"} for row in whole] == [
-        {k: v for k, v in row.items() if k != "seconds"} for row in cut]
-
-
-def trials_of(folder):
-    return [t for trials in journal_of(folder).values() for t in trials] if (folder / "study.journal").exists() else []
 
 
 def epochs_of(folder, name):
@@ -270,7 +245,8 @@ def test_a_dry_run_of_an_experiment_lists_both_arms_and_the_seeds(experiment_fil
 def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
     done = search("--space", space_file, "--results", tmp_path / "r", "--dry-run", "--set", "train.clip_norm=0.5", cwd="/")
     assert done.returncode == 0, done.stderr
-    shown = ("train.clip_norm", "0.5", "contrastive.weight: float 0.01 to 30, log", "[mlp] head.layers: int 1 to 3", "five trials", "to expect")
+    shown = ("train.clip_norm", "0.5", "contrastive.weight: float 0.01 to 30, log", "[mlp] head.layers: int 1 to 3", "five trials",
+             "to expect")
     assert all(words in done.stdout for words in shown)
     assert not (tmp_path / "r").exists()
 

@@ -1,4 +1,4 @@
-"""The searcher's rules: budgets, duplicates, first points, several objectives, constraints, an OFF arm that searches, pruning after a crash."""
+"""The searcher's rules: budgets, duplicates, first points, objectives, constraints, an OFF arm that searches, pruning, warm start."""
 
 import itertools
 import json
@@ -28,9 +28,12 @@ def told(value, epoch=1, status="running", **metrics):
     return {"value": value, "best_value": value, "epoch": epoch, "best_epoch": epoch, "status": status, "best_metrics": metrics}
 
 
-def run(searcher, value=0.0, epochs=1, status="complete", names=itertools.count(), **metrics):
+NAMES = itertools.count()
+
+
+def run(searcher, value=0.0, epochs=1, status="complete", **metrics):
     """One trial to its end; its proposal, or what the searcher says instead."""
-    name = f"t{next(names)}"
+    name = f"t{next(NAMES)}"
     proposal = searcher.suggest(name)
     if isinstance(proposal, dict):
         searcher.on_trial_complete(name, told(value, epochs, status, **metrics))
@@ -122,7 +125,8 @@ def test_duplicates_after_a_crash_are_those_of_an_unbroken_search(tmp_path, samp
 
 
 def test_named_points_come_first_and_what_they_leave_open_is_drawn(tmp_path):
-    space = space_of({**WEIGHT, **FINITE}, first={"simclr": {"contrastive.weight": 1.0, "head.kind": "linear"}, "heavy": {"contrastive.weight": 30}})
+    first = {"simclr": {"contrastive.weight": 1.0, "head.kind": "linear"}, "heavy": {"contrastive.weight": 30}}
+    space = space_of({**WEIGHT, **FINITE}, first=first)
     asked = [p for p in run_all(opened(space, tmp_path, trials=4)) if p["arm"] == ON]
     assert [p["proposed_by"] for p in asked] == ["first: simclr", "first: heavy", "random"]
     assert asked[0]["values"]["contrastive.weight"] == 1.0 and asked[0]["values"]["head.kind"] == "linear"
@@ -132,7 +136,8 @@ def test_named_points_come_first_and_what_they_leave_open_is_drawn(tmp_path):
 def test_a_grid_is_gone_through_once(tmp_path):
     space = space_of({**FINITE, "head.layers": {"int": [1, 3]}}, search={"sampler": "grid"})
     asked = [p for p in run_all(opened(space, tmp_path, trials=50)) if p["arm"] == ON]
-    assert len(asked) == len({json.dumps(p["values"], sort_keys=True) for p in asked}) == 12 and {p["proposed_by"] for p in asked} == {"grid"}
+    assert len(asked) == len({json.dumps(p["values"], sort_keys=True) for p in asked}) == 12
+    assert {p["proposed_by"] for p in asked} == {"grid"}
     assert [p["values"]["head.layers"] for p in asked] != sorted(p["values"]["head.layers"] for p in asked), "in a drawn order"
 
 

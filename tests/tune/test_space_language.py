@@ -1,4 +1,4 @@
-"""What a space file can say beyond ranges: ranges as conditions, forbidden combinations, derived values, first points, extends, settings."""
+"""What a space file can say beyond ranges: conditions, forbidden combinations, derived values, first points, extends, settings."""
 
 import random
 
@@ -60,7 +60,8 @@ def test_what_forbids_everything_is_refused():
 
 
 @pytest.mark.parametrize("forbidden, said", [
-    ([{"head.dim": 64}], "a key of space"), ([{"head.kind": "huge"}], "a value that head.kind can take"), ([[]], "a mapping of searched keys"),
+    ([{"head.dim": 64}], "a key of space"), ([{"head.kind": "huge"}], "a value that head.kind can take"),
+    ([[]], "a mapping of searched keys"),
     ({"head.kind": "mlp"}, "a list of combinations"), ([{}], "a mapping of searched keys")])
 def test_a_forbidden_combination_that_will_not_do_is_a_fault(forbidden, said):
     faults = faults_of(forbidden=forbidden)
@@ -86,9 +87,9 @@ def test_an_expression_is_arithmetic(text, values, result):
     assert parse_expression(text).value(values) == result
 
 
-@pytest.mark.parametrize("text", ["__import__('os').system('x')", "head.dim.real", "[1, 2]", "head", "1 if 2 else 3", "lambda: 1", "'a' * 9", "f(1)",
-                                  "max()", "1 +", "x := 2", "head.dim < 3", "max(*head.dim)", "(" * 300 + "1" + ")" * 300, "1+" * 150 + "1",
-                                  True, None, [1]])
+@pytest.mark.parametrize("text", ["__import__('os').system('x')", "head.dim.real", "[1, 2]", "head", "1 if 2 else 3", "lambda: 1",
+                                  "'a' * 9", "f(1)", "max()", "1 +", "x := 2", "head.dim < 3", "max(*head.dim)",
+                                  "(" * 300 + "1" + ")" * 300, "1+" * 150 + "1", True, None, [1]])
 def test_what_is_no_arithmetic_is_refused(text):
     with pytest.raises(ExpressionError):
         parse_expression(text)
@@ -109,8 +110,9 @@ def test_derived_values_follow_values_defaults_fixed_and_each_other():
 
 @pytest.mark.parametrize("derived, said", [
     ({"head.width": "head.width + 1"}, "free of cycles"), ({"head.width": "head.dim + head.kind"}, "keys with a number"),
-    ({"head.width": "os.system"}, "keys with a number"), ({"head.layers": "2"}, "either derived or searched"), ({"contrastive.pooling": "2"}, "a key with a number"),
-    ({"head.width": "1.5"}, "a whole number"), ({"head.width": "1 / 0"}, "cannot be computed"), ({"data.width": "2"}, "the same in all trials"),
+    ({"head.width": "os.system"}, "keys with a number"), ({"head.layers": "2"}, "either derived or searched"),
+    ({"contrastive.pooling": "2"}, "a key with a number"), ({"head.width": "1.5"}, "a whole number"),
+    ({"head.width": "1 / 0"}, "cannot be computed"), ({"data.width": "2"}, "the same in all trials"),
     ({"train.epochs": "2"}, "left to the budget")])
 def test_a_derived_value_that_will_not_do_is_a_fault(derived, said):
     faults = faults_of(derived=derived)
@@ -121,7 +123,8 @@ def test_a_derived_value_that_will_not_do_is_a_fault(derived, said):
 
 @pytest.mark.parametrize("first, said", [
     ({"a": {"head.dim": 64}}, "a key of space"), ({"a": {"head.kind": "huge"}}, "a value that the parameter can take"),
-    ({"a": {"head.layers": 2}}, "no head.kind"), ({"a": {"head.layers": 2, "head.kind": "none"}}, 'head.kind "none"'), ({"a": {}}, "a mapping"),
+    ({"a": {"head.layers": 2}}, "no head.kind"), ({"a": {"head.layers": 2, "head.kind": "none"}}, 'head.kind "none"'),
+    ({"a": {}}, "a mapping"),
     ({"a": {"head.kind": "linear"}}, "the forbidden combination")])
 def test_a_first_point_that_will_not_do_is_a_fault(first, said):
     faults = faults_of(first=first, forbidden=[{"head.kind": "linear"}])
@@ -130,11 +133,14 @@ def test_a_first_point_that_will_not_do_is_a_fault(first, said):
 
 @pytest.mark.parametrize("sections, said", [
     ({"objective": ["psnr", "cer"], "search": {"pruner": "asha"}}, "none with several objectives"),
-    ({"objective": ["psnr", "psnr"]}, "free of duplicates"), ({"objective": []}, "an empty list"), ({"objective": ["psnr", "loss"]}, "one of score"),
+    ({"objective": ["psnr", "psnr"]}, "free of duplicates"), ({"objective": []}, "an empty list"),
+    ({"objective": ["psnr", "loss"]}, "one of score"),
     ({"objective": ["psnr", "cer"], "budget": {"target": 3}}, "left out with several objectives"),
-    ({"search": {"sampler": "genetic"}}, "one of tpe"), ({"search": {"warmup": 0}}, "from 1"), ({"constraints": {"loss": {"max": 1}}}, "a metric"),
+    ({"search": {"sampler": "genetic"}}, "one of tpe"), ({"search": {"warmup": 0}}, "from 1"),
+    ({"constraints": {"loss": {"max": 1}}}, "a metric"),
     ({"constraints": {"psnr": {"least": 1}}}, "one of the rules"), ({"constraints": {"psnr": 3}}, "a mapping such as"),
-    ({"verdict": {"primary": "cer"}}, "one of psnr"), ({"verdict": {"margins": {"psnr": -1}}}, "from 0"), ({"verdict": {"margins": 1}}, "a mapping"),
+    ({"verdict": {"primary": "cer"}}, "one of psnr"), ({"verdict": {"margins": {"psnr": -1}}}, "from 0"),
+    ({"verdict": {"margins": 1}}, "a mapping"),
     ({"space": {}, "search": {"sampler": "gp"}}, "left out where nothing is searched"), ({"budget": {"wall_hours": 0}}, "from 0.001")])
 def test_a_setting_that_will_not_do_is_a_fault(sections, said):
     faults = faults_of(**sections)
@@ -168,7 +174,8 @@ def test_what_may_change_in_the_life_of_a_study_leaves_its_digest():
 def files(tmp_path):
     def write(**texts):
         for name, value in texts.items():
-            (tmp_path / f"{name}.yaml").write_text(value if isinstance(value, str) else yaml.safe_dump(value, sort_keys=False), encoding="utf-8")
+            text = value if isinstance(value, str) else yaml.safe_dump(value, sort_keys=False)
+            (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
         return tmp_path
     return write
 
@@ -178,7 +185,8 @@ BASE = {"budget": {"trials": 30, "epochs": 7}, "fixed": {"train.batch_size": 4},
 
 def test_an_extending_space_lays_its_values_over(files):
     folder = files(base=BASE, child={"extends": "base", "budget": {"trials": 5}, "fixed": {"train.batch_size": 8, "loss.pixel": 10},
-                                     "space": {"head.layers": None, "head.kind": {"choice": ["none", "mlp"]}, "contrastive.weight": {"float": [1, 2]}}})
+                                     "space": {"head.layers": None, "head.kind": {"choice": ["none", "mlp"]},
+                                               "contrastive.weight": {"float": [1, 2]}}})
     space = load_space(folder / "child.yaml")
     assert (space.name, space.budget.trials, space.budget.epochs) == ("child", 5, 7)
     assert space.fixed == {"train.batch_size": 8, "loss.pixel": 10.0}
@@ -207,7 +215,8 @@ def test_what_cannot_be_extended_is_said(files, texts, said):
 
 # --- any valid space ---
 
-CHOICES = {"contrastive.formulation": ["infonce", "clip", "dcl"], "head.kind": ["none", "linear", "mlp"], "contrastive.pooling": ["mean", "attention"]}
+CHOICES = {"contrastive.formulation": ["infonce", "clip", "dcl"], "head.kind": ["none", "linear", "mlp"],
+           "contrastive.pooling": ["mean", "attention"]}
 NUMBERS = {"contrastive.weight": ("float", 0.01, 30.0), "contrastive.temperature": ("float", 0.05, 1.0), "head.layers": ("int", 1, 4),
            "head.dim": ("int", 16, 256)}
 

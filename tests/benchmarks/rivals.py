@@ -1,0 +1,167 @@
+"""Other searches for `simulator.replay`: random, Ray's own OptunaSearch with ASHA, and Syne Tune's schedulers, on the same space.
+
+All but random are told a trial's best value so far, which is what counts here, with rungs from the same first epoch as ours. None is driven
+by its own loop; each is asked and told in the order in which its own loop does it. Syne Tune is installed for this alone: see README.md here.
+"""
+
+from __future__ import annotations
+
+import datetime
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import optuna
+
+from tune.samplers import distribution
+from tune.searcher import OptunaSearcher
+from tune.space import Space
+from tune.trainable import FAILED
+
+Build = Callable[[Space, int], Any]  # a space, a seed -> a searcher
+TELL = "best_value"
+
+
+def ours(space: Space, seed: int) -> OptunaSearcher:
+    """The project's searcher, on a journal of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="simulated-"))
+    searcher = OptunaSearcher(space, folder / "study.journal", space.budget.trials, seed)
+    searcher.open()
+    return searcher
+
+
+class Random:
+    """Random search, which gives up nothing."""
+
+    def __init__(self, space: Space, seed: int):
+        self.space, self.asked, self.seed = space, 0, seed
+
+    def suggest(self, name: str) -> dict[str, Any]:
+        """The next trial."""
+        self.asked += 1
+        return {"values": self.space.random_values(1_000_003 * self.seed + self.asked)}
+
+    def should_stop(self, name: str, result: dict[str, Any]) -> bool:
+        """Never."""
+        return False
+
+    def on_trial_complete(self, name: str, result: dict[str, Any]) -> None:
+        """Nothing to learn."""
+
+
+class StockRay:
+    """OptunaSearch and ASHAScheduler as Ray ships them, called in the order of Ray's TuneController.
+
+    It asks the scheduler first; only a trial that goes on is then reported to the searcher. How a trial ended makes no difference to the
+    searcher: all are told as complete, with their last value.
+    """
+
+    def __init__(self, space: Space, seed: int):
+        searcher, self.scheduler = stock(space, seed)
+        self.searcher = searcher
+        self.trials: dict[str, Any] = {}
+
+    def suggest(self, name: str) -> dict[str, Any]:
+        """The next trial."""
+        values = self.searcher.suggest(name)
+        self.trials[name] = SimpleNamespace(trial_id=name)
+        self.scheduler.on_trial_add(None, self.trials[name])
+        return {"values": flat(values)}
+
+    def should_stop(self, name: str, result: dict[str, Any]) -> bool:
+        """What ASHA says."""
+        told = told_of(result, "training_iteration")
+        stop = self.scheduler.on_trial_result(None, self.trials[name], told) == "STOP"
+        if not stop:
+            self.searcher.on_trial_result(name, told)
+        return stop
+
+    def on_trial_complete(self, name: str, result: dict[str, Any]) -> None:
+        """The trial's end."""
+        told, trial = told_of(result, "training_iteration"), self.trials.pop(name)
+        if result["status"] == FAILED:
+            self.searcher.on_trial_complete(name, error=True)
+        else:
+            self.scheduler.on_trial_complete(None, trial, told)
+            self.searcher.on_trial_complete(name, told)
+
+
+def stock(space: Space, seed: int) -> tuple[Any, Any]:
+    """Ray's OptunaSearch (Optuna's default TPE) and its ASHAScheduler."""
+    from ray.tune.schedulers import ASHAScheduler
+    from ray.tune.search.optuna import OptunaSearch
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    distributions = {parameter.key: distribution(parameter) for parameter in space.parameters}
+    searcher = OptunaSearch(distributions, metric=TELL, mode="max", seed=seed)
+    return searcher, ASHAScheduler("training_iteration", TELL, "max", max_t=space.budget.epochs, grace_period=space.search.warmup,
+                                   reduction_factor=3)
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Ray nests keys at their dots."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
+class SyneTune:
+    """A scheduler of Syne Tune's, called in the order of its Tuner: every result is reported, the last also as the end."""
+
+    def __init__(self, scheduler: Any):
+        self.scheduler, self.trials = scheduler, dict[str, Any]()
+
+    def suggest(self, name: str) -> dict[str, Any]:
+        """The next trial."""
+        from syne_tune.backend.trial_status import Trial
+
+        values = self.scheduler.suggest().config
+        self.trials[name] = Trial(int(name), values, datetime.datetime.now())
+        self.scheduler.on_trial_add(self.trials[name])
+        return {"values": values}
+
+    def should_stop(self, name: str, result: dict[str, Any]) -> bool:
+        """What the scheduler says."""
+        stop = self.scheduler.on_trial_result(self.trials[name], told_of(result, "epoch")) == "STOP"
+        if stop:
+            self.scheduler.on_trial_remove(self.trials.pop(name))
+        return stop
+
+    def on_trial_complete(self, name: str, result: dict[str, Any]) -> None:
+        """The end of a trial; one that the scheduler stopped has ended already."""
+        if name not in self.trials:
+            return
+        if result["status"] == FAILED:
+            self.scheduler.on_trial_error(self.trials.pop(name))
+        elif not self.should_stop(name, result):
+            self.scheduler.on_trial_complete(self.trials.pop(name), told_of(result, "epoch"))
+
+
+def told_of(result: dict[str, Any], time: str) -> dict[str, Any]:
+    """What a rival is told of an epoch."""
+    return {time: result["epoch"], TELL: result[TELL]} if result["epoch"] else {}
+
+
+def syne_tune(name: str) -> Build:
+    """Builds searchers from a class of syne_tune.optimizer.baselines. Raises: SystemExit where Syne Tune is not installed."""
+    try:
+        from syne_tune import config_space
+        from syne_tune.optimizer import baselines
+    except ImportError as error:
+        raise SystemExit(f"{error}: Syne Tune must be installed for this comparison. Install it with `pip install syne-tune==0.16.0`, "
+                         "or leave it out with --methods") from error
+
+    def build(space: Space, seed: int) -> SyneTune:
+        np.random.seed(seed)  # parts of Syne Tune draw from NumPy's own generator
+        wanted: dict[str, Any] = {}
+        for parameter in space.parameters:
+            wanted[parameter.key] = (config_space.choice(list(parameter.choices)) if parameter.choices
+                                     else config_space.loguniform(parameter.low, parameter.high))
+        rungs = {} if name in ("BORE", "CQR") else {"time_attr": "epoch", "max_t": space.budget.epochs, "grace_period": space.search.warmup}
+        return SyneTune(getattr(baselines, name)(wanted, metric=TELL, do_minimize=False, random_seed=seed, **rungs))
+
+    return build
