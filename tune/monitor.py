@@ -31,9 +31,10 @@ def short(values: Mapping[str, Any]) -> str:
 class Monitor(Callback):
     """Follows the trials. On a terminal it keeps a table up to date; elsewhere it prints lines."""
 
-    def __init__(self, stream: TextIO, trials: int, epochs: int, objective: str, done: int = 0):
+    def __init__(self, stream: TextIO, trials: int, epochs: int, objective: str, done: int = 0, stopped: Mapping[str, str] | None = None):
         self.console = Console(file=stream, highlight=False, soft_wrap=True)
         self.trials, self.epochs, self.objective, self.ended = trials, epochs, objective, done
+        self.stopped = {} if stopped is None else stopped  # Ray's trial id -> how a trial ended that was stopped from outside
         self.running: dict[str, tuple[str, dict[str, Any]]] = {}  # Ray's trial id -> our id, last result
         self.best: tuple[float, str] | None = None
         self.started = self.last_line = time.monotonic()
@@ -87,8 +88,8 @@ class Monitor(Callback):
         if result.get("status") == "failed":
             self.say(f"{name} FAILED in epoch {result.get('epoch', 0) + 1}: {result.get('error')} (traceback in its folder)")
         elif "best_metrics" in result:
-            m = result["best_metrics"]
-            self.say(f"{name} {result['status']} after {result['epoch']} epochs, {clock(result['seconds'])}: best {self.objective} "
+            m, status = result["best_metrics"], self.stopped.get(trial.trial_id, result["status"])
+            self.say(f"{name} {status} after {result['epoch']} epochs, {clock(result['seconds'])}: best {self.objective} "
                      f"{self.shown(result['best_value'])} in epoch {result['best_epoch']} (PSNR {m['psnr']:.2f} dB, SSIM {m['ssim']:.3f}, "
                      f"CER {m['cer']:.3f}, WER {m['wer']:.3f})")
 

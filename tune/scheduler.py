@@ -29,6 +29,7 @@ class StudyScheduler(FIFOScheduler):
     def __init__(self, searcher: Stopping, control: ControlFiles):
         super().__init__()
         self.searcher, self.control = searcher, control
+        self.stopped: dict[str, str] = {}  # Ray's trial id -> how it ended: pruned, or halted by a person
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """STOP or CONTINUE after an epoch."""
@@ -38,5 +39,6 @@ class StudyScheduler(FIFOScheduler):
             self.searcher.halt(trial.trial_id)
         elif not self.searcher.should_stop(trial.trial_id, result):
             return TrialScheduler.CONTINUE
-        TrialFolder(self.control.study / "trials" / name).end("halted" if halted else "pruned")
+        self.stopped[trial.trial_id] = "halted" if halted else "pruned"
+        TrialFolder(self.control.study / "trials" / name).end(self.stopped[trial.trial_id])
         return TrialScheduler.STOP

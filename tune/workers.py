@@ -56,12 +56,14 @@ class Workers:
 
         logs = self.plan.folder / "logs"
         shutil.rmtree(logs / "ray", ignore_errors=True)  # Ray's own state, with pickles in it: nothing here is read again
-        with Monitor(self.real, total, self.plan.config.train.epochs, self.plan.objective, total - searcher.remaining) as monitor:
+        scheduler = StudyScheduler(searcher, self.control)
+        with Monitor(self.real, total, self.plan.config.train.epochs, self.plan.objective, total - searcher.remaining,
+                     scheduler.stopped) as monitor:
             if note:
                 monitor.say(note)
             tuner = ray_tune.Tuner(
                 self.trainable,
-                tune_config=ray_tune.TuneConfig(search_alg=searcher, scheduler=StudyScheduler(searcher, self.control),
+                tune_config=ray_tune.TuneConfig(search_alg=searcher, scheduler=scheduler,
                                                 num_samples=searcher.remaining, reuse_actors=True,
                                                 trial_dirname_creator=lambda trial: trial.trial_id),
                 run_config=ray_tune.RunConfig(name="ray", storage_path=str(logs), verbose=0, callbacks=[monitor],
