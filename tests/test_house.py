@@ -26,7 +26,8 @@ MAY = {
 }
 # What the modules whose names begin so may not import, even by way of others.
 NEVER = {"ganhtr": OUTSIDE, "tune.space": ("ray", "optuna", "torch"), "tune.parameter": ("ray", "optuna", "torch"),
-         "tune.yaml_source": ("ray", "optuna", "torch")}
+         "tune.yaml_source": ("ray", "optuna", "torch"), "tune.derived": ("ray", "optuna", "torch"),
+         "tune.value_range": ("ray", "optuna", "torch")}
 DOORWAYS = ("ganhtr.__main__", "ganhtr.commands")  # these alone may bring in what a command line is made of
 
 

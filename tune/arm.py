@@ -103,8 +103,8 @@ def default_pair(folder: StudyFolder, rows: Sequence[Row]) -> Pair | None:
     def without_seed(row: Row) -> dict[str, Any]:
         return {key: value for key, value in row.values.items() if key != SEED}
 
-    first, second = (one_a_seed([ArmTrial.read(folder, row) for row in rows if row.arm == own.arm and without_seed(row) == without_seed(own)], own)
-                     for own in (off, best))
+    sides = ([row for row in rows if row.arm == own.arm and without_seed(row) == without_seed(own)] for own in (off, best))
+    first, second = (one_a_seed([ArmTrial.read(folder, row) for row in side], own) for side, own in zip(sides, (off, best), strict=True))
     return Pair(Arm("OFF", first), Arm(best.id if len(second) == 1 else "ON", second))
 
 

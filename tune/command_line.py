@@ -208,6 +208,9 @@ def build_request(space: str, data: str, charset: Path | None, fonts: Path | Non
     if searched and not single:
         raise ConfigError([f"--set {key} must be a key that the space does not search: {chosen.name} searches it. Take it out of the "
                            "space, or add --single-trial" for key in sorted(searched)])
+    if computed := sorted(set(chosen.derived) & set(settings)):
+        raise ConfigError([f"--set {key} must be a key that the space does not derive: {chosen.name} computes it. Change the space" for key in
+                           computed])
     for key in READER_FILES:  # workers and --resume may run in another folder
         if path := settings.get(key, chosen.fixed.get(key)):
             settings[key] = str(Path(path).resolve())

@@ -65,8 +65,8 @@ def verdict_section(folder: StudyFolder) -> list[str]:
     verdict, openings = read_verdict(folder), opening_lines(folder)
     if verdict is None:
         since = " of the study as it is now" if openings else ""
-        return [f"There is no verdict{since}: every figure here is of single runs on search-validation lines. `{command_of(folder)}` gives one.",
-                *(["", *openings] if openings else [])]
+        return [f"There is no verdict{since}: every figure here is of single runs on search-validation lines. "
+                f"`{command_of(folder)}` gives one.", *(["", *openings] if openings else [])]
     choice, worth = folder.read_json(f"{WITHIN}/choice.json"), folder.read_json(f"{WITHIN}/judged.json")
     lacks = onward(verdict, f"{command_of(folder)} {enough_seeds(folder, verdict)}")
     return [*judged_lines(choice, worth), "",
@@ -81,10 +81,10 @@ def judged_lines(choice: Mapping[str, Any], worth: Mapping[str, Mapping[str, flo
     chosen = choice.get("chosen", {})
     arms = [f"`{arm}` is {cell(chosen[arm])}" for arm in ("on", "off") if arm in chosen]
     seeds = list(dict.fromkeys(seed for runs in worth.values() for seed in runs))
-    shuffled = (" `shuffled` is the same with texts that belong to other lines: where it does as well as `on`, it is not what the texts say "
-                "that helps." if "shuffled" in worth else "")
-    return [f"On the test lines{f', with the seeds {listed(seeds)}' if seeds else ''}; CER and WER are the judge's; each run at the epoch that "
-            f"search-validation chose, by one rule in all arms.{f' {listed(arms)}.' if arms else ''}{shuffled}"]
+    shuffled = (" `shuffled` is the same with texts that belong to other lines: where it does as well as `on`, it is not what the texts "
+                "say that helps." if "shuffled" in worth else "")
+    return [f"On the test lines{f', with the seeds {listed(seeds)}' if seeds else ''}; CER and WER are the judge's; each run at the epoch "
+            f"that search-validation chose, by one rule in all arms.{f' {listed(arms)}.' if arms else ''}{shuffled}"]
 
 
 def choice_lines(choice: Mapping[str, Any], worth: Mapping[str, Mapping[str, float | None]]) -> list[str]:
@@ -92,8 +92,8 @@ def choice_lines(choice: Mapping[str, Any], worth: Mapping[str, Mapping[str, flo
     objective, seeds = choice["objective"], [str(seed) for seed in choice["seeds"]]
     held = OBJECTIVES[objective]
     contested = any(each["values_by_seed"] for side in choice["arms"].values() for each in side)
-    how = (f"The best configurations of the search ran again with the seeds {listed(seeds)}, on search-validation lines; that of the best mean "
-           "was judged, with other seeds." if contested else "Each arm had one configuration, so there was nothing to choose.")
+    how = (f"The best configurations of the search ran again with the seeds {listed(seeds)}, on search-validation lines; that of the best "
+           "mean was judged, with other seeds." if contested else "Each arm had one configuration, so there was nothing to choose.")
     rows, failed = [], []
     for arm, side in choice["arms"].items():
         for each in side:
@@ -109,7 +109,7 @@ def choice_lines(choice: Mapping[str, Any], worth: Mapping[str, Mapping[str, flo
                          *([said(objective, fresh["chosen"]), gap(held.places, found, fresh["chosen"])] if contested else []),
                          said(objective, after), gap(held.places, found, after), cell(short(each["values"]))])
     header = ["trial", "arm", "judged", f"{objective} in the search", *(f"seed {seed}" for seed in seeds if contested),
-              *(["mean", "gap"] if contested else []), "mean of judged runs", "gap ", "values"]
+              *(["mean", "gap"] if contested else []), "mean of judged runs", "gap", "values"]
     return [f"**How it was chosen.** {how} *Gap* is how much better the search's figure was than the mean of fresh runs on the same "
             "search-validation lines: the best of many runs is lucky too. `-`: no run, or one that failed.", "",
             table(header, rows, words=("arm", "judged", "values")),
@@ -138,7 +138,7 @@ def opening_lines(folder: StudyFolder) -> list[str]:
     if not openings:
         return []
     times = "once" if len(openings) == 1 else f"{len(openings)} times"
-    weaker = "" if len(openings) == 1 else (" What was seen at one opening may have had a part in what came after it; the verdict is then weaker "
-                                            "than its figures say.")
+    weaker = "" if len(openings) == 1 else (" What was seen at one opening may have had a part in what came after it; the verdict is then "
+                                            "weaker than its figures say.")
     return [f"**The test lines were opened {times}.**{weaker}", "",
             *(f"- {cell(each['when'])}: {cell(each['why'])} ({each['runs']} runs, {each['lines']} lines)" for each in openings)]

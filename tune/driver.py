@@ -171,7 +171,8 @@ def left_seconds(folder: StudyFolder, request: Request) -> float | None:
 def open_searcher(folder: StudyFolder, request: Request, objective: str | None = None) -> OptunaSearcher:
     """The study's searcher, its journal read."""
     objective = objective or folder.read_json("environment.json").get("objective")
-    searcher = OptunaSearcher(request.space, folder.journal, request.trials, request.seed, objective, folder.spent_seconds())
+    searcher = OptunaSearcher(request.space, folder.journal, request.trials, request.seed, objective, folder.spent_seconds(),
+                              request.config().flat())
     searcher.open()
     return searcher
 

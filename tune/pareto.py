@@ -25,7 +25,7 @@ def front(rows: Sequence[Row], objectives: Sequence[str]) -> list[Row]:
 
 
 def undominated(values: np.ndarray) -> list[int]:
-    """The points that no other one equals or exceeds everywhere and exceeds somewhere, by falling first value. Shape: (points, objectives)."""
+    """The points that no other one reaches everywhere and exceeds somewhere, by falling first value. Shape: (points, objectives)."""
     kept: list[int] = []
     for number in np.lexsort(-values.T[::-1]):  # whatever dominates a point comes before it
         above = values[kept]
@@ -39,10 +39,10 @@ def pareto_section(rows: Sequence[Row], objectives: Sequence[str]) -> list[str]:
     best = front(rows, objectives)
     if not best:
         return ["No trial has finished yet."]
-    shown = [[cell(row.id), *(OBJECTIVES[name].shown(objective_value(name, row.metrics)) for name in objectives), f"{row.best_epoch or '-'}",
-              cell(short(row.values))] for row in best[:SHOWN]]
+    shown = [[cell(row.id), *(OBJECTIVES[name].shown(objective_value(name, row.metrics)) for name in objectives), 
+              f"{row.best_epoch or '-'}", cell(short(row.values))] for row in best[:SHOWN]]
     more = f" The {SHOWN} best by {objectives[0]} are shown; the others are in trials.csv." if len(best) > SHOWN else ""
     kept = "" if best[0].feasible else " None keeps the constraints; these are the best that do not."
-    return [f"{len(best)} finished {'trial is' if len(best) == 1 else 'trials are'} beaten by no other one in all of {listed(objectives)}, each "
-            f"at its best epoch by {objectives[0]}.{kept}{more}", "",
+    return [f"{len(best)} finished {'trial is' if len(best) == 1 else 'trials are'} beaten by no other one in all of {listed(objectives)}, "
+            f"each at its best epoch by {objectives[0]}.{kept}{more}", "",
             table(["trial", *objectives, "epoch", "values"], shown)]

@@ -107,7 +107,8 @@ def ended_badly(rows: list[Row], pair: Pair | None) -> list[Problem]:
     unfinished = [row.id for row in rows if row.status in ("running", "waiting")]
     if unfinished:
         more = f" and {len(unfinished) - NAMED} more" if len(unfinished) > NAMED else ""
-        found.append(Problem("an unfinished study", f"The study is not finished: {', '.join(unfinished[:NAMED])}{more} wait to be continued."))
+        found.append(Problem("an unfinished study",
+                             f"The study is not finished: {', '.join(unfinished[:NAMED])}{more} wait to be continued."))
     return found
 
 

@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ganhtr.seeds import derive_seed
 from tune.arm_study import ArmStudy, values_key
+from tune.derived import ExpressionError
 from tune.parameter import Parameter
 from tune.samplers import build_sampler, grid_point
 from tune.space import Space
@@ -43,8 +44,9 @@ def suggest_value(trial: Trial, parameter: Parameter) -> Any:
 class Proposer:
     """Asks the sampler of each arm. A proposal depends on the space, the seed, the trial's number and the history, and on nothing else."""
 
-    def __init__(self, space: Space, seed: int, arms: Mapping[str, ArmStudy], violations: Callable[[FrozenTrial], list[float]]):
-        self.space, self.seed, self.arms = space, seed, arms
+    def __init__(self, space: Space, seed: int, arms: Mapping[str, ArmStudy], violations: Callable[[FrozenTrial], list[float]],
+                 base: Mapping[str, Any] | None):
+        self.space, self.seed, self.arms, self.base = space, seed, arms, base
         self._violations = violations if space.constraints else None
         self._points = [(f"first: {name}", dict(point)) for name, point in space.first.items()]
         told = arms[ON].study.user_attrs
@@ -108,17 +110,18 @@ class Proposer:
         """The trial's proposal, kept in the journal; None where its configuration was run before, which is told to Optuna."""
         held, baseline = self.arms[arm], self.space.baseline if arm == OFF else {}
         if self.space.experiment:
-            by, values = "experiment", {"train.seed": self.seed + trial.number, **baseline}
+            by, values = "experiment", {"train.seed": self.seed + trial.number, **self.space.completed(baseline, self.base)}
         elif not self.searches(arm):
-            by, values = "baseline", dict(baseline)
+            by, values = "baseline", self.space.completed(baseline, self.base)
         else:
             by = self._plan(arm)[0]
             chosen = self.space.sample(lambda parameter: suggest_value(trial, parameter), self.parameters(arm))
-            values = {**self.space.completed(chosen), **baseline}
-            if not self._new(arm, chosen, values):
+            found = self._completed({**chosen, **baseline})
+            if found is None or not self._new(arm, chosen, found):
                 trial.set_user_attr("duplicate", True)
                 held.study.tell(trial, state=TrialState.FAIL)
                 return None
+            values = found
             repeats = held.taken[values_key(values)]
             if repeats:
                 values["train.seed"] = self.seed + repeats
@@ -126,6 +129,13 @@ class Proposer:
         trial.set_user_attr("proposal", json.dumps(vars(proposal)))
         held.note_proposal(values)
         return proposal
+
+    def _completed(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
+        """With derived values; None where they cannot be computed."""
+        try:
+            return self.space.completed(values, self.base)
+        except ExpressionError:
+            return None
 
     def _new(self, arm: str, chosen: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
         """Whether a configuration is to be run: it is allowed, and it was not run before or repeats are wanted."""

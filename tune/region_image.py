@@ -13,14 +13,14 @@ from tune.good_region import Region, short_name, word
 from tune.landscape import Landscape
 from tune.trial_points import choice_at, number_at
 
-PANEL, GAP, LEFT, TOP, BOTTOM = 216, 16, 64, 24, 40  # pixels
+PANEL, GAP, LEFT, TOP, BOTTOM = 216, 16, 88, 24, 40  # pixels
 IN_A_ROW = 5
 LOW, HIGH = np.array([235, 238, 242]), np.array([8, 81, 156])  # colours of the lowest and the highest value
 OUTLINE, FINISHED, GIVEN_UP = (204, 76, 2), (0, 0, 0), (150, 150, 150)
 
 
 def write_region_image(target: Path, held: Landscape, region: Region) -> bool:
-    """Draws the region over its two numeric parameters, with an outline, and the trials as dots. Returns False, and writes none, with fewer."""
+    """Draws the region, outlined, with the trials as dots. Returns False, and draws nothing, where it has not two numeric parameters."""
     if len(region.numbers) < 2:
         return False
     across = min(IN_A_ROW, len(region.choices))
@@ -84,5 +84,6 @@ def label(pen: ImageDraw.ImageDraw, font: ImageFont.ImageFont | ImageFont.FreeTy
     name = short_name(region.numbers[0])
     pen.text((left + (PANEL - pen.textlength(name, font=font)) / 2, below), name, fill=0, font=font)
     if first:
-        for text, y in ((f"{above:.2g}", top), (f"{under:.2g}", top + PANEL - 12), (short_name(region.numbers[1])[:11], top + PANEL // 2 - 6)):
+        title = short_name(region.numbers[1])[:13]
+        for text, y in ((f"{above:.2g}", top), (title, top + PANEL // 2 - 6), (f"{under:.2g}", top + PANEL - 12)):
             pen.text((left - 6 - pen.textlength(text, font=font), y), text, fill=0, font=font)

@@ -98,8 +98,8 @@ def trial_section(rows: list[Row], objective: str, constraints: Sequence[Constra
              f"({', '.join(f'{count:,} {status}' for status, count in counts.most_common())}).", ""] if len(held) < len(rows) else [])
     words = "; ".join(f"one that is *{status}* {text}" for status, text in STATUSES.items() if counts[status])
     kept = f"To win, a trial must keep: {listed(map(described, constraints))}." if constraints else ""
-    return [*more, "Top-1 is the share of lines whose own text the matcher picks from the batch; *length* what line length alone would pick; "
-            "*ratio* the norm of the contrastive gradient at the restored image over the pixel term's (all from the last epoch).",
+    return [*more, "Top-1 is the share of lines whose own text the matcher picks from the batch; *length* what line length alone would "
+            "pick; *ratio* the norm of the contrastive gradient at the restored image over the pixel term's (all from the last epoch).",
             *([" ".join(filter(None, [f"{words[0].upper()}{words[1:]}." if words else "", kept]))] if words or kept else []), "",
             table(["trial", "proposed by", "status", objective, "epoch", "PSNR", "CER", "CER judge", "top-1", "length", "ratio",
                    "values"], trial_rows(held, OBJECTIVES[objective].shown))]
@@ -139,10 +139,12 @@ def write_report(folder: StudyFolder, request: Request, rows: list[Row], arms: A
            "Trials": trial_section(rows, objective, request.space.constraints),
            **search_sections(folder, request.space, rows, objectives, request.seed)}
     parts = [f"# {cell(folder.path.name)}", "", *(line for each in verdict_in_short(folder) for line in (each, "")),
-             f"Search-validation lines, each trial at its best epoch by `{objective}`.", "", result, "", *(f"- {line}" for line in head), ""]
+             f"Search-validation lines, each trial at its best epoch by `{objective}`.", "", result, "",
+             *(f"- {line}" for line in head), ""]
     for marks, held in (("##", own), ("##", {title: []}), ("###", sections)):
         for heading, lines in held.items():
             parts += [f"{marks} {heading}", "", *(["\n".join(lines).strip(), ""] if lines else [])]
     write_atomically(folder.path / "report.md", "\n".join(parts).encode())
     told = verdicts(pair) if repeated and pair is not None else said
-    return "\n".join([*(["", judged] if judged else []), "", result, "", *(f"- {line}" for line in [*told, *(problem.text for problem in met)]), ""])
+    return "\n".join([*(["", judged] if judged else []), "", result, "",
+                      *(f"- {line}" for line in [*told, *(problem.text for problem in met)]), ""])

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseGASampler, BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from ganhtr.seeds import derive_seed
 from tune.arm_study import Key, values_key
 from tune.bounded_history import ShownStudy, Violations, all_complete, bounded, generations, learnable, with_constraints
+from tune.optuna_space import distribution_of
 from tune.parameter import Parameter
 from tune.quasi_random import SobolSampler
 from tune.space import Space
@@ -56,22 +57,6 @@ def optuna_sampler(name: str, seed: int, keys: Sequence[str], study_seed: int, n
                 return RandomSampler(seed=seed)
 
 
-def distribution(parameter: Parameter) -> BaseDistribution:
-    """A parameter's values, as Optuna writes them."""
-    if parameter.choices:
-        return CategoricalDistribution(parameter.choices)
-    if parameter.kind == "int":
-        return IntDistribution(parameter.low, parameter.high, log=parameter.log, step=1 if parameter.step is None else int(parameter.step))
-    return FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
-
-
-def exact(parameter: Parameter, value: Any) -> Any:
-    """The value as the space writes it: Optuna's 0.1 + 2 x 0.1 is not 0.3, which may be forbidden, or run already."""
-    if parameter.kind != "float" or parameter.step is None:
-        return value
-    return parameter.every_value()[round((value - parameter.low) / parameter.step)]
-
-
 class SpaceSampler(BaseSampler):
     """Draws a whole trial at once as the sampler that `build` makes does, but nothing forbidden, and `fixed` values as they are.
 
@@ -83,7 +68,7 @@ class SpaceSampler(BaseSampler):
         self.space, self.parameters, self.build, self.rng = space, parameters, build, rng
         self.limit, self.violations = limit, violations
         self.inner = build()
-        self.distributions = {parameter.key: distribution(parameter) for parameter in parameters}
+        self.distributions = {parameter.key: distribution_of(parameter) for parameter in parameters}
         self.fixed = {key: held.to_external_repr(held.to_internal_repr(fixed[key]))  # 1 is 1.0 for a float, as it will be in the journal
                       for key, held in self.distributions.items() if key in fixed}
 
@@ -121,11 +106,11 @@ class SpaceSampler(BaseSampler):
             if key in self.fixed or held.single():
                 drawn[key] = self.fixed.get(key, parameter.extremes()[0])
                 return drawn[key]
-            drawn[key] = exact(parameter, joint[key] if key in joint else self.inner.sample_independent(shown, trial, key, held))
+            drawn[key] = parameter.exact(joint[key] if key in joint else self.inner.sample_independent(shown, trial, key, held))
             for _ in range(DRAWS):
                 if not self.space.forbids(drawn):
                     break
-                drawn[key] = exact(parameter, self.inner.sample_independent(shown, trial, key, held))
+                drawn[key] = parameter.exact(self.inner.sample_independent(shown, trial, key, held))
             return drawn[key]
 
         return self.space.sample(pick, self.parameters)

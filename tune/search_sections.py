@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tune.good_region import good_region, region_section
+from tune.good_region import good_region
 from tune.importance import importance, importance_section
 from tune.landscape import landscape
 from tune.pareto import pareto_section
 from tune.region_image import write_region_image
+from tune.region_text import region_section
 from tune.space import Space
 from tune.study import StudyFolder
 from tune.trial_table import Row

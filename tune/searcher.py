@@ -38,10 +38,12 @@ class OptunaSearcher(Searcher):
     failed is FAIL. Every epoch is reported, the last too.
     """
 
-    def __init__(self, space: Space, journal: Path, trials: int, seed: int, objective: str | None = None, spent_seconds: float = 0.0):
+    def __init__(self, space: Space, journal: Path, trials: int, seed: int, objective: str | None = None, spent_seconds: float = 0.0,
+                 base: Mapping[str, Any] | None = None):
         super().__init__()  # no metric for Ray to insist on: a trial that fails at once has none
         self.space, self.journal, self.trials, self.seed = space, journal, trials, seed
         self.objectives = (objective or space.objective, *space.objectives[1:])  # a study whose readers are weak maximises PSNR instead
+        self.base = base  # the configuration that every trial starts from, for derived values
         self.began = time.monotonic() - spent_seconds
         self.arms: dict[str, ArmStudy] = {}
         self.paused = False
@@ -58,7 +60,7 @@ class OptunaSearcher(Searcher):
         settings = self.space.search
         self.arms[ON].study.pruner = build_pruner(settings.pruner, settings.warmup, self._epochs(), self.journal.parent / "trials",
                                                   self.objectives[0])
-        self.proposer = Proposer(self.space, self.seed, self.arms, self._violations)
+        self.proposer = Proposer(self.space, self.seed, self.arms, self._violations, self.base)
         self._off_metrics = [json.loads(trial.user_attrs["metrics"]) for trial in self.arms[OFF].study.get_trials(deepcopy=False)
                              if trial.state == TrialState.COMPLETE and "metrics" in trial.user_attrs]
 

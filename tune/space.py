@@ -7,9 +7,8 @@ Optuna: whoever drives it hands `Space.sample` a function that picks a value for
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,17 @@ from ganhtr.config import PRESETS, RULES
 from tune.derived import Derived
 from tune.parameter import Parameter
 from tune.parameter_grammar import read_parameters
-from tune.space_checks import DRAWS, check_possible, check_trials, config_faults
+from tune.space_checks import check_possible, check_trials, config_faults
 from tune.space_extends import read_extended
 from tune.space_plain import digest_of, plain_of
 from tune.space_rules import Clause, derived_values, matches, read_derived, read_first, read_forbidden
 from tune.space_sections import known
 from tune.space_settings import BUDGET_KEYS, Budget, Constraint, EarlyStopping, SearchSettings, VerdictSettings
 from tune.space_settings_grammar import read_settings
+from tune.space_trials import every_trial, random_trial
 from tune.yaml_source import Source, SpaceError, show
 
 CONTRASTIVE_SECTIONS, CONTRASTIVE_KEYS = ("contrastive", "head", "text_encoder"), ("train.contrastive_lr",)  # nothing to the OFF arm
-LARGEST_GRID = 100_000
 __all__ = ["Budget", "EarlyStopping", "Parameter", "Space", "SpaceError", "find_space", "load_space",
            "space_from_plain"]
 
@@ -108,33 +107,14 @@ class Space:
 
     def grid(self, parameters: Sequence[Parameter] | None = None) -> list[dict[str, Any]]:
         """Every trial of a finite space that is allowed. Raises: ValueError where it is not finite, or has more than 100,000 trials."""
-        chosen = self.parameters if parameters is None else parameters
-        if continuous := [parameter.key for parameter in chosen if not parameter.finite]:
-            raise ValueError(f"{self.name}: a grid must have parameters with a countable number of values, got {', '.join(continuous)}. "
-                             "Give them a step")
-        found: list[dict[str, Any]] = [{}]
-        for parameter in chosen:
-            each = parameter.every_value() if parameter.count <= LARGEST_GRID else ()
-            longer = (more for values in found for more in _with_each(parameter, each, values) if not self.forbids(more))
-            found = list(islice(longer, LARGEST_GRID + 1))
-            if len(found) > LARGEST_GRID or not each:
-                raise ValueError(f"{self.name}: a grid must have at most {LARGEST_GRID} trials, got more. Narrow the space")
-        return found
+        return every_trial(self, self.parameters if parameters is None else parameters)
 
     def random_values(self, seed: int | random.Random = 0, settled: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The values of a random trial that is allowed, with some `settled`; the same for the same seed.
 
         Raises: ValueError where none is left.
         """
-        rng, held = seed if isinstance(seed, random.Random) else random.Random(seed), settled or {}
-        for _ in range(DRAWS):
-            values = self.sample(lambda parameter: held[parameter.key] if parameter.key in held else parameter.random_value(rng))
-            if not self.forbids(values):
-                return values
-        left = [values for values in self.grid() if held.items() <= values.items()] if self.finite else []
-        if not left:
-            raise ValueError(f"{self.name}: forbidden must leave something to try, got {DRAWS} forbidden trials in a row. Take some out")
-        return rng.choice(left)
+        return random_trial(self, seed if isinstance(seed, random.Random) else random.Random(seed), settled or {})
 
     def completed(self, values: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The configuration keys that a trial with these (active) values changes: they and what is derived from them.
@@ -182,14 +162,6 @@ class Space:
     def to_plain(self) -> dict[str, Any]:
         """The space as it is written in a file, all settings included; `space_from_plain` takes it back."""
         return plain_of(self)
-
-
-def _with_each(parameter: Parameter, each: Sequence[Any], values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The values with each one of the parameter's, or as they are where it is inactive."""
-    if parameter.active(values):
-        yield from ({**values, parameter.key: value} for value in each)
-    else:
-        yield dict(values)
 
 
 def load_space(path: str | Path) -> Space:

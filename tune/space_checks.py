@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from ganhtr.config import PRESETS, ConfigError, build_config
 from tune.derived import ExpressionError
+from tune.space_trials import DRAWS
 from tune.yaml_source import Source, show
 
 if TYPE_CHECKING:
     from tune.space import Space
 
 EXTREME_TRIALS, TRIALS = 64, 500  # that are built; whose derived values are computed
-DRAWS, ENOUGH = 10_000, 10  # at least one random trial in a thousand must be allowed, or drawing one could take for ever
+ENOUGH = 10  # at least one random trial in a thousand must be allowed, or drawing one could take for ever
 
 
 def check_possible(source: Source, space: Space) -> None:

@@ -70,7 +70,8 @@ def derived_values(derived: Mapping[str, Derived], values: Mapping[str, Any]) ->
         if RULES[key].type is int and number == int(number):
             number = int(number)
         if fault := RULES[key].fault(number):
-            raise ExpressionError(f"derived: {fault} from {expression.text}")
+            hint = ". Write round(...) around it" if RULES[key].type is int and isinstance(number, float) else ""
+            raise ExpressionError(f"derived: {fault} from {expression.text}{hint}")
         found[key] = RULES[key].type(number)
     return found
 

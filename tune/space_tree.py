@@ -59,11 +59,11 @@ def _search_lines(space: Space) -> list[str]:
     search, budget = space.search, space.budget
     pruner = "no pruner" if search.pruner == "none" else f"pruner {search.pruner} from epoch {search.warmup}"
     again = {"skip": "not run again", "repeat": "run again with another seed"}[search.duplicates]
-    ends = {"{:g} hours": budget.wall_hours, "{} epochs in all": budget.total_epochs, f"{space.objective} {{:g}}": budget.target,
-            "{} trials without a better one": budget.no_improvement}
+    ends = {"after {:g} hours": budget.wall_hours, "after {} epochs in all": budget.total_epochs,
+            f"at {space.objective} {{:g}}": budget.target, "after {} trials without a better one": budget.no_improvement}
     early = " or ".join(words.format(value) for words, value in ends.items() if value is not None)
     return [f"search     sampler {search.sampler}, {pruner}; a configuration that was run is {again}",
-            f"budget     {budget.trials} trials" + (f", or until {early}" if early else "")]
+            *([f"budget     ends early {early}"] if early else [])]
 
 
 def _verdict_line(space: Space) -> str:

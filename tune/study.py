@@ -73,7 +73,8 @@ class Request:
 
     def config(self) -> Config:
         """The configuration that every trial starts from. Raises: ConfigError."""
-        return build_config(self.preset, {**self.space.overrides({}), **self.settings, "train.seed": self.seed})
+        config = build_config(self.preset, {**self.space.overrides({}, self.preset), **self.settings, "train.seed": self.seed})
+        return config.replace(self.space.completed({}, config.flat())) if self.space.derived else config
 
     @property
     def device(self) -> str:

@@ -1,7 +1,7 @@
 """What the trials of a search say about the whole space: a model of the objective, with what it does not know.
 
-The objective is a sum of smooth effects of single parameters and of pairs of the strongest. Each effect has a variance of its own, estimated
-from the trials, so that one that they do not show shrinks to nothing. A parameter that a trial does not have adds nothing to it.
+The objective is a sum of smooth effects of single parameters and of pairs of the strongest. Each effect has a variance of its own,
+estimated from the trials, so that one that they do not show shrinks to nothing. A parameter that a trial does not have adds nothing to it.
 Source: MacKay 1992, "Bayesian interpolation" (evidence and its re-estimation), for groups of columns.
 """
 

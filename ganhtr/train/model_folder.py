@@ -98,7 +98,7 @@ def _read_guide(path: Path, config: Config, charset: Charset) -> ReaderWeights:
 
 
 def read_generator(path: Path, config: Config, device: torch.device) -> nn.Module:
-    """The generator whose weights a file holds, loaded strictly, frozen and in eval mode. Raises: ValueError naming the file and the fault."""
+    """The generator whose weights a file holds, loaded strictly, frozen, in eval mode. Raises: ValueError naming the file and the fault."""
     try:
         tensors = safetensors.torch.load_file(path)
     except (OSError, SafetensorError, ValueError, KeyError) as error:

@@ -1,12 +1,13 @@
 """Other searches for `simulator.replay`: random, Ray's own OptunaSearch with ASHA, and Syne Tune's schedulers, on the same space.
 
-All but random are told a trial's best value so far, which is what counts here, with rungs from the same first epoch as ours. None is driven
+All but random are told a trial's best value so far, which is what counts here; their first rung is that of ours. None is driven
 by its own loop; each is asked and told in the order in which its own loop does it. Syne Tune is installed for this alone: see README.md here.
 """
 
 from __future__ import annotations
 
 import datetime
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +17,15 @@ from typing import Any
 import numpy as np
 import optuna
 
-from tune.samplers import distribution
+from tune.optuna_space import distribution_of
 from tune.searcher import OptunaSearcher
 from tune.space import Space
 from tune.trainable import FAILED
 
 Build = Callable[[Space, int], Any]  # a space, a seed -> a searcher
+ROOT = Path(__file__).resolve().parents[2]
 TELL = "best_value"
+GRACE = 5  # epochs before the first rung, as ours has by default; theirs is 1
 
 
 def ours(space: Space, seed: int) -> OptunaSearcher:
@@ -95,9 +98,9 @@ def stock(space: Space, seed: int) -> tuple[Any, Any]:
     from ray.tune.search.optuna import OptunaSearch
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    distributions = {parameter.key: distribution(parameter) for parameter in space.parameters}
+    distributions = {parameter.key: distribution_of(parameter) for parameter in space.parameters}
     searcher = OptunaSearch(distributions, metric=TELL, mode="max", seed=seed)
-    return searcher, ASHAScheduler("training_iteration", TELL, "max", max_t=space.budget.epochs, grace_period=space.search.warmup,
+    return searcher, ASHAScheduler("training_iteration", TELL, "max", max_t=space.budget.epochs, grace_period=GRACE,
                                    reduction_factor=3)
 
 
@@ -107,6 +110,53 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in values.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return found
+
+
+def stock_through_ray(curves: Any, budget: int, seed: int, workers: int = 4) -> Any:
+    """The trace of the same two driven by Ray Tune itself, whose trials come in as they will. Ray is started where it does not run."""
+    import ray
+    import simulator
+    from ray import cloudpickle
+    from ray import tune as ray_tune
+
+    if not ray.is_initialized():
+        cloudpickle.register_pickle_by_value(simulator)  # the workers cannot import a benchmark
+        ray.init(address="local", include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}})
+    searcher, scheduler = stock(curves.space(), seed)
+    trace = simulator.Trace()
+
+    class Watch(ray_tune.Callback):
+        spent = 0
+
+        def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict[str, Any], **info: Any) -> None:
+            if self.spent < budget:
+                self.spent += 1
+                trace.note(self.spent, trial.trial_id, result[TELL], curves.truth(flat(trial.config)))
+                trace.trials = len(trials)
+
+        def __reduce__(self) -> tuple:
+            return ray_tune.Callback, ()  # Ray keeps copies
+
+    watch = Watch()
+
+    class Spent(ray_tune.Stopper):
+        def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+            return False
+
+        def stop_all(self) -> bool:
+            return watch.spent >= budget
+
+        def __reduce__(self) -> tuple:
+            return ray_tune.stopper.NoopStopper, ()
+
+    trainable = ray_tune.with_parameters(simulator.SimulatedTrial, landscape=curves, seed=seed)
+    with tempfile.TemporaryDirectory(prefix="simulated-") as storage:
+        ray_tune.Tuner(
+            ray_tune.with_resources(trainable, {"cpu": (os.cpu_count() or 1) / workers}),
+            tune_config=ray_tune.TuneConfig(search_alg=searcher, scheduler=scheduler, num_samples=-1, reuse_actors=True,
+                                            max_concurrent_trials=workers),
+            run_config=ray_tune.RunConfig(name="ray", storage_path=storage, verbose=0, callbacks=[watch], stop=Spent())).fit()
+    return trace
 
 
 class SyneTune:
@@ -161,7 +211,7 @@ def syne_tune(name: str) -> Build:
         for parameter in space.parameters:
             wanted[parameter.key] = (config_space.choice(list(parameter.choices)) if parameter.choices
                                      else config_space.loguniform(parameter.low, parameter.high))
-        rungs = {} if name in ("BORE", "CQR") else {"time_attr": "epoch", "max_t": space.budget.epochs, "grace_period": space.search.warmup}
+        rungs = {} if name in ("BORE", "CQR") else {"time_attr": "epoch", "max_t": space.budget.epochs, "grace_period": GRACE}
         return SyneTune(getattr(baselines, name)(wanted, metric=TELL, do_minimize=False, random_seed=seed, **rungs))
 
     return build

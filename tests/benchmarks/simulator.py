@@ -96,6 +96,11 @@ class Curves:
             "baseline": {"contrastive.formulation": "none", "train.generator_lr": 2e-3}, "space": parameters}, "curves")
 
 
+NUMBERS = {"contrastive.weight": (0.01, 30.0, 1.0), "contrastive.temperature": (0.03, 1.0, 0.1),
+           "head.dim": (16, 512, 128), "head.layers": (1, 4, 2)}  # of Synthetic: from, to, best
+LOST = {"head.kind": {"none": 1.0, "linear": 0.3, "mlp": 0.0}, "contrastive.formulation": {"infonce": 0.0, "clip": 0.5}}
+
+
 class Synthetic:
     """A conditional space of six parameters with a known best point, which is worth 0, for searches of any length.
 
@@ -105,29 +110,27 @@ class Synthetic:
 
     epochs = 9
     best = 0.0
-    NUMBERS = {"contrastive.weight": (0.01, 30.0, 1.0), "contrastive.temperature": (0.03, 1.0, 0.1),
-               "head.dim": (16, 512, 128), "head.layers": (1, 4, 2)}  # from, to, best
-    LOST = {"head.kind": {"none": 1.0, "linear": 0.3, "mlp": 0.0}, "contrastive.formulation": {"infonce": 0.0, "clip": 0.5}}
 
     def truth(self, values: dict[str, Any]) -> float:
         """The value without noise."""
-        chosen = sum(lost[values[key]] for key, lost in self.LOST.items())
-        away = [math.log(values[key] / best) / math.log(high / low) for key, (low, high, best) in self.NUMBERS.items() if key in values]
+        chosen = sum(lost[values[key]] for key, lost in LOST.items())
+        away = [math.log(values[key] / best) / math.log(high / low) for key, (low, high, best) in NUMBERS.items() if key in values]
         return -chosen - 4 * sum(each**2 for each in away)
 
     def run(self, values: dict[str, Any], seed: int) -> list[Metrics]:
         """The metrics of every epoch of a run. All of the score is PSNR."""
         noise = generator(seed, "synthetic")
         reached = self.truth(values) - 3 * np.exp(-np.arange(1, self.epochs + 1) / 3) + noise.normal(0, 0.1)
-        return [{"psnr": psnr, "ssim": 0.0, "cer": 0.0, "judge_cer": 0.0} for psnr in (reached + noise.normal(0, 0.05, self.epochs)).tolist()]
+        rest = dict.fromkeys(("ssim", "cer", "wer", "judge_cer", "judge_wer"), 0.0)
+        return [{"psnr": psnr, **rest} for psnr in (reached + noise.normal(0, 0.05, self.epochs)).tolist()]
 
     def space(self, trials: int = 10_000, **search: Any) -> Space:
         """The space of the function."""
-        numbers = {key: list(ends) for key, (*ends, _) in self.NUMBERS.items()}
+        numbers = {key: list(ends) for key, (*ends, _) in NUMBERS.items()}
         with_head = {"head.kind": ["linear", "mlp"]}
         return space_from_plain({
             "budget": {"epochs": self.epochs, "trials": trials}, "search": search, "space": {
-                **{key: {"choice": list(lost)} for key, lost in self.LOST.items()},
+                **{key: {"choice": list(lost)} for key, lost in LOST.items()},
                 "contrastive.weight": {"float": numbers["contrastive.weight"], "log": True},
                 "contrastive.temperature": {"float": numbers["contrastive.temperature"], "log": True},
                 "head.dim": {"int": numbers["head.dim"], "log": True, "when": with_head},
@@ -199,8 +202,9 @@ class Trace:
 def replay(searcher: Any, landscape: Landscape, budget: int, seed: int, workers: int = 4) -> Trace:
     """Runs a searcher as Ray would, with asynchronous workers, until `budget` epochs are spent.
 
-    searcher: has `suggest` (a mapping with `values`; None: not yet), `should_stop` and `on_trial_complete` as OptunaSearcher has. An OFF trial
-    is over at once and costs nothing: the others have none. The seed that a trial is run with is drawn anew for each trial of each replay.
+    searcher: has `suggest` (a mapping with `values`; None: not yet), `should_stop` and `on_trial_complete` as OptunaSearcher has. An OFF
+    trial is over at once and costs nothing: the others have none. The seed that a trial is run with is drawn anew for each trial of each
+    replay.
     """
     trace, spent, names, clock = Trace(), 0, count(), list[tuple[int, int]]()
     runs: dict[int, tuple[Run, float]] = {}

@@ -74,17 +74,19 @@ class Session:
         return True
 
     def kill(self):
-        """kill -9 of the search alone; Ray's processes follow by themselves, or else they are ended here."""
-        started = descendants(self.process.pid)
+        """kill -9 of the search alone. Ray's workers must end by themselves; its agents, which take a minute, are ended here."""
+        started, training = descendants(self.process.pid), workers_of(self)
         self.process.kill()
         self.process.wait()
         self.log.close()
-        deadline = time.monotonic() + 15
-        while (left := [pid for pid, began in started.items() if stat_of(pid).get("began") == began]) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        for pid in left:
+        alive = [pid for pid, began in started.items() if stat_of(pid).get("began") == began]
+        for pid in set(alive) - set(training):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 15
+        while any(stat_of(pid).get("began") == started[pid] for pid in training if pid in started):
+            assert time.monotonic() < deadline, "a worker trains on without its search"
+            time.sleep(0.1)
 
     def end(self):
         """Lets it come to its end."""

@@ -16,8 +16,9 @@ from optuna.trial import TrialState, create_trial
 from tune.arm_study import values_key
 from tune.bounded_history import BEST, LATEST, all_complete, best_first, bounded, generations, learnable
 from tune.journal import open_journal
+from tune.optuna_space import distribution_of
 from tune.proposer import suggest_value
-from tune.samplers import HISTORY, POPULATION, build_sampler, distribution, grid_point
+from tune.samplers import HISTORY, POPULATION, build_sampler, grid_point
 from tune.space import space_from_plain
 
 SEARCHED = {
@@ -91,7 +92,7 @@ def past(space, count, rng, objectives=1, pruned=0.5):
         gone = rng.random() < pruned and objectives == 1
         value = value_of(values) + rng.gauss(0, 0.1)
         trials.append(create_trial(
-            params=values, distributions={p.key: distribution(p) for p in space.parameters if p.key in values},
+            params=values, distributions={p.key: distribution_of(p) for p in space.parameters if p.key in values},
             state=TrialState.PRUNED if gone else TrialState.COMPLETE, intermediate_values={5: value - 1} if objectives == 1 else {},
             values=None if gone else [value, -values["contrastive.weight"]][:objectives],
             user_attrs={"proposal": json.dumps({"id": f"on-{number:03d}"})}))

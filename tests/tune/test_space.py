@@ -11,8 +11,6 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ganhtr.config import RULES, build_config
 from tune.parameter import Parameter
@@ -168,77 +166,6 @@ def test_a_stepped_float_draws_clean_numbers():
     assert {parameter.random_value(rng) for _ in range(200)} == {0.1, 0.3, 0.5, 0.7}
 
 
-# Keys that go together in any combination, so that a random space is a valid one.
-NUMBERS = {"loss.pixel": (0, 100), "loss.ctc": (0, 50), "contrastive.weight": (0, 1000), "train.clip_norm": (1, 100)}
-WHOLE = {"head.dim": (2, 500), "head.layers": (1, 6), "head.width": (2, 900), "train.batch_size": (2, 64)}
-TEXT = ("head.kind", "augment.strategy", "contrastive.formulation", "train.discriminator_optimizer")
-FLAGS = ("contrastive.symmetric", "contrastive.learned_temperature")
-
-
-@st.composite
-def plain_spaces(draw):
-    """A valid space in plain values, in an order of its own, with conditions on what was drawn before."""
-    keys = draw(st.lists(st.sampled_from([*NUMBERS, *WHOLE, *TEXT, *FLAGS]), min_size=1, unique=True))
-    space, discrete = {}, {}
-    for key in keys:
-        plain, discrete_values = draw(parameters(key))
-        if discrete and draw(st.booleans()):
-            ancestors = draw(st.lists(st.sampled_from(sorted(discrete)), min_size=1, max_size=2, unique=True))
-            plain["when"] = {ancestor: draw(st.lists(st.sampled_from(discrete[ancestor]), min_size=1, unique=True))
-                             for ancestor in ancestors}
-        space[key] = plain
-        if discrete_values:
-            discrete[key] = discrete_values
-    return {"space": {key: space[key] for key in draw(st.permutations(keys))}}
-
-
-@st.composite
-def parameters(draw, key):
-    """A parameter in plain values, and the values that it can take if they can be counted."""
-    if key in FLAGS:
-        return {"bool": True}, [False, True]
-    if key in TEXT:
-        choices = draw(st.lists(st.sampled_from(RULES[key].choices), min_size=1, unique=True))
-        return {"choice": choices}, choices
-    lowest, highest = (NUMBERS | WHOLE)[key]
-    ends = st.integers(lowest, highest) if key in WHOLE else st.floats(lowest, highest)
-    low, high = sorted(draw(st.lists(ends, min_size=2, max_size=2, unique=True)))
-    if key in NUMBERS:
-        return {"float": [low, high], "log": low > 0 and draw(st.booleans())}, None
-    step = draw(st.integers(1, 3))
-    if (high - low) % step:
-        return {"int": [low, high], "log": draw(st.booleans())}, list(range(low, high + 1))
-    return {"int": [low, high], "step": step}, list(range(low, high + 1, step))
-
-
-@settings(max_examples=80, deadline=None)
-@given(plain=plain_spaces(), seed=st.integers(0, 10_000))
-def test_a_random_space_samples_only_what_it_allows(plain, seed):
-    space = space_from_plain(plain)
-    assert {parameter.key for parameter in space.parameters} == set(plain["space"])
-    values = space.random_values(seed)
-
-    def is_active(key):  # straight from the plain values, ancestors first
-        return all(is_active(name) and values[name] in allowed
-                   for name, allowed in plain["space"][key].get("when", {}).items())
-
-    assert set(values) == {key for key in plain["space"] if is_active(key)}
-    for key, value in values.items():
-        options = plain["space"][key]
-        if "choice" in options:
-            assert value in options["choice"]
-        elif "bool" in options:
-            assert isinstance(value, bool)
-        else:
-            low, high = options.get("int") or options["float"]
-            assert low <= value <= high
-            assert isinstance(value, int if "int" in options else float)
-            assert (value - low) % options.get("step", 1) == 0 or "float" in options
-    build_config("tiny", space.overrides(values))
-    assert space_from_plain(space.to_plain()) == space
-    assert space_from_plain(space.to_plain()).parameters == space.parameters
-
-
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_space_loads_samples_and_builds(path):
     space = load_space(path)
@@ -344,13 +271,6 @@ def test_the_schema_is_a_schema():
 def test_shipped_space_follows_the_schema(path):
     for plain in (parse_yaml(path.read_text(), path.name).value, load_space(path).to_plain()):
         assert not list(SCHEMA.iter_errors(plain))
-
-
-@settings(max_examples=25, deadline=None)
-@given(plain=plain_spaces())
-def test_what_the_reader_takes_the_schema_takes(plain):
-    for taken in (plain, space_from_plain(plain).to_plain()):
-        assert not list(SCHEMA.iter_errors(taken))
 
 
 @pytest.mark.parametrize("text", [

@@ -1,0 +1,109 @@
+"""How much training a search saves: `python tests/benchmarks/search_efficiency.py [--repeats 30] [--ray-repeats 10] [--methods ours ...]`.
+
+Searches of the trained table (simulator.Curves), four workers each. A search's incumbent is the trial with the best value seen so far; its
+regret is taken by the mean over the seeds, not by the seed that it was seen with. Syne Tune is needed for its own methods alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy import special
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from rivals import Random, StockRay, ours, stock_through_ray, syne_tune
+from simulator import Curves, Trace, replay
+
+BUDGET = 2160  # epochs: half of what the whole grid takes
+CHECKPOINTS = (180, 360, 720, 1080, 1620, 2160)
+WORST = 50.0  # regret of a search that has seen nothing
+METHODS = {
+    "ours": lambda: ours,
+    "random": lambda: Random,
+    "Ray's OptunaSearch + ASHA": lambda: StockRay,
+    "Syne Tune ASHA": lambda: syne_tune("ASHA"),
+    "Syne Tune BORE": lambda: syne_tune("BORE"),
+    "Syne Tune ASHA + BORE": lambda: syne_tune("ASHABORE"),
+}
+THROUGH_RAY = "the same through Ray Tune"
+
+
+def regrets(traces: Sequence[Trace], best: float) -> np.ndarray:
+    """Shape: (repeats, checkpoints)."""
+    return np.array([[min(best - trace.at(spent), WORST) for spent in CHECKPOINTS] for trace in traces])
+
+
+def paired(ours_: np.ndarray, theirs: np.ndarray) -> str:
+    """How much more regret ours has, repeat by repeat, with a 95 % interval by t; "behind" where all of it is above 0. Shapes: (repeats,)."""
+    difference = ours_[:len(theirs)] - theirs[:len(ours_)]
+    half = special.stdtrit(len(difference) - 1, 0.975) * difference.std(ddof=1) / math.sqrt(len(difference))
+    mean = float(difference.mean())
+    return f"{mean:+.2f} [{mean - half:+.2f}, {mean + half:+.2f}] {'BEHIND' if mean - half > 0 else 'ahead' if mean + half < 0 else 'level'}"
+
+
+def epochs_to(traces: Sequence[Trace], worth: float, shortlist: bool = False) -> tuple[float, int]:
+    """Median of the epochs until a search held that much, the budget where it never did; and how many did."""
+    first = [trace.first(worth, shortlist) for trace in traces]
+    return float(np.median([min(each, BUDGET) for each in first])), sum(math.isfinite(each) for each in first)
+
+
+def report(found: dict[str, list[Trace]], curves: Curves) -> None:
+    """Prints the tables."""
+    print(f"\nmean regret (best {curves.best:.2f}, top 1 % from {curves.top:.2f}) after so many epochs")
+    print(f"{'':28}" + "".join(f"{spent:>8}" for spent in CHECKPOINTS) + f"{'trials':>9}")
+    for name, traces in found.items():
+        means = regrets(traces, curves.best).mean(axis=0)
+        print(f"{name:28}" + "".join(f"{mean:8.2f}" for mean in means) + f"{np.mean([trace.trials for trace in traces]):9.0f}")
+    for title, shortlist in (("the best trial seen", False), ("one of the best three seen, which a confirmation chooses among", True)):
+        print(f"\nmedian epochs until {title} is in the top 1 % (censored at {BUDGET})")
+        base = epochs_to(found["random"], curves.top, shortlist)[0] if "random" in found else math.nan
+        for name, traces in found.items():
+            median, reached = epochs_to(traces, curves.top, shortlist)
+            print(f"{name:28}{median:8.0f}  reached in {reached} of {len(traces)}, {median / base:.2f} of random's")
+    if "ours" in found:
+        print("\nregret of ours minus theirs, paired by repeat, 95 % interval")
+        held = regrets(found["ours"], curves.best)
+        for name, traces in found.items():
+            if name != "ours":
+                theirs = regrets(traces, curves.best)
+                print(name + "".join(f"\n{spent:>8}  {paired(held[:, i], theirs[:, i])}" for i, spent in enumerate(CHECKPOINTS)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--ray-repeats", type=int, default=10, help="of the one that runs through Ray Tune; 0: none")
+    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--keep", type=Path, help="a folder for what each method found: those that are there are not run again")
+    options = parser.parse_args()
+    curves, found = Curves(), dict[str, list[Trace]]()
+
+    def run(name: str, one: Callable[[int], Trace], repeats: int) -> None:
+        began, kept = time.monotonic(), options.keep and options.keep / f"{name}.json"
+        if kept and kept.exists():
+            found[name] = [Trace(**trace) for trace in json.loads(kept.read_text(encoding="utf-8"))]
+            return
+        found[name] = [one(seed) for seed in range(repeats)]
+        if kept:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps([vars(trace) for trace in found[name]]), encoding="utf-8")
+        print(f"{name}: {repeats} repeats in {time.monotonic() - began:.0f} s", flush=True)
+
+    for name in options.methods:
+        build = METHODS[name]()
+        run(name, lambda seed, build=build: replay(build(curves.space(), seed), curves, BUDGET, seed), options.repeats)
+    if options.ray_repeats:
+        run(THROUGH_RAY, lambda seed: stock_through_ray(curves, BUDGET, seed), options.ray_repeats)
+    report(found, curves)
+
+
+if __name__ == "__main__":
+    main()
