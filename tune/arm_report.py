@@ -8,8 +8,8 @@ from tune.arm import Arm, ArmTrial, Pair
 from tune.conclusion import conclusion_section
 from tune.convergence import convergence_section
 from tune.loss_changes import loss_section
-from tune.objective import OBJECTIVES
 from tune.metric import METRICS
+from tune.objective import OBJECTIVES
 from tune.paired_difference import ENOUGH, difference
 from tune.problems import Problem
 from tune.report_table import listed, shown, table

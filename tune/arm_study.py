@@ -35,7 +35,9 @@ class ArmStudy:
         for trial in held:
             if "proposal" in trial.user_attrs:
                 self.note_proposal(json.loads(trial.user_attrs["proposal"])["values"])
-            self.same = self.same + 1 if "duplicate" in trial.user_attrs else 0
+                self.same = 0
+            elif "duplicate" in trial.user_attrs and trial.state.is_finished():  # else it is about to be proposed, and counted, again
+                self.same += 1
             if not trial.state.is_finished():
                 self.left_over.append(trial)
         done = [trial for trial in held if trial.state.is_finished() and "duplicate" not in trial.user_attrs]

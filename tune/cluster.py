@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -25,8 +25,9 @@ def noise_to(log: Path) -> Iterator[TextIO]:
         try:
             yield real
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError):  # the log's disk may be full
+                    stream.flush()
             os.dup2(out, 1)
             os.dup2(err, 2)
             os.close(out)

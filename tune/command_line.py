@@ -13,6 +13,7 @@ import typer
 
 from ganhtr.config import ConfigError, parse_settings
 from tune.cluster import ROOT
+from tune.disk import disk_faults_told
 from tune.space import Space, find_space, load_space
 from tune.space_schema import json_schema
 from tune.study import Request, StudyError, StudyFolder
@@ -93,7 +94,8 @@ def search(
             request = build_request(space, data, charset, fonts, preset, trials, seeds, epochs, seed, set_, cpus_per_trial,
                                     gpus_per_trial, single_trial, tuple(warm_start))
             folder = StudyFolder.planned(results, name, request)
-        code = show(request, results) if dry_run else run(folder, request, new=not going_on, address=address, mirror=mirror)
+        with disk_faults_told("give the same command again"):
+            code = show(request, results) if dry_run else run(folder, request, new=not going_on, address=address, mirror=mirror)
     except ValueError as error:  # a space, a setting, a study or data that will not do
         print(error, file=sys.stderr)
         code = 2
@@ -209,8 +211,8 @@ def build_request(space: str, data: str, charset: Path | None, fonts: Path | Non
         raise ConfigError([f"--set {key} must be a key that the space does not search: {chosen.name} searches it. Take it out of the "
                            "space, or add --single-trial" for key in sorted(searched)])
     if computed := sorted(set(chosen.derived) & set(settings)):
-        raise ConfigError([f"--set {key} must be a key that the space does not derive: {chosen.name} computes it. Change the space" for key in
-                           computed])
+        raise ConfigError([f"--set {key} must be a key that the space does not derive: {chosen.name} computes it. Change the space"
+                           for key in computed])
     for key in READER_FILES:  # workers and --resume may run in another folder
         if path := settings.get(key, chosen.fixed.get(key)):
             settings[key] = str(Path(path).resolve())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
 import torch
+from optuna.trial import FrozenTrial
 
 from ganhtr.data.atomic import write_atomically
 from ganhtr.data.pairs import Lines, Pairs
@@ -129,7 +130,7 @@ def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str
                 if finished and seeds:
                     finished = confirm(folder, request, plan, inputs, crew, seeds)
         folder.add_session(started)
-        finish(folder, request, searcher, stream)
+        finish(folder, request, searcher.all_trials(), stream)
         if not finished:
             say(f"stopped. Go on with: {folder.command('search')} --resume")
         return finished
@@ -156,7 +157,7 @@ def run_confirmation(folder: StudyFolder, request: Request, pairs: Pairs, addres
         plan = plan_of(request, folder, objective)
         with noise_to(folder.log) as real, workers(request, plan, inputs, address, real) as crew:
             finished = confirm(folder, request, plan, inputs, crew, seeds or request.space.verdict.seeds or 3, top, shuffled)
-        finish(folder, request, searcher, stream)
+        finish(folder, request, searcher.all_trials(), stream)
         if not finished:
             say(f"stopped. Go on with: {folder.command('confirm')}")
         return finished
@@ -204,10 +205,10 @@ def test_lines(request: Request) -> Lines:
     return load_test(request.data, request.config().data, *(Path(p) if p else None for p in (request.charset, request.fonts)))
 
 
-def finish(folder: StudyFolder, request: Request, searcher: OptunaSearcher, stream: TextIO, arms: Arms | None = None,
+def finish(folder: StudyFolder, request: Request, trials: Iterable[tuple[str, FrozenTrial]], stream: TextIO, arms: Arms | None = None,
            images: bool = True) -> None:
     """Writes trials.csv, best/ and report.md (of these arms) from what there is, and prints the table and the paths."""
-    rows = collect(folder, searcher.all_trials())
+    rows = collect(folder, trials)
     write_csv(folder, rows)
     best = best_row(rows)
     if best is not None:

@@ -17,7 +17,7 @@ from tune.trial_table import Row
 
 FEWEST, MOST = 10, 2000  # trials that it takes, and takes
 FOLDS = 10
-CHANCE = 1.25  # over the square root of the trials: noise alone has a higher skill in a tenth of searches of ten trials, in none of a hundred
+CHANCE = 1.25  # over the root of the trials: noise alone has a higher skill in a tenth of searches of ten trials, in none of a hundred
 PAIRED = 4  # the strongest parameters, whose pairs have effects of their own
 FENCE = 1.5  # interquartile ranges below the lower quartile: lower values count as this (Tukey's fence)
 DRAWN = 512  # points of the space over which effects are compared
@@ -111,7 +111,8 @@ def observe(space: Space, rows: Sequence[Row], seed: int = 0) -> Observations:
     if not ended.all():
         late = np.where(ended, 0.0, epochs - epochs[~ended].mean())
         offsets = [~ended, *([late / late.std()] if late.any() else [])]
-    return Observations(points, values, ended, np.array(offsets, dtype=float).reshape(len(offsets), len(held)).T, int((values > found).sum()))
+    table = np.array(offsets, dtype=float).reshape(len(offsets), len(held)).T
+    return Observations(points, values, ended, table, int((values > found).sum()))
 
 
 def landscape(space: Space, rows: Sequence[Row], seed: int = 0) -> Landscape | None:

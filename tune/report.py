@@ -20,7 +20,8 @@ def report(
     images: Annotated[bool, typer.Option(help="Whether the report shows sample images.")] = True,
 ) -> None:
     """Writes report.md, trials.csv and best/ of a study folder from its journal and its trials, and prints the result."""
-    from tune.driver import finish, open_searcher
+    from tune.driver import finish
+    from tune.journal import trials_in
     from tune.study import StudyError, StudyFolder
 
     try:
@@ -29,8 +30,7 @@ def report(
         request = folder.request()
         if not folder.journal.exists():
             raise StudyError(f"{folder.journal}: must exist, got a study that ran no trial yet")
-        searcher = open_searcher(folder, request)
-        finish(folder, request, searcher, sys.stdout, chosen, images)
+        finish(folder, request, trials_in(folder.journal), sys.stdout, chosen, images)
     except ValueError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from None

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from tune.control_files import ControlFiles
+from tune.disk import raise_disk_fault
 from tune.trial_folder import TrialFolder
 
 
@@ -32,8 +33,11 @@ class StudyScheduler(FIFOScheduler):
         self.stopped: dict[str, str] = {}  # Ray's trial id -> how it ended: pruned, or halted by a person
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """STOP or CONTINUE after an epoch."""
+        """STOP or CONTINUE after an epoch. Raises: OSError where the trial's disk took no more, which ends the search."""
+        raise_disk_fault(result)
         name = trial.config["id"]
+        if result.get("epoch", 0) > trial.last_result.get("epoch", 0):
+            trial.run_metadata.num_failures = 0  # a trial outlives any number of its workers, as long as each gets an epoch further
         halted = self.control.takes_stop(name)
         if halted:
             self.searcher.halt(trial.trial_id)
@@ -42,3 +46,8 @@ class StudyScheduler(FIFOScheduler):
         self.stopped[trial.trial_id] = "halted" if halted else "pruned"
         TrialFolder(self.control.study / "trials" / name).end(self.stopped[trial.trial_id])
         return TrialScheduler.STOP
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Notes in the trial's folder that it failed: its worker died over the same epoch every time."""
+        folder = TrialFolder(self.control.study / trial.config.get("within", "") / "trials" / trial.config["id"])
+        folder.end("failed", "its worker died again and again (see logs/ray.log)")

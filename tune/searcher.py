@@ -2,8 +2,8 @@
 
 Each arm is an Optuna study of its own in that journal, so that the OFF arm is never seen by the sampler of the ON arm. An experiment has
 no sampler: its arms take turns, a pair a seed. Whatever is cut off (a crash between two calls, a kill, Ctrl-C) is put right by `open`,
-which is idempotent: trials left over are continued, none is asked for twice. Samplers and pruners are made from the journal alone, so that they
-too go on as if nothing had happened.
+which is idempotent: trials left over are continued, none is asked for twice. Samplers and pruners are made from the journal alone, so that
+they too go on as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 from ray.tune.search import Searcher
 
@@ -46,6 +47,7 @@ class OptunaSearcher(Searcher):
         self.base = base  # the configuration that every trial starts from, for derived values
         self.began = time.monotonic() - spent_seconds
         self.arms: dict[str, ArmStudy] = {}
+        self._storage: JournalStorage | None = None
         self.paused = False
         self._running: dict[str, tuple[str, Trial, set[int]]] = {}  # Ray's trial id -> arm, Optuna trial, epochs reported
         self._halted: set[str] = set()
@@ -53,10 +55,11 @@ class OptunaSearcher(Searcher):
 
     def open(self) -> None:
         """Opens the studies, or makes them, and collects the trials that an earlier run left unfinished."""
-        storage = open_journal(self.journal)
+        storage = self._storage = self._storage or open_journal(self.journal)
         directions = [optuna.study.StudyDirection.MAXIMIZE] * len(self.objectives)
-        self.arms = {arm: ArmStudy(optuna.create_study(storage=storage, study_name=arm, directions=directions, load_if_exists=True))
-                     for arm in (OFF, ON)}
+        known = {held.study_name for held in storage.get_all_studies()}
+        self.arms = {arm: ArmStudy(optuna.load_study(storage=storage, study_name=arm) if arm in known else
+                                   optuna.create_study(storage=storage, study_name=arm, directions=directions)) for arm in (OFF, ON)}
         settings = self.space.search
         self.arms[ON].study.pruner = build_pruner(settings.pruner, settings.warmup, self._epochs(), self.journal.parent / "trials",
                                                   self.objectives[0])
@@ -79,7 +82,8 @@ class OptunaSearcher(Searcher):
                 study.add_trial(trial)
         told = study.user_attrs
         points = [{"name": f"{Path(source).name} {number}", "values": values} for number, values in enumerate(history.points, 1)]
-        study.set_user_attr("points", [*told.get("points", []), *points])
+        given = told.get("points", [])  # these points too, where a crash came before the last line
+        study.set_user_attr("points", [*given, *(point for point in points if point not in given)])
         study.set_user_attr("warm_started", sum("warm_start" in trial.user_attrs for trial in study.get_trials(deepcopy=False)))
         study.set_user_attr("learned_from", [*told.get("learned_from", []), source])
         self.open()
@@ -179,12 +183,12 @@ class OptunaSearcher(Searcher):
         self._halted.add(trial_id)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tells Optuna how the trial ended."""
+        """Tells Optuna how the trial ended. Raises: OSError where the disk takes no more: it is running still then."""
         if trial_id not in self._running:
             return
         result = result or {}
         self.on_trial_result(trial_id, result)
-        name, trial, _ = self._running.pop(trial_id)
+        name, trial, _ = self._running[trial_id]
         status = "failed" if error or not result else result["status"]
         if status == "running":
             status = "halted" if trial_id in self._halted else "pruned"
@@ -193,16 +197,18 @@ class OptunaSearcher(Searcher):
         trial.set_user_attr("epochs", result.get("epoch", 0))
         if status != "failed":
             trial.set_user_attr("best_epoch", result["best_epoch"])
-            metrics = result.get("best_metrics", {})
+            metrics = result.get("best_metrics") or {key.removeprefix("best_metrics/"): value for key, value in result.items()
+                                                     if key.startswith("best_metrics/")}  # Ray flattens what a trial reports
             if self.space.constraints:
                 trial.set_user_attr("metrics", json.dumps({key: metrics[key] for key in {c.metric for c in self.space.constraints}}))
                 trial.set_user_attr("constraints", violations(self.space.constraints, metrics, self.off_metrics))
             values = [result["best_value"], *(objective_value(each, metrics) for each in self.objectives[1:])]
         state = {"failed": TrialState.FAIL, "pruned": TrialState.PRUNED, "halted": TrialState.PRUNED}.get(status, TrialState.COMPLETE)
         self.arms[name].study.tell(trial, values if state == TrialState.COMPLETE else None, state=state)
+        del self._running[trial_id]  # only now: what could not be told has not ended
         self.arms[name].note_end(state, values[0] if values and state == TrialState.COMPLETE else None, result.get("epoch", 0))
         if name == OFF and state == TrialState.COMPLETE and self.space.constraints:
-            self._off_metrics.append(result["best_metrics"])
+            self._off_metrics.append(metrics)
 
     @property
     def off_metrics(self) -> dict[str, float] | None:
@@ -233,4 +239,4 @@ class OptunaSearcher(Searcher):
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray copies searchers by pickling: everything but what `open` brings back."""
-        return {**{key: value for key, value in self.__dict__.items() if key != "proposer"}, "arms": {}, "_running": {}}
+        return {**{key: value for key, value in self.__dict__.items() if key != "proposer"}, "arms": {}, "_running": {}, "_storage": None}

@@ -34,6 +34,7 @@ import yaml
 from ganhtr.config import Config, build_config
 from ganhtr.data.atomic import write_atomically
 from tune.cluster import ROOT
+from tune.disk import disk_faults_told
 from tune.space import Space, space_from_plain
 from tune.trial_folder import to_json
 
@@ -127,7 +128,7 @@ class StudyFolder:
         if name is not None and (Path(name).name != name or name.startswith(".")):
             raise StudyError(f"--name must be the plain name of a folder, got {name!r}. Use --results for where it lies")
         folder = cls(results.resolve() / (name or f"{request.space.name}-{datetime.now():%Y%m%d-%H%M%S}"))
-        if folder.path.exists():
+        if folder.path.exists() and any(not path.name.startswith(".") for path in folder.path.iterdir()):  # else it never began
             raise StudyError(f"{folder.path}: --name must be new, got a study that exists. Add --resume to go on with it, or choose "
                              "another name")
         return folder
@@ -135,7 +136,7 @@ class StudyFolder:
     def create(self, request: Request) -> StudyFolder:
         """Makes the folder and writes study.yaml. Raises: StudyError when it cannot be written."""
         try:
-            self.path.mkdir(parents=True)
+            self.path.mkdir(parents=True, exist_ok=True)
             self.write_request(request)
         except OSError as error:
             raise StudyError(f"{self.path}: the results folder must be writable, got: {error.strerror}. Choose another with "
@@ -171,8 +172,11 @@ class StudyFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the study for this process. Raises: StudyError while another search has it."""
-        with open(self.path / ".lock", "w", encoding="utf-8") as file:
+        """Holds the study for this process.
+
+        Raises: StudyError while another search has it; ValueError where its disk takes no more, then or at any time inside.
+        """
+        with disk_faults_told(f"go on with: {self.command('search')} --resume"), open(self.path / ".lock", "w", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:

@@ -22,6 +22,7 @@ from ganhtr.train.fit import Bench, fit, samples
 from ganhtr.train.inputs import TrialInputs
 from ganhtr.train.state import build_state
 from tune.control_files import ControlFiles
+from tune.disk import disk_fault
 from tune.objective import objective_value
 from tune.stopping import Patience
 from tune.trial_folder import TrialFolder
@@ -49,8 +50,9 @@ class GanHtrTrial(Trainable):
     config: `id` (names the folder), `arm` (off or on), `proposed_by`, `values` (flat keys laid over the plan's configuration), and
     `within`, the part of the study that the trial belongs to (the search itself without).
     A result's `status` says how it stands: running, complete, stopped (by patience) or failed; all but the first end the trial. An error
-    of a trial ends that trial alone: it is written to its folder and reported as failed. A trial that was set up again first tells its last
-    epoch once more, as the search may have been cut off before it heard of it.
+    of a trial ends that trial alone: it is written to its folder and reported as failed. A disk that takes no more is no fault of a trial:
+    the result then holds it under `disk`, and whoever drives the trial ends the search, to be resumed. A trial that was set up again first
+    tells its last epoch once more, as the search may have been cut off before it heard of it.
     """
 
     def setup(self, config: dict[str, Any], plan: TrialPlan, inputs: TrialInputs) -> None:  # type: ignore[override]
@@ -98,6 +100,15 @@ class GanHtrTrial(Trainable):
     def step(self) -> dict[str, Any]:
         """One epoch, and everything about it on disk."""
         try:
+            return self._step()
+        except Exception as error:
+            fault = disk_fault(error)
+            if fault is None:
+                raise
+            return {"trial": self.config["id"], "status": RUNNING, "disk": [fault.errno, fault.strerror, fault.filename], "done": False}
+
+    def _step(self) -> dict[str, Any]:
+        try:
             if self.fault is not None:
                 raise self.fault
             self._wait_while_paused()
@@ -105,6 +116,8 @@ class GanHtrTrial(Trainable):
                 self._epoch()
             self.told = True
         except Exception as error:
+            if disk_fault(error) is not None:
+                raise
             self.folder.write_failure(error)
             self.last = {**self.last, "status": FAILED, "error": f"{type(error).__name__}: {error}", "seconds": self.seconds}
         self.folder.write_result(self.last)

@@ -90,10 +90,10 @@ class TrialFolder:
         path = self.path / "result.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
-    def end(self, status: str) -> None:
+    def end(self, status: str, error: str | None = None) -> None:
         """Notes how a trial ended that was stopped from outside."""
-        if held := self.result():
-            self.write_result({**held, "status": status})
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.write_result({**self.result(), "status": status, **({"error": error} if error else {})})
 
     def write_samples(self, name: str, images: np.ndarray, widths: np.ndarray) -> None:
         """Writes restored lines and degraded | restored | clean comparisons as PNG. Shapes: images (n, 3, H, W) uint8, widths (N,)."""

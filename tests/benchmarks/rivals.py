@@ -1,12 +1,14 @@
 """Other searches for `simulator.replay`: random, Ray's own OptunaSearch with ASHA, and Syne Tune's schedulers, on the same space.
 
 All but random are told a trial's best value so far, which is what counts here; their first rung is that of ours. None is driven
-by its own loop; each is asked and told in the order in which its own loop does it. Syne Tune is installed for this alone: see README.md here.
+by its own loop; each is asked and told in the order in which its own loop does it. Syne Tune is installed for this
+alone: see README.md here.
 """
 
 from __future__ import annotations
 
 import datetime
+import logging
 import os
 import tempfile
 from collections.abc import Callable
@@ -114,13 +116,16 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def stock_through_ray(curves: Any, budget: int, seed: int, workers: int = 4) -> Any:
     """The trace of the same two driven by Ray Tune itself, whose trials come in as they will. Ray is started where it does not run."""
+    import landscapes
     import ray
     import simulator
     from ray import cloudpickle
     from ray import tune as ray_tune
 
     if not ray.is_initialized():
-        cloudpickle.register_pickle_by_value(simulator)  # the workers cannot import a benchmark
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it misses files that no callback has written
+        for module in (landscapes, simulator):  # the workers cannot import a benchmark
+            cloudpickle.register_pickle_by_value(module)
         ray.init(address="local", include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}})
     searcher, scheduler = stock(curves.space(), seed)
     trace = simulator.Trace()

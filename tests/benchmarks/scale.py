@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from simulator import SimulatedTrial, Synthetic, replay
+from landscapes import Synthetic
+from simulator import SimulatedTrial, replay
 
 from tune.journal import trials_in
 from tune.searcher import OptunaSearcher
@@ -30,6 +30,7 @@ from tune.trainable import TrialPlan
 from tune.trial_folder import TrialFolder, to_json
 from tune.trial_table import best_row, collect
 
+ROOT = Path(__file__).resolve().parents[2]
 LANDSCAPE = Synthetic()
 WORKERS = 4
 
@@ -55,7 +56,7 @@ def searcher_of(folder: StudyFolder, trials: int) -> OptunaSearcher:
 
 
 class Timed:
-    """A searcher whose calls are timed, and whose trials leave the folders that a report reads. Trials end in another order than they began."""
+    """A searcher whose calls are timed, and whose trials leave the folders that a report reads."""
 
     def __init__(self, searcher: OptunaSearcher, folder: StudyFolder):
         self.searcher, self.folder = searcher, folder
@@ -108,6 +109,7 @@ def in_process(folder: StudyFolder, trials: int, by_chance: int) -> dict[str, fl
 
 def through_ray(folder: StudyFolder, trials: int) -> dict[str, float]:
     """A study as the driver runs it, with the driver's own memory."""
+    import landscapes
     import simulator
     from ray import cloudpickle
     from ray import tune as ray_tune
@@ -115,7 +117,8 @@ def through_ray(folder: StudyFolder, trials: int) -> dict[str, float]:
     from tune.cluster import noise_to, ray_session
     from tune.workers import Workers
 
-    cloudpickle.register_pickle_by_value(simulator)  # the workers cannot import a benchmark
+    for module in (landscapes, simulator):  # the workers cannot import a benchmark
+        cloudpickle.register_pickle_by_value(module)
     request, searcher = folder.request(), searcher_of(folder, trials)
     searcher.open()
     plan = TrialPlan(request.config(), "score", 15, 0.01, folder.path, 1, "cpu")

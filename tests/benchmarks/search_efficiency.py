@@ -19,8 +19,9 @@ from scipy import special
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from landscapes import Curves
 from rivals import Random, StockRay, ours, stock_through_ray, syne_tune
-from simulator import Curves, Trace, replay
+from simulator import Trace, replay
 
 BUDGET = 2160  # epochs: half of what the whole grid takes
 CHECKPOINTS = (180, 360, 720, 1080, 1620, 2160)
@@ -42,11 +43,12 @@ def regrets(traces: Sequence[Trace], best: float) -> np.ndarray:
 
 
 def paired(ours_: np.ndarray, theirs: np.ndarray) -> str:
-    """How much more regret ours has, repeat by repeat, with a 95 % interval by t; "behind" where all of it is above 0. Shapes: (repeats,)."""
+    """How much more regret ours has, repeat by repeat, with a 95 % interval by t; "BEHIND" where it lies above 0. Shapes: (repeats,)."""
     difference = ours_[:len(theirs)] - theirs[:len(ours_)]
     half = special.stdtrit(len(difference) - 1, 0.975) * difference.std(ddof=1) / math.sqrt(len(difference))
     mean = float(difference.mean())
-    return f"{mean:+.2f} [{mean - half:+.2f}, {mean + half:+.2f}] {'BEHIND' if mean - half > 0 else 'ahead' if mean + half < 0 else 'level'}"
+    word = "BEHIND" if mean - half > 0 else "ahead" if mean + half < 0 else "level"
+    return f"{mean:+.2f} [{mean - half:+.2f}, {mean + half:+.2f}] {word}"
 
 
 def epochs_to(traces: Sequence[Trace], worth: float, shortlist: bool = False) -> tuple[float, int]:

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from ray.tune.schedulers import TrialScheduler
@@ -28,6 +29,7 @@ def trial_folder(tmp_path):
 class RayTrial:
     def __init__(self, name):
         self.trial_id, self.config = f"ray-{name}", {"id": name}
+        self.last_result, self.run_metadata = {}, SimpleNamespace(num_failures=0)
 
 
 class Asked:

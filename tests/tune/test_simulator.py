@@ -16,8 +16,9 @@ from tune.searcher import OptunaSearcher
 from tune.trainable import GanHtrTrial
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+from landscapes import NUMBERS, TABLE, Curves, Synthetic, score
 from rivals import Random, StockRay, flat
-from simulator import NUMBERS, TABLE, Curves, Run, SimulatedTrial, Synthetic, Trace, replay, score
+from simulator import Run, SimulatedTrial, Trace, replay
 
 BEST = {"train.generator_lr": 0.008, "contrastive.weight": 1.0, "contrastive.temperature": 1.0, "head.kind": "none"}
 
