@@ -20,6 +20,7 @@ from tune.study import StudyFolder
 STRIPS = "strips"
 LINES = 2  # lines shown at every sampled epoch
 FILES = {"report.md": "this report", "trials.csv": "a row a trial",
+         "confirm/": "the runs behind the verdict, and every opening of the test lines", "region.png": "the good region, with the trials",
          "best/": "the best trial, to restore with: weights, guide, configuration",
          "study.yaml": "everything that was asked for, resolved", "environment.json": "versions, machine, data, readers",
          "references.json": "degraded, Sauvola and clean lines, measured as the trials are", "study.journal": "Optuna's journal",

@@ -80,12 +80,13 @@ def setup_section(folder: StudyFolder, request: Request, rows: list[Row], enviro
     ended = [row for row in rows if row.status not in ("running", "waiting")]
     clean = {role: shown(readers.get(role, {}).get("cer_clean"), "{:.3f}") for role in ("guide", "judge")}
     sessions = folder.read_json("sessions.json").get("sessions", [])
+    opened = folder.read_json("confirm/openings.json").get("openings", [])
     return [
         *machine_lines(environment),
         # the whole path is in study.yaml: a report is handed on, and a path of someone's machine tells nobody anything
         f"- Data: {cell(Path(str(data.get('name'))).name)}: {data.get('train')} training and {data.get('validation')} "
-        f"search-validation lines of {config.data.height} x {config.data.width} px, {len(data.get('charset') or '')} characters; the "
-        "test split was not opened.",
+        f"search-validation lines of {config.data.height} x {config.data.width} px, {len(data.get('charset') or '')} characters; "
+        f"{'the test split was opened for the verdict alone' if opened else 'the test split was not opened'}.",
         *(f"- Note: {cell(note)}" for note in data.get("notes", [])),
         f"- Readers: CER on clean search-validation lines {clean['guide']} (guide), {clean['judge']} (judge).",
         f"- Preset {request.preset} ({cell(request.preset_reason)}), study seed {request.seed}.",

@@ -7,6 +7,9 @@
     readers/           guide and judge, as every trial had them
     trials.csv         a row a trial
     trials/<id>/       see trial_folder.py
+    confirm/           the runs behind the verdict, see confirmation.py
+    control/           what a person asks of a running search, see control_files.py
+    region.png         the good region, where the report finds one
     best/              the best trial to restore with: weights, guide, configuration, charset
     report.md          the result
     sessions.json      when searches ran
