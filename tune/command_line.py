@@ -73,23 +73,13 @@ def search(
     Try: `--dry-run` to see the plan, `--single-trial --set contrastive.temperature=0.1` to train one configuration, `--data DIR` for your
     own lines.
     """
-    if schema:
-        say(json.dumps(json_schema(), indent=1))
-        return
     try:
-        if distributions:
-            from tune.optuna_space import distributions_json
-
-            say(distributions_json(load_space(find_space(space, SPACES))))
+        if schema or distributions:
+            say(json.dumps(json_schema(), indent=1) if schema else plain_distributions(space))
             return
         going_on = resume or extend is not None
         if going_on:
-            refuse_with_resume(context)
-            folder = StudyFolder.existing(results, name)
-            request = folder.request()
-            refuse_other_space(context, space, folder, request)
-            if extend is not None:
-                request = request.extended(extend)
+            folder, request = begun_study(context, results, name, space, extend)
         else:
             request = build_request(space, data, charset, fonts, preset, trials, seeds, epochs, seed, set_, cpus_per_trial,
                                     gpus_per_trial, single_trial, tuple(warm_start))
@@ -103,6 +93,22 @@ def search(
         print("interrupted; --resume goes on with a study that had begun", file=sys.stderr)
         code = 130
     raise typer.Exit(code)
+
+
+def plain_distributions(space: str) -> str:
+    """A space as Optuna distributions. Raises: SpaceError."""
+    from tune.optuna_space import distributions_json
+
+    return distributions_json(load_space(find_space(space, SPACES)))
+
+
+def begun_study(context: typer.Context, results: Path, name: str | None, space: str, extend: int | None) -> tuple[StudyFolder, Request]:
+    """A study to go on with, and its request, extended if that was asked for. Raises: StudyError."""
+    refuse_with_resume(context)
+    folder = StudyFolder.existing(results, name)
+    request = folder.request()
+    refuse_other_space(context, space, folder, request)
+    return folder, request if extend is None else request.extended(extend)
 
 
 def say(line: str) -> None:

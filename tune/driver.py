@@ -128,7 +128,7 @@ def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str
                     print(f"the search ends: {spent}", file=real, flush=True)
                     finished = True
                 if finished and seeds:
-                    finished = confirm(folder, request, plan, inputs, crew, seeds)
+                    finished = confirm(folder, request, searcher, inputs, crew, seeds)
         folder.add_session(started)
         finish(folder, request, searcher.all_trials(), stream)
         if not finished:
@@ -156,7 +156,7 @@ def run_confirmation(folder: StudyFolder, request: Request, pairs: Pairs, addres
         write_start(folder, inputs, objective, request.device)
         plan = plan_of(request, folder, objective)
         with noise_to(folder.log) as real, workers(request, plan, inputs, address, real) as crew:
-            finished = confirm(folder, request, plan, inputs, crew, seeds or request.space.verdict.seeds or 3, top, shuffled)
+            finished = confirm(folder, request, searcher, inputs, crew, seeds or request.space.verdict.seeds or 3, top, shuffled)
         finish(folder, request, searcher.all_trials(), stream)
         if not finished:
             say(f"stopped. Go on with: {folder.command('confirm')}")
@@ -178,18 +178,18 @@ def open_searcher(folder: StudyFolder, request: Request, objective: str | None =
     return searcher
 
 
-def confirm(folder: StudyFolder, request: Request, plan: TrialPlan, inputs: TrialInputs, crew: Workers, seeds: int,
+def confirm(folder: StudyFolder, request: Request, searcher: OptunaSearcher, inputs: TrialInputs, crew: Workers, seeds: int,
             top: int | None = None, shuffled: bool = False) -> bool:
     """Chooses a configuration, judges it against OFF on the test lines and writes the verdict. Returns False when it was interrupted."""
     def say(line: str) -> None:
         print(line, file=crew.real, flush=True)
 
     space = request.space
-    found = candidates(space, collect(folder, open_searcher(folder, request).all_trials()), top or space.verdict.top)
+    found = candidates(space, collect(folder, searcher.all_trials()), top or space.verdict.top)
     if not all(found.values()):
         say("confirm: there is nothing to judge, as an arm has no finished trial that keeps the constraints")
         return True
-    work = Confirmation(folder, space, plan, inputs, request.seed, crew.run, say)
+    work = Confirmation(folder, space, crew.plan, inputs, request.seed, crew.run, say)
     chosen = work.choose(found)
     if chosen is None:
         return False

@@ -51,7 +51,7 @@ def work(study, inputs):
 
 
 @pytest.fixture
-def test_lines(request_of):
+def unseen(request_of):
     return random_lines(request_of().config(), 7)
 
 
@@ -68,13 +68,13 @@ def test_candidates_are_the_best_that_can_win_each_configuration_once(space):
     assert found["on"][0].values == {"a": 3} and found["on"][0].search_value == 7.0
 
 
-def test_seeds_of_search_choice_and_judgement_are_disjoint_and_common_to_the_arms(work, test_lines):
+def test_seeds_of_search_choice_and_judgement_are_disjoint_and_common_to_the_arms(work, unseen):
     confirmation, _ = work()
     chosen = confirmation.choose(FOUND)
     asked = confirmation.run.ran
     choosing = {run["values"]["train.seed"] for run in asked}
     assert len(asked) == 2 * CHOOSING_SEEDS and {run["arm"] for run in asked} == {"on"}, "OFF has nothing to choose from"
-    confirmation.judge(chosen, 2, False, lambda: test_lines)
+    confirmation.judge(chosen, 2, False, lambda: unseen)
     judging = [(run["arm"], run["values"]["train.seed"]) for run in asked[2 * CHOOSING_SEEDS:]]
     seeds = {seed for _, seed in judging}
     assert sorted(judging) == sorted((arm, seed) for arm in ("off", "on") for seed in seeds) and len(seeds) == 2
@@ -101,7 +101,7 @@ def test_a_candidate_that_fails_with_a_seed_ranks_last(work):
     assert chosen["on"].id != "on-003"
 
 
-def test_the_lines_measured_are_those_of_the_chosen_epoch(work, test_lines, inputs):
+def test_the_lines_measured_are_those_of_the_chosen_epoch(work, unseen, inputs):
     """Corpus figures of lines.csv equal an evaluation of the run's best weights on the same lines."""
     import torch
 
@@ -111,14 +111,14 @@ def test_the_lines_measured_are_those_of_the_chosen_epoch(work, test_lines, inpu
 
     confirmation, said = work()
     chosen = {arm: side[0] for arm, side in FOUND.items()}
-    confirmation.judge(chosen, 1, False, lambda: test_lines)
+    confirmation.judge(chosen, 1, False, lambda: unseen)
     rows = list(csv.DictReader((confirmation.path / "lines.csv").read_text().splitlines()))
     device = torch.device("cpu")
     for arm, seed in {(each["arm"], each["seed"]) for each in rows}:
         run = chosen[arm].run(int(seed))
         config = confirmation.plan.config.replace(run.values)
         best = read_generator(confirmation.path / "trials" / run.id / "best.safetensors", config, device)
-        figures = evaluate(by_generator(best), LineBatches(test_lines, inputs.pairs.charset, device), inputs.guide.build(device),
+        figures = evaluate(by_generator(best), LineBatches(unseen, inputs.pairs.charset, device), inputs.guide.build(device),
                            inputs.judge.build(device)).metrics()
         for metric in ("psnr", "ssim", "judge_cer", "judge_wer"):
             held = [(float(each["value"]), float(each["weight"])) for each in rows if (each["arm"], each["metric"]) == (arm, metric)]
@@ -127,16 +127,16 @@ def test_the_lines_measured_are_those_of_the_chosen_epoch(work, test_lines, inpu
     assert "opens the test lines (7), for the first time" in said[0]
 
 
-def test_every_opening_is_written_down_before_the_lines_are_opened(work, test_lines):
+def test_every_opening_is_written_down_before_the_lines_are_opened(work, unseen):
     confirmation, _ = work()
     chosen = {arm: side[0] for arm, side in FOUND.items()}
-    confirmation.judge(chosen, 1, False, lambda: test_lines)
-    confirmation.judge(chosen, 2, True, lambda: test_lines)
+    confirmation.judge(chosen, 1, False, lambda: unseen)
+    confirmation.judge(chosen, 2, True, lambda: unseen)
     told = json.loads((confirmation.path / "openings.json").read_text())["openings"]
     assert [(each["runs"], each["lines"]) for each in told] == [(2, 7), (6, 7)] and "shuffled" in told[1]["why"]
 
 
-def test_interrupted_it_goes_on_where_it_was_and_opens_nothing_before(work, test_lines):
+def test_interrupted_it_goes_on_where_it_was_and_opens_nothing_before(work, unseen):
     first, _ = work(cut=3)
     assert first.choose(FOUND) is None and not (first.path / "choice.json").exists()
     second, _ = work(cut=4)
@@ -145,22 +145,22 @@ def test_interrupted_it_goes_on_where_it_was_and_opens_nothing_before(work, test
     assert second.judge(chosen, 3, False, lambda: pytest.fail("the test lines were opened too early")) is None
     third, _ = work()
     assert third.choose(FOUND) == chosen
-    assert third.judge(chosen, 3, False, lambda: test_lines) is not None and len(third.run.ran) == 5
+    assert third.judge(chosen, 3, False, lambda: unseen) is not None and len(third.run.ran) == 5
 
 
-def test_a_run_that_fails_counts_in_every_metric(work, test_lines):
+def test_a_run_that_fails_counts_in_every_metric(work, unseen):
     confirmation, _ = work()
     chosen = {"off": FOUND["off"][0], "on": Candidate("on-009", "on", {"head.kind": "nonsense"}, 1.0)}
-    values = confirmation.judge(chosen, 1, False, lambda: test_lines)
+    values = confirmation.judge(chosen, 1, False, lambda: unseen)
     lost = [value for value in values if value.arm == "on"]
     assert {value.metric for value in lost} == {"psnr", "ssim", "judge_cer", "judge_wer"} and all(np.isnan(value.value) for value in lost)
     assert json.loads((confirmation.path / "judged.json").read_text())["on"] == {"2000": None}
 
 
-def test_the_shuffled_arm_is_the_chosen_one_with_other_texts(work, test_lines):
+def test_the_shuffled_arm_is_the_chosen_one_with_other_texts(work, unseen):
     confirmation, _ = work()
     chosen = {arm: side[0] for arm, side in FOUND.items()}
-    confirmation.judge(chosen, 1, True, lambda: test_lines)
+    confirmation.judge(chosen, 1, True, lambda: unseen)
     runs = {run["arm"]: run["values"] for run in confirmation.run.ran}
     assert runs["shuffled"] == {**runs["on"], "contrastive.shuffled": True}
 
