@@ -126,8 +126,8 @@ class Space:
         return {**values, **derived_values(self.derived, {**start, **values})}
 
     def _start(self, preset: str | None) -> dict[str, Any]:
-        return {**{key: rule.default for key, rule in RULES.items()}, **PRESETS[preset or self.preset or "tiny"], **self.fixed,
-                **self.defaults}
+        sizes = PRESETS.get(preset or self.preset or "tiny", {})  # whoever builds the configuration refuses an unknown preset
+        return {**{key: rule.default for key, rule in RULES.items()}, **sizes, **self.fixed, **self.defaults}
 
     @property
     def defaults(self) -> dict[str, Any]:

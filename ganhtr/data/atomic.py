@@ -22,6 +22,6 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException as error:  # a full disk, Ctrl-C
         with suppress(OSError):
             half.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # the system names none when it is a write that fails
+        if isinstance(error, OSError) and error.errno and error.filename is None:  # the system names none when it is a write that fails
             error.filename = str(path)
         raise
