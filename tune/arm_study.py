@@ -32,6 +32,7 @@ class ArmStudy:
         self.taken: Counter[Key] = Counter()
         self.left_over: list[FrozenTrial] = []
         held = study.get_trials(deepcopy=False)
+        self.asked = len(held)  # the next trial's number
         for trial in held:
             if "proposal" in trial.user_attrs:
                 self.note_proposal(json.loads(trial.user_attrs["proposal"])["values"])

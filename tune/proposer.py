@@ -77,9 +77,11 @@ class Proposer:
 
     def ask(self, arm: str) -> Trial:
         """A new trial of the arm."""
-        study = self.arms[arm].study
-        self.prepare(arm, len(study.get_trials(deepcopy=False)))
-        return study.ask()
+        held = self.arms[arm]
+        self.prepare(arm, held.asked)
+        trial = held.study.ask()
+        held.asked += 1
+        return trial
 
     def prepare(self, arm: str, number: int) -> None:
         """Gives the arm's study the sampler of the trial with this number."""

@@ -32,8 +32,9 @@ GRACE = 5  # epochs before the first rung, as ours has by default; theirs is 1
 
 def ours(space: Space, seed: int) -> OptunaSearcher:
     """The project's searcher, on a journal of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="simulated-"))
-    searcher = OptunaSearcher(space, folder / "study.journal", space.budget.trials, seed)
+    folder = tempfile.TemporaryDirectory(prefix="simulated-")
+    searcher = OptunaSearcher(space, Path(folder.name) / "study.journal", space.budget.trials, seed)
+    searcher.folder = folder  # type: ignore[attr-defined]  # goes when the searcher goes
     searcher.open()
     return searcher
 

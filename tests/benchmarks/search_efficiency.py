@@ -82,6 +82,7 @@ def report(found: dict[str, list[Trace]], curves: Curves) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--first-seed", type=int, default=0, help="of the repeats: take others than those that a setting was chosen with")
     parser.add_argument("--ray-repeats", type=int, default=10, help="of the one that runs through Ray Tune; 0: none")
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--keep", type=Path, help="a folder for what each method found: those that are there are not run again")
@@ -93,7 +94,7 @@ def main() -> None:
         if kept and kept.exists():
             found[name] = [Trace(**trace) for trace in json.loads(kept.read_text(encoding="utf-8"))]
             return
-        found[name] = [one(seed) for seed in range(repeats)]
+        found[name] = [one(options.first_seed + number) for number in range(repeats)]
         if kept:
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(json.dumps([vars(trace) for trace in found[name]]), encoding="utf-8")
