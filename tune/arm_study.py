@@ -22,7 +22,7 @@ class ArmStudy:
     """Trials of this arm: those proposed (`proposals`), how often each configuration was (`taken`), those that ended, and the best so far.
 
     `same` counts the duplicates in a row that were proposed last, `since_best` the trials that ended since the best one. What an earlier
-    run left unfinished is in `left_over`. Trials of other studies (warm start) count as ended, not as proposed.
+    run left unfinished is in `left_over`. Trials of other studies (warm start, `learned` in all) count as ended, not as proposed.
     """
 
     def __init__(self, study: optuna.Study):
@@ -33,6 +33,7 @@ class ArmStudy:
         self.left_over: list[FrozenTrial] = []
         held = study.get_trials(deepcopy=False)
         self.asked = len(held)  # the next trial's number
+        self.learned = sum("warm_start" in trial.user_attrs for trial in held)
         for trial in held:
             if "proposal" in trial.user_attrs:
                 self.note_proposal(json.loads(trial.user_attrs["proposal"])["values"])

@@ -9,19 +9,18 @@ from tune.judgement import Verdict
 from tune.monitor import short
 from tune.objective import OBJECTIVES
 from tune.report_table import cell, listed, table
-from tune.study import StudyError, StudyFolder
+from tune.study import CONFIRM, StudyError, StudyFolder
 from tune.verdict_text import by_seed, method, onward, sentence
 from tune.verdict_text import table as verdict_table
 
-WITHIN = "confirm"
 NAMES = {"off": "OFF", "on": "ON"}
 
 
 def read_verdict(folder: StudyFolder) -> Verdict | None:
     """The study's verdict; None where there is none. Raises: StudyError when its file holds something else."""
-    path = folder.path / WITHIN / "verdict.json"
+    path = folder.path / CONFIRM / "verdict.json"
     try:
-        plain = folder.read_json(f"{WITHIN}/verdict.json")
+        plain = folder.read_json(f"{CONFIRM}/verdict.json")
         return Verdict.from_plain(plain) if plain else None
     except (KeyError, TypeError, ValueError) as error:
         raise StudyError(f"{path}: must be a verdict that confirm wrote, got something else ({error}). Delete it and run: "
@@ -45,7 +44,7 @@ def primary_first(verdict: Verdict) -> list[Any]:
 
 def enough_seeds(folder: StudyFolder, verdict: Verdict) -> str:
     """The option with which confirm runs the seeds that a verdict lacks: it counts those that ran too."""
-    ran = max((len(runs) for runs in folder.read_json(f"{WITHIN}/judged.json").values()), default=0)
+    ran = max((len(runs) for runs in folder.read_json(f"{CONFIRM}/judged.json").values()), default=0)
     return f"--seeds {ran + verdict.more_seeds}"
 
 
@@ -67,7 +66,7 @@ def verdict_section(folder: StudyFolder) -> list[str]:
         since = " of the study as it is now" if openings else ""
         return [f"There is no verdict{since}: every figure here is of single runs on search-validation lines. "
                 f"`{command_of(folder)}` gives one.", *(["", *openings] if openings else [])]
-    choice, worth = folder.read_json(f"{WITHIN}/choice.json"), folder.read_json(f"{WITHIN}/judged.json")
+    choice, worth = folder.read_json(f"{CONFIRM}/choice.json"), folder.read_json(f"{CONFIRM}/judged.json")
     lacks = onward(verdict, f"{command_of(folder)} {enough_seeds(folder, verdict)}")
     return [*judged_lines(choice, worth), "",
             *(f"- {sentence(each)}" for each in primary_first(verdict)), "", verdict_table(verdict), "",
@@ -134,7 +133,7 @@ def gap(places: int, found: float | None, fresh: float | None) -> str:
 
 def opening_lines(folder: StudyFolder) -> list[str]:
     """Every time that the test lines were opened."""
-    openings = folder.read_json(f"{WITHIN}/openings.json").get("openings", [])
+    openings = folder.read_json(f"{CONFIRM}/openings.json").get("openings", [])
     if not openings:
         return []
     times = "once" if len(openings) == 1 else f"{len(openings)} times"

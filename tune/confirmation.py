@@ -34,12 +34,11 @@ from tune.planned_searcher import PlannedSearcher
 from tune.proposer import OFF, ON, Proposal
 from tune.space import Space
 from tune.space_settings import VERDICT_METRICS
-from tune.study import StudyFolder
+from tune.study import CONFIRM, StudyFolder
 from tune.trainable import TrialPlan, local_device
 from tune.trial_folder import to_json
 from tune.trial_table import Row, ranked
 
-WITHIN = "confirm"
 SHUFFLED = "shuffled"
 CHOOSING_SEEDS = 3
 CHOOSING_FROM, JUDGING_FROM = 1000, 2000  # added to the search's seed: no run of one stage shares its seed with another's
@@ -89,11 +88,11 @@ class Confirmation:
 
     @property
     def path(self) -> Path:
-        return self.folder.path / WITHIN
+        return self.folder.path / CONFIRM
 
     def results(self, runs: Sequence[Proposal], note: str) -> dict[str, dict[str, Any]] | None:
         """How each run ended, those that are missing run now; None when that was interrupted."""
-        searcher = PlannedSearcher(self.folder.path, WITHIN, runs)
+        searcher = PlannedSearcher(self.folder.path, CONFIRM, runs)
         searcher.open()
         if searcher.remaining and not self.run(searcher, len(runs), note):
             return None
@@ -156,7 +155,7 @@ class Confirmation:
 
     def note_opening(self, why: str, runs: int, lines: int) -> None:
         """Writes down that the test lines are opened, before they are."""
-        held = self.folder.read_json(f"{WITHIN}/openings.json").get("openings", [])
+        held = self.folder.read_json(f"{CONFIRM}/openings.json").get("openings", [])
         held.append({"when": datetime.now(UTC).isoformat(timespec="seconds"), "why": why, "runs": runs, "lines": lines})
         self.write("openings.json", {"openings": held})
         self.say(f"confirm: opens the test lines ({lines}), for the {'first' if len(held) == 1 else f'{len(held)}th'} time, to {why}")

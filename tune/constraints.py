@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tune.metric import BY_KEY
 from tune.space_settings import Constraint
-
-NAMES = {"psnr": "PSNR", "ssim": "SSIM", "cer": "CER", "wer": "WER", "judge_cer": "CER judge", "judge_wer": "WER judge"}
 
 
 def violation(constraint: Constraint, metrics: Mapping[str, float], off_metrics: Mapping[str, float] | None) -> float:
@@ -29,9 +28,9 @@ def violations(constraints: Iterable[Constraint], metrics: Mapping[str, float], 
 
 def described(constraint: Constraint) -> str:
     """A constraint in words."""
-    unit = " dB" if constraint.metric == "psnr" else ""
+    metric = BY_KEY[constraint.metric]
     words = {"min": "at least {}", "max": "at most {}", "below_off": "at most {} below OFF", "above_off": "at most {} above OFF"}
-    return f"{NAMES[constraint.metric]} {words[constraint.rule].format(f'{constraint.amount:g}{unit}')}"
+    return f"{metric.name} {words[constraint.rule].format(f'{constraint.amount:g}{metric.unit}')}"
 
 
 def keeps(constraints: Iterable[Constraint], metrics: Mapping[str, float], off_metrics: Mapping[str, float] | None) -> bool:

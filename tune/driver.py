@@ -18,14 +18,15 @@ from ganhtr.train.evaluate import reference_metrics
 from ganhtr.train.fit import Bench
 from ganhtr.train.inputs import WEAK_READER, TrialInputs, prepare_inputs
 from tune.cluster import noise_to
-from tune.confirmation import WITHIN, Confirmation, candidates
+from tune.confirmation import Confirmation, candidates
 from tune.control_files import ControlFiles
 from tune.line_table import table_of
 from tune.monitor import clock
 from tune.objective import OBJECTIVES
 from tune.report_text import Arms, write_report
 from tune.searcher import OptunaSearcher
-from tune.study import Request, StudyError, StudyFolder
+from tune.space_settings import VerdictSettings
+from tune.study import CONFIRM, Request, StudyError, StudyFolder
 from tune.trainable import TrialPlan, local_device, local_trial
 from tune.trial_folder import to_json
 from tune.trial_table import best_row, collect, write_best, write_csv
@@ -97,6 +98,14 @@ def write_start(folder: StudyFolder, inputs: TrialInputs, objective: str, device
                     for role, reader in (("guide", inputs.guide), ("judge", inputs.judge))}})
 
 
+def begin(folder: StudyFolder, request: Request, pairs: Pairs, say: Say) -> tuple[TrialInputs, TrialPlan]:
+    """What the trials read and what they have in common, with the files that stand before the first of them. Raises: StudyError."""
+    inputs = inputs_of(request, pairs, say)
+    plan = plan_of(request, folder, objective_of(request, inputs, say))
+    write_start(folder, inputs, plan.objective, request.device)
+    return inputs, plan
+
+
 def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str | None, stream: TextIO) -> bool:
     """Runs what is left of a study, its confirmation too. Returns whether it is finished; False when it was interrupted.
 
@@ -108,22 +117,21 @@ def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str
     with folder.locked():
         started = time.time()
         ControlFiles(folder.path).clear()
-        inputs = inputs_of(request, pairs, say)
-        objective = objective_of(request, inputs, say)
-        write_start(folder, inputs, objective, request.device)
-        searcher = open_searcher(folder, request, objective)
+        inputs, plan = begin(folder, request, pairs, say)
+        searcher = open_searcher(folder, request, plan.objective)
         for source in request.warm:
             if source not in searcher.learned_from:
                 history = read_history(source, request.space, searcher.objectives, folder.read_json("environment.json"))
                 for line in history.said:
                     say(f"warm start: {line}")
                 searcher.learn_from(source, history)
-        plan, finished = plan_of(request, folder, objective), True
+        left = left_seconds(folder, request)
+        finished = not searcher.remaining or left == 0
         seeds = 0 if request.space.experiment else request.space.verdict.seeds
-        if searcher.remaining or (seeds and not (folder.path / WITHIN / "verdict.json").exists()):
+        if not finished or (seeds and not (folder.path / CONFIRM / "verdict.json").exists()):
             with noise_to(folder.log) as real, workers(request, plan, inputs, address, real) as crew:
-                if searcher.remaining:
-                    finished = crew.run(searcher, request.trials, seconds=left_seconds(folder, request))
+                if not finished:
+                    finished = crew.run(searcher, request.trials, seconds=left)
                 if spent := searcher.spent():
                     print(f"the search ends: {spent}", file=real, flush=True)
                     finished = True
@@ -148,15 +156,13 @@ def run_confirmation(folder: StudyFolder, request: Request, pairs: Pairs, addres
     with folder.locked():
         ControlFiles(folder.path).clear()
         searcher = open_searcher(folder, request)
-        if searcher.remaining:
+        if searcher.remaining and left_seconds(folder, request) != 0:
             raise StudyError(f"{folder.path}: the search must be finished, got {searcher.remaining} trials to run. First run: "
                              f"{folder.command('search')} --resume")
-        inputs = inputs_of(request, pairs, say)
-        objective = objective_of(request, inputs, say)
-        write_start(folder, inputs, objective, request.device)
-        plan = plan_of(request, folder, objective)
+        inputs, plan = begin(folder, request, pairs, say)
         with noise_to(folder.log) as real, workers(request, plan, inputs, address, real) as crew:
-            finished = confirm(folder, request, searcher, inputs, crew, seeds or request.space.verdict.seeds or 3, top, shuffled)
+            wanted = seeds or request.space.verdict.seeds or VerdictSettings.seeds
+            finished = confirm(folder, request, searcher, inputs, crew, wanted, top, shuffled)
         finish(folder, request, searcher.all_trials(), stream)
         if not finished:
             say(f"stopped. Go on with: {folder.command('confirm')}")
@@ -185,7 +191,7 @@ def confirm(folder: StudyFolder, request: Request, searcher: OptunaSearcher, inp
         print(line, file=crew.real, flush=True)
 
     space = request.space
-    found = candidates(space, collect(folder, searcher.all_trials()), top or space.verdict.top)
+    found = candidates(space, collect(folder, searcher.all_trials(), space.constraints), top or space.verdict.top)
     if not all(found.values()):
         say("confirm: there is nothing to judge, as an arm has no finished trial that keeps the constraints")
         return True
@@ -208,7 +214,7 @@ def test_lines(request: Request) -> Lines:
 def finish(folder: StudyFolder, request: Request, trials: Iterable[tuple[str, FrozenTrial]], stream: TextIO, arms: Arms | None = None,
            images: bool = True) -> None:
     """Writes trials.csv, best/ and report.md (of these arms) from what there is, and prints the table and the paths."""
-    rows = collect(folder, trials)
+    rows = collect(folder, trials, request.space.constraints)
     write_csv(folder, rows)
     best = best_row(rows)
     if best is not None:
@@ -225,9 +231,7 @@ def run_single(folder: StudyFolder, request: Request, pairs: Pairs, stream: Text
         print(line, file=stream, flush=True)
 
     with folder.locked():
-        inputs = inputs_of(request, pairs, say)
-        plan = plan_of(request, folder, objective_of(request, inputs, say))
-        write_start(folder, inputs, plan.objective, request.device)
+        inputs, plan = begin(folder, request, pairs, say)
         arm = "off" if plan.config.contrastive.formulation == "none" else "on"
         trial = local_trial({"id": "single", "arm": arm, "proposed_by": "user", "values": {}}, plan, inputs)
         started, shown = time.monotonic(), OBJECTIVES[plan.objective].shown

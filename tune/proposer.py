@@ -13,7 +13,7 @@ from ganhtr.seeds import derive_seed
 from tune.arm_study import ArmStudy, values_key
 from tune.derived import ExpressionError
 from tune.parameter import Parameter
-from tune.samplers import build_sampler, grid_point
+from tune.samplers import build_sampler, grid_point, shuffled_grid
 from tune.space import Space
 
 OFF, ON = "off", "on"
@@ -49,9 +49,8 @@ class Proposer:
         self.space, self.seed, self.arms, self.base = space, seed, arms, base
         self._violations = violations if space.constraints else None
         self._points = [(f"first: {name}", dict(point)) for name, point in space.first.items()]
-        told = arms[ON].study.user_attrs
-        self._points += [(f"first: {point['name']}", point["values"]) for point in told.get("points", [])]
-        self._history = {OFF: 0, ON: told.get("warm_started", 0)}
+        self._points += [(f"first: {point['name']}", point["values"]) for point in arms[ON].study.user_attrs.get("points", [])]
+        self._grids: dict[str, list[dict[str, Any]]] = {}  # arm -> its points in their order, once they are asked for
         self.exhausted: dict[str, str] = {}  # arm -> why there is nothing new for it
 
     def parameters(self, arm: str) -> tuple[Parameter, ...]:
@@ -68,8 +67,7 @@ class Proposer:
         The model takes over at the fifth trial asked for, not at the fifth that ended: otherwise each further slot would cost a random one.
         """
         held = self.arms[arm]
-        known = held.proposals + self._history[arm]
-        return self.space.search.sampler in MODELS and (known < STARTUP_TRIALS or not held.ended)
+        return self.space.search.sampler in MODELS and (held.proposals + held.learned < STARTUP_TRIALS or not held.ended)
 
     def must_wait(self, arm: str, running: bool) -> bool:
         """On a wide machine: rather wait for a first result than ask for a fifth trial at random."""
@@ -100,7 +98,9 @@ class Proposer:
             keys = {parameter.key for parameter in self.parameters(arm)}
             return words, "random", {key: value for key, value in point.items() if key in keys}
         if sampler == "grid":
-            next_point = grid_point(self.space, self.parameters(arm), self.arms[arm].taken, self.seed)
+            if arm not in self._grids:
+                self._grids[arm] = shuffled_grid(self.space, self.parameters(arm), self.seed)
+            next_point = grid_point(self._grids[arm], self.arms[arm].taken)
             if next_point is None:
                 self.exhausted[arm] = "every point of the grid was run"
             return "grid", "random", next_point or {}

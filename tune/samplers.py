@@ -145,10 +145,15 @@ class SpaceSampler(BaseSampler):
         self.inner.reseed_rng()
 
 
-def grid_point(space: Space, parameters: Sequence[Parameter], taken: Mapping[Key, int], seed: int) -> dict[str, Any] | None:
-    """The next point of the grid, in an order drawn by the seed; None when all were taken. taken: by `values_key` of a trial's values."""
-    keys = {parameter.key for parameter in parameters}
-    told = {frozenset(item for item in values if item[0] in keys) for values, times in taken.items() if times}  # without what is derived
+def shuffled_grid(space: Space, parameters: Sequence[Parameter], seed: int) -> list[dict[str, Any]]:
+    """The points of the grid in an order drawn by the seed."""
     points = space.grid(parameters)
     random.Random(derive_seed(seed, "grid")).shuffle(points)
-    return next((point for point in points if values_key(point) not in told), None)
+    return points
+
+
+def grid_point(points: Sequence[Mapping[str, Any]], taken: Mapping[Key, int]) -> dict[str, Any] | None:
+    """The first of these points that was not taken; None when all were. taken: by `values_key` of a trial's values."""
+    keys = {key for point in points for key in point}
+    told = {frozenset(item for item in values if item[0] in keys) for values, times in taken.items() if times}  # without what is derived
+    return next((dict(point) for point in points if values_key(point) not in told), None)

@@ -14,10 +14,17 @@ from tune.disk import raise_disk_fault
 from tune.trial_folder import TrialFolder
 
 
-class Stopping(Protocol):
-    """What a searcher offers to this scheduler."""
+class TrialSource(Protocol):
+    """A searcher that knows what is left to run, can be held and cut off, and says which trials to give up."""
 
     paused: bool
+
+    def open(self) -> None: ...
+
+    @property
+    def remaining(self) -> int: ...
+
+    def suspend(self) -> None: ...
 
     def should_stop(self, trial_id: str, result: dict[str, Any]) -> bool: ...
 
@@ -27,7 +34,7 @@ class Stopping(Protocol):
 class StudyScheduler(FIFOScheduler):
     """Starts trials in the order they were proposed, and stops those that the pruner or a person gives up."""
 
-    def __init__(self, searcher: Stopping, control: ControlFiles):
+    def __init__(self, searcher: TrialSource, control: ControlFiles):
         super().__init__()
         self.searcher, self.control = searcher, control
         self.stopped: dict[str, str] = {}  # Ray's trial id -> how it ended: pruned, or halted by a person

@@ -19,6 +19,7 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 from ray.tune.search import Searcher
 
+from ganhtr.config import RULES
 from tune.arm_study import ArmStudy
 from tune.constraints import violations
 from tune.journal import open_journal
@@ -84,12 +85,12 @@ class OptunaSearcher(Searcher):
         points = [{"name": f"{Path(source).name} {number}", "values": values} for number, values in enumerate(history.points, 1)]
         given = told.get("points", [])  # these points too, where a crash came before the last line
         study.set_user_attr("points", [*given, *(point for point in points if point not in given)])
-        study.set_user_attr("warm_started", sum("warm_start" in trial.user_attrs for trial in study.get_trials(deepcopy=False)))
         study.set_user_attr("learned_from", [*told.get("learned_from", []), source])
         self.open()
 
     def _epochs(self) -> int:
-        return self.space.budget.epochs or 20
+        """The epochs of a trial, up to which a pruner's rungs reach."""
+        return (self.base or {}).get("train.epochs") or self.space.budget.epochs or RULES["train.epochs"].default
 
     def all_trials(self) -> Iterator[tuple[str, FrozenTrial]]:
         """Every trial of the journal with its arm, OFF first."""

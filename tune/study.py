@@ -41,6 +41,7 @@ from tune.disk import disk_faults_told
 from tune.space import Space, space_from_plain
 from tune.trial_folder import to_json
 
+CONFIRM = "confirm"  # the folder of what stands behind the verdict
 PACKAGES = ("ray", "torch", "optuna", "numpy", "scikit-image", "jiwer", "safetensors", "pillow", "Hershey-Fonts")
 METRICS = ("psnr", "ssim", "cer", "wer", "judge_cer", "judge_wer", "ctc", "infeasible")
 
@@ -152,7 +153,7 @@ class StudyFolder:
 
     def extend(self, request: Request) -> None:
         """Takes an extended request for the study's own. Its verdict, of fewer trials, is to be given anew."""
-        (self.path / "confirm" / "verdict.json").unlink(missing_ok=True)
+        (self.path / CONFIRM / "verdict.json").unlink(missing_ok=True)
         self.write_request(request)
 
     @classmethod

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from ganhtr.data.atomic import write_atomically
+from tune.constraints import keeps
+from tune.space_settings import Constraint
 from tune.study import METRICS, StudyFolder
 from tune.trial_folder import to_json
 
@@ -45,8 +47,8 @@ class Row:
         return self.status in ("complete", "stopped")
 
 
-def collect(folder: StudyFolder, trials: Iterable[tuple[str, FrozenTrial]]) -> list[Row]:
-    """A row for every trial of the journal, OFF first."""
+def collect(folder: StudyFolder, trials: Iterable[tuple[str, FrozenTrial]], constraints: Sequence[Constraint] = ()) -> list[Row]:
+    """A row for every trial of the journal, OFF first. Constraints are told from the figures as they stand, OFF's mean among them."""
     rows = []
     for _, trial in trials:
         if "proposal" not in trial.user_attrs:
@@ -57,9 +59,12 @@ def collect(folder: StudyFolder, trials: Iterable[tuple[str, FrozenTrial]]) -> l
             proposal["id"], proposal["arm"], proposal["proposed_by"], trial.user_attrs.get("status", STATUS[trial.state]),
             result.get("best_value"), result.get("best_epoch"), result.get("epoch", 0), result.get("seconds", 0.0),
             result.get("best_metrics", {}), result.get("metrics", {}), proposal["values"], result.get("error"),
-            result.get("peak_accuracy"), result.get("peak_memory_mb") or None,
-            proposal["arm"] == "off" or all(value <= 0 for value in trial.user_attrs.get("constraints", ()))))
-    return rows
+            result.get("peak_accuracy"), result.get("peak_memory_mb") or None))
+    if not constraints:
+        return rows
+    held = [row.metrics for row in rows if row.arm == "off" and row.finished and row.metrics]
+    off = {name: sum(each[name] for each in held) / len(held) for name in held[0]} if held else None
+    return [row if row.arm == "off" or not row.metrics else replace(row, feasible=keeps(constraints, row.metrics, off)) for row in rows]
 
 
 def best_row(rows: Iterable[Row], arm: str | None = None) -> Row | None:

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from ganhtr.train.inputs import TrialInputs
 from tune.cluster import ray_session
@@ -16,24 +16,11 @@ from tune.control_files import ControlFiles
 from tune.interrupts import sigterm_as_interrupt
 from tune.monitor import Monitor
 from tune.nodes import blind, room
-from tune.scheduler import StudyScheduler
+from tune.scheduler import StudyScheduler, TrialSource
 from tune.study import Request, StudyError
 from tune.trainable import GanHtrTrial, TrialPlan
 
 KILLS = 2  # of its worker that a trial outlives, going on from its checkpoint
-
-
-class TrialSource(Protocol):
-    """A searcher that knows what is left to run, and can be cut off."""
-
-    paused: bool
-
-    def open(self) -> None: ...
-
-    @property
-    def remaining(self) -> int: ...
-
-    def suspend(self) -> None: ...
 
 
 class Workers:

@@ -39,7 +39,7 @@ def test_the_sign_says_what_the_words_say(value, off, amount, rule):
 
 
 @pytest.mark.parametrize("constraint, words", [
-    (Constraint("psnr", "below_off", 0.5), "PSNR at most 0.5 dB below OFF"), (Constraint("cer", "max", 0.3), "CER at most 0.3"),
+    (Constraint("psnr", "below_off", 0.5), "PSNR at most 0.5 dB below OFF"), (Constraint("cer", "max", 0.3), "CER guide at most 0.3"),
     (Constraint("psnr", "min", 20.0), "PSNR at least 20 dB"),
     (Constraint("judge_wer", "above_off", 0.01), "WER judge at most 0.01 above OFF")])
 def test_in_words(constraint, words):

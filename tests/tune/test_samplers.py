@@ -18,7 +18,7 @@ from tune.bounded_history import BEST, LATEST, all_complete, best_first, bounded
 from tune.journal import open_journal
 from tune.optuna_space import distribution_of
 from tune.proposer import suggest_value
-from tune.samplers import HISTORY, POPULATION, build_sampler, grid_point
+from tune.samplers import HISTORY, POPULATION, build_sampler, grid_point, shuffled_grid
 from tune.space import space_from_plain
 
 SEARCHED = {
@@ -402,7 +402,7 @@ def test_the_grid_is_gone_through_once_in_an_order_of_its_own():
     orders = []
     for seed in (0, 1):
         taken, found = {}, []
-        while (point := grid_point(space, space.parameters, taken, seed)) is not None:
+        while (point := grid_point(shuffled_grid(space, space.parameters, seed), taken)) is not None:
             assert not space.forbids(point)
             found.append(values_key(point))
             taken[frozenset({*values_key(point), ("loss.gan", "1.0")})] = 1  # with a derived value

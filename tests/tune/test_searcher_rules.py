@@ -10,6 +10,8 @@ from ray.tune.search import Searcher
 from tune.proposer import OFF, ON
 from tune.searcher import OptunaSearcher
 from tune.space import space_from_plain
+from tune.study import StudyFolder
+from tune.trial_table import collect
 
 WEIGHT = {"contrastive.weight": {"float": [0.01, 30], "log": True}}
 
@@ -178,6 +180,27 @@ def test_constraints_are_measured_against_off(tmp_path):
     assert on == [pytest.approx([-0.1, -0.1]), pytest.approx([0.5, 0.1])]
     again = opened(searcher.space, tmp_path)
     assert again.off_metrics == {"psnr": 20.0, "cer": 0.2}
+
+
+def test_a_trial_that_ended_before_off_was_known_is_held_to_off_in_the_end(tmp_path):
+    """With two slots ON may end first: the journal then has no violation, and the table tells it from the figures."""
+    space = space_of(constraints={"psnr": {"below_off": 0.5}})
+    searcher = opened(space, tmp_path)
+    names = [searcher.suggest(name)["id"] for name in "ab"]
+    for name, trial, psnr in (("b", names[1], 19.0), ("a", names[0], 20.0)):
+        searcher.on_trial_complete(name, told(psnr, 1, "complete", psnr=psnr))
+        (tmp_path / "trials" / trial).mkdir(parents=True)
+        (tmp_path / "trials" / trial / "result.json").write_text(json.dumps(told(psnr, 1, "complete", psnr=psnr)))
+    rows = {row.id: row for row in collect(StudyFolder(tmp_path), searcher.all_trials(), space.constraints)}
+    assert rows["off-000"].feasible and not rows["on-000"].feasible
+
+
+def test_rungs_reach_to_the_last_epoch_of_a_trial(tmp_path):
+    """`--epochs` is no part of the space."""
+    space = space_from_plain({"space": WEIGHT, "search": {"pruner": "asha", "warmup": 2}}, "test")
+    searcher = OptunaSearcher(space, tmp_path / "study.journal", 3, 0, base={"train.epochs": 60})
+    searcher.open()
+    assert searcher.arms[ON].study.pruner.ladders == [[2, 6, 18, 54]]
 
 
 # --- an OFF arm that searches ---
