@@ -10,6 +10,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from tune.bounded_history import History
+
 Key = frozenset
 
 
@@ -26,7 +28,7 @@ class ArmStudy:
     """
 
     def __init__(self, study: optuna.Study):
-        self.study = study
+        self.study, self.history = study, History()
         self.proposals = self.ended = self.epochs = self.since_best = self.same = 0
         self.best: float | None = None
         self.taken: Counter[Key] = Counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import copy
 import heapq
 from collections.abc import Callable, Collection, Sequence
@@ -11,6 +12,8 @@ import numpy as np
 import optuna
 from optuna.study._multi_objective import _fast_non_domination_rank
 from optuna.trial import FrozenTrial, TrialState
+
+from tune.trial_log import TrialLog
 
 Violations = Callable[[FrozenTrial], Sequence[float]]
 LATEST = 200  # complete trials for a genetic sampler: several generations
@@ -35,6 +38,11 @@ class ShownStudy:
         return self._get_trials(deepcopy, states)
 
 
+def by_number(trial: FrozenTrial) -> int:
+    """A trial's number, to sort by."""
+    return trial.number
+
+
 def changed(trial: FrozenTrial, **changes: Any) -> FrozenTrial:
     """A trial with some fields set anew; the study's own stays as it is."""
     twin = copy.copy(trial)
@@ -43,17 +51,36 @@ def changed(trial: FrozenTrial, **changes: Any) -> FrozenTrial:
     return twin
 
 
-def learnable(study: optuna.Study, number: int) -> list[FrozenTrial]:
-    """The trials that trial `number` can learn from: those that ended or run, itself left out, as it may have been cut off half proposed.
+class History:
+    """What the samplers of a study can learn from: its trials that ended, and those that run.
 
     A trial of ours that failed is shown as given up before its first epoch, the worst there is: where training diverges, nothing should be
     sought. Optuna's samplers pass failures over, and go there again.
     """
-    shown = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
-    return [changed(trial, state=TrialState.PRUNED, intermediate_values={}) if trial.state == TrialState.FAIL else trial
-            for trial in study.get_trials(deepcopy=False, states=shown)
-            if not (trial.state == TrialState.FAIL and "proposal" not in trial.user_attrs)
-            and not (trial.state == TrialState.RUNNING and trial.number == number)]
+
+    def __init__(self) -> None:
+        self.log, self.ended, self.best = TrialLog(), list[FrozenTrial](), list[FrozenTrial]()  # ended: by number
+
+    def shown(self, study: optuna.Study, number: int, limit: int | None = None, violations: Violations | None = None) -> list[FrozenTrial]:
+        """At most `limit` of the trials that ended, the best and else the latest, and all that run, by number; all of them for None.
+
+        What is left out are trials that are neither good nor recent. TPE weighs those least: of the bad ones it fades out all but the last
+        25. Trial `number`, which is proposed, is left out, as it may have been cut off half proposed.
+        """
+        news, going = self.log.news(study)
+        ended = [changed(trial, state=TrialState.PRUNED, intermediate_values={}) if trial.state == TrialState.FAIL else trial
+                 for trial in news if trial.state != TrialState.FAIL or "proposal" in trial.user_attrs]
+        for trial in ended:
+            bisect.insort(self.ended, trial, key=by_number)
+        if ended:
+            several = len(study.directions) > 1  # a front is not made of an earlier front and what came since
+            self.best = best_first(self.ended if several else sorted([*self.best, *ended], key=by_number), BEST, violations)
+        running = [trial for trial in going if trial.state == TrialState.RUNNING and trial.number != number]
+        if limit is None or len(self.ended) <= limit:
+            return sorted([*self.ended, *running], key=by_number)
+        chosen = {trial.number for trial in self.best}
+        latest = [trial for trial in self.ended[-limit:] if trial.number not in chosen][len(self.best) - limit:]
+        return sorted([*self.best, *latest, *running], key=by_number)
 
 
 def all_complete(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -70,21 +97,6 @@ def all_complete(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     values = {number: [value] for number, value in reached.items()}
     return [changed(trial, state=TrialState.COMPLETE, values=values.get(trial.number, worst)) if trial.state == TrialState.PRUNED else trial
             for trial in trials]
-
-
-def bounded(trials: Sequence[FrozenTrial], limit: int, violations: Violations | None = None) -> list[FrozenTrial]:
-    """At most `limit` of the trials that ended, the best and else the latest, and all that run; by number.
-
-    What is left out are trials that are neither good nor recent. TPE weighs those least: of the bad ones it fades out all but the last 25.
-    """
-    ended = [trial for trial in trials if trial.state != TrialState.RUNNING]
-    if len(ended) <= limit:
-        return list(trials)
-    best = best_first(ended, BEST, violations)
-    numbers = {trial.number for trial in best}
-    latest = [trial for trial in ended[-limit:] if trial.number not in numbers][len(best) - limit:]
-    running = [trial for trial in trials if trial.state == TrialState.RUNNING]
-    return sorted([*best, *latest, *running], key=lambda trial: trial.number)
 
 
 def best_first(trials: Sequence[FrozenTrial], count: int, violations: Violations | None = None) -> list[FrozenTrial]:

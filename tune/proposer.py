@@ -77,7 +77,7 @@ class Proposer:
         """A new trial of the arm."""
         held = self.arms[arm]
         self.prepare(arm, held.asked)
-        trial = held.study.ask()
+        trial = Trial(held.study, held.study._storage.create_new_trial(held.study._study_id))  # `ask` looks through all trials before it
         held.asked += 1
         return trial
 
@@ -88,7 +88,8 @@ class Proposer:
         _, name, fixed = self._plan(arm)
         self.arms[arm].study.sampler = build_sampler(
             self.space, name, self.parameters(arm), derive_seed(self.seed, "sampler", arm, number) % 2**32, fixed=fixed,
-            study_seed=derive_seed(self.seed, "sequence", arm) % 2**32, number=number, constraints_func=self._violations)
+            study_seed=derive_seed(self.seed, "sequence", arm) % 2**32, number=number, constraints_func=self._violations,
+            history=self.arms[arm].history)
 
     def _plan(self, arm: str) -> tuple[str, str, dict[str, Any]]:
         """Who proposes the arm's next trial: in words, the sampler's name, and the values that are settled."""

@@ -22,24 +22,17 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from tune.trial_log import TrialLog
+
 REDUCTION = 3  # a rung keeps the best third
 MEDIAN_AFTER = 4  # finished trials that reached the epoch
 WILCOXON_P = 0.05
 
 
-class TrialLog:
-    """The trials of a study as they go on: each that ended is handed out once, those that run every time."""
-
-    def __init__(self) -> None:
-        self.read, self.open = 0, list[int]()
-
-    def news(self, study: Study) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
-        """Trials that ended since the last call, and trials that run."""
-        trials = study.get_trials(deepcopy=False)
-        new = [trials[number] for number in (*self.open, *range(self.read, len(trials)))]
-        self.read, self.open = len(trials), [trial.number for trial in new if not trial.state.is_finished()]
-        ours = [trial for trial in new if "proposal" in trial.user_attrs]
-        return [trial for trial in ours if trial.state.is_finished()], [trial for trial in ours if not trial.state.is_finished()]
+def news(log: TrialLog, study: Study) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
+    """What the log has to tell of this study's own trials: those that ended, and those that have not."""
+    ended, going = log.news(study)
+    return [trial for trial in ended if "proposal" in trial.user_attrs], [trial for trial in going if "proposal" in trial.user_attrs]
 
 
 def best_so_far(trial: FrozenTrial) -> dict[int, float]:
@@ -76,7 +69,7 @@ class RungPruner(BasePruner):
         own, rung = self.bracket(study, trial), trial.last_step
         if rung is None or rung not in self.ladders[own]:
             return False
-        ended, running = self.log.news(study)
+        ended, running = news(self.log, study)
         for other in ended:
             bracket, best = self.bracket(study, other), best_so_far(other)
             for passed in self.ladders[bracket]:
@@ -106,7 +99,7 @@ class MedianPruner(BasePruner):
         epoch = trial.last_step
         if epoch is None or epoch < self.warmup:
             return False
-        for other in self.log.news(study)[0]:
+        for other in news(self.log, study)[0]:
             for reached, value in best_so_far(other).items() if other.state == TrialState.COMPLETE else ():
                 bisect.insort(self.finished[reached], value)
         held = self.finished[epoch]
@@ -144,7 +137,7 @@ class WilcoxonPruner(BasePruner):
         epoch = trial.last_step
         if epoch is None or epoch < self.warmup:
             return False
-        ended, running = self.log.news(study)
+        ended, running = news(self.log, study)
         finished = [other for other in ended if other.state == TrialState.COMPLETE and other.intermediate_values
                     and not any(amount > 0 for amount in other.user_attrs.get("constraints", ()))]
         self.best = max([*([self.best] if self.best else []), *finished], key=reached, default=None)

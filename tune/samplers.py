@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ganhtr.seeds import derive_seed
 from tune.arm_study import Key, values_key
-from tune.bounded_history import ShownStudy, Violations, all_complete, bounded, generations, learnable, with_constraints
+from tune.bounded_history import History, ShownStudy, Violations, all_complete, generations, with_constraints
 from tune.optuna_space import distribution_of
 from tune.parameter import Parameter
 from tune.quasi_random import SobolSampler
@@ -26,15 +26,16 @@ WHOLE_DRAWS, DRAWS, LAST_DRAWS = 5, 10, 10_000  # of a trial, of one value, of e
 
 
 def build_sampler(space: Space, name: str, parameters: Sequence[Parameter], seed: int, *, study_seed: int, number: int,
-                  fixed: Mapping[str, Any] | None = None, constraints_func: Violations | None = None) -> BaseSampler:
+                  fixed: Mapping[str, Any] | None = None, constraints_func: Violations | None = None,
+                  history: History | None = None) -> BaseSampler:
     """The sampler of one trial: what it proposes depends on the history and these arguments, and on nothing else.
 
     seed: the trial's own; study_seed and number: the sequence that `qmc` goes along, and the trial's place in it. A `grid`'s points
-    come as `fixed`; chance proposes what they leave open.
+    come as `fixed`; chance proposes what they leave open. history: of the study, where one is read along with it.
     """
     keys = [parameter.key for parameter in parameters]
     return SpaceSampler(space, parameters, lambda: optuna_sampler(name, seed, keys, study_seed, number), random.Random(seed), fixed or {},
-                        HISTORY.get(name), constraints_func)
+                        HISTORY.get(name), constraints_func, history or History())
 
 
 def optuna_sampler(name: str, seed: int, keys: Sequence[str], study_seed: int, number: int) -> BaseSampler:
@@ -64,9 +65,9 @@ class SpaceSampler(BaseSampler):
     """
 
     def __init__(self, space: Space, parameters: Sequence[Parameter], build: Callable[[], BaseSampler], rng: random.Random,
-                 fixed: Mapping[str, Any], limit: int | None, violations: Violations | None):
+                 fixed: Mapping[str, Any], limit: int | None, violations: Violations | None, history: History):
         self.space, self.parameters, self.build, self.rng = space, parameters, build, rng
-        self.limit, self.violations = limit, violations
+        self.limit, self.violations, self.history = limit, violations, history
         self.inner = build()
         self.distributions = {parameter.key: distribution_of(parameter) for parameter in parameters}
         self.fixed = {key: held.to_external_repr(held.to_internal_repr(fixed[key]))  # 1 is 1.0 for a float, as it will be in the journal
@@ -78,7 +79,7 @@ class SpaceSampler(BaseSampler):
 
     def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         """The values of an allowed trial. They are forbidden only where what is settled leaves nothing else."""
-        shown: Any = ShownStudy(study, self._history(study, trial))
+        shown: Any = ShownStudy(study, self._learnable(study, trial))
         if isinstance(self.inner, BaseGASampler):
             selecting: Any = self.build()  # so that the draw is the same where the parents were selected before the trial was cut off
             selecting.get_parent_population(shown, selecting.get_trial_generation(shown, trial))
@@ -115,17 +116,15 @@ class SpaceSampler(BaseSampler):
 
         return self.space.sample(pick, self.parameters)
 
-    def _history(self, study: optuna.Study, trial: FrozenTrial) -> list[FrozenTrial]:
+    def _learnable(self, study: optuna.Study, trial: FrozenTrial) -> list[FrozenTrial]:
         """What the inner sampler can learn from, in the form that it understands."""
         if isinstance(self.inner, (RandomSampler, SobolSampler)):
             return []
-        trials = learnable(study, trial.number)
+        trials = self.history.shown(study, trial.number, self.limit, self.violations)
         if isinstance(self.inner, BaseGASampler):
             trials = generations(study, trials, self.inner._get_generation_key(), self.inner._get_parent_cache_key_prefix())
         if isinstance(self.inner, GPSampler):
             trials = all_complete(trials)
-        if self.limit is not None:
-            trials = bounded(trials, self.limit, self.violations)
         return trials if self.violations is None else with_constraints(trials, self.violations)
 
     def sample_independent(self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:

@@ -14,7 +14,7 @@ from optuna.samplers import TPESampler
 from optuna.trial import TrialState, create_trial
 
 from tune.arm_study import values_key
-from tune.bounded_history import BEST, LATEST, all_complete, best_first, bounded, generations, learnable
+from tune.bounded_history import BEST, LATEST, History, all_complete, best_first, generations
 from tune.journal import open_journal
 from tune.optuna_space import distribution_of
 from tune.proposer import suggest_value
@@ -303,7 +303,7 @@ def test_a_long_history_is_shown_in_part(objectives):
     space, study = space_of(), memory(objectives)
     study.add_trials(past(space, 1000, random.Random(0), objectives))
     running = [study.ask().number for _ in range(3)]
-    shown = bounded(learnable(study, -1), 200)
+    shown = History().shown(study, -1, 200)
     numbers = [trial.number for trial in shown]
     assert numbers == sorted(numbers) and len(numbers) == 203 and numbers[-3:] == running
     latest = set(range(1000 - (200 - BEST), 1000))
@@ -314,6 +314,25 @@ def test_a_long_history_is_shown_in_part(objectives):
     else:
         front = {trial.number for trial in study.best_trials}
         assert len(front & set(numbers)) == min(len(front), BEST) or front <= set(numbers)
+
+
+@pytest.mark.parametrize("objectives", [1, 2])
+def test_a_history_read_as_it_grows_is_that_of_the_whole_study(objectives):
+    """Trials end in another order than they began; a failure and a duplicate are among them."""
+    space, study, rng, growing = space_of(), memory(objectives), random.Random(2), History()
+    running = []
+    for number in range(300):
+        trial = study.ask()
+        values = values_of(trial, space)
+        if number % 50 == 7:
+            study.tell(study.ask(), state=TrialState.FAIL)
+        running.append((trial, values))
+        if len(running) == 4:
+            tell(study, *running.pop(rng.randrange(4)))
+        shown, again = (history.shown(study, trial.number, 100) for history in (growing, History()))
+        assert [each.number for each in shown] == [each.number for each in again]
+    assert len(growing.shown(study, -1, 100)) == 100 + len(running)
+    assert len(growing.shown(study, -1)) == 300, "all of ours, and no duplicate"
 
 
 @pytest.mark.parametrize("complete", [0, 20, 300])
@@ -341,7 +360,7 @@ def test_parents_are_shown_however_old_they_are():
     for generation, parents in enumerate([complete[:2], complete[2:4], complete[4:6]], 9):
         study._storage.set_study_system_attr(study._study_id, f"parents:{generation}", parents)
     running = study.ask().number
-    shown = [trial.number for trial in generations(study, learnable(study, -1), "generation", "parents:")]
+    shown = [trial.number for trial in generations(study, History().shown(study, -1), "generation", "parents:")]
     assert shown == [*complete[2:6], *complete[1 - LATEST:], running]
 
 
@@ -368,7 +387,7 @@ def test_a_pruned_trial_counts_with_its_best_value_for_the_gp_and_a_failed_one_a
                                 (TrialState.PRUNED, None, {1: 0.5, 2: 0.4}), (TrialState.FAIL, None, {1: 9.0})]:
         study.add_trial(create_trial(state=state, value=value, intermediate_values=curve, user_attrs={"proposal": "{}"}))
     study.add_trial(create_trial(state=TrialState.FAIL, user_attrs={"duplicate": True}))
-    assert [trial.values for trial in all_complete(learnable(study, -1))] == [[3.0], [2.0], [2.0], [0.5], [2.0]]
+    assert [trial.values for trial in all_complete(History().shown(study, -1))] == [[3.0], [2.0], [2.0], [0.5], [2.0]]
     assert [trial.state for trial in study.trials][2:] == [TrialState.PRUNED] * 2 + [TrialState.FAIL] * 2, "the study itself is as it was"
     assert all_complete([]) == []
 
