@@ -115,7 +115,7 @@ def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str
         print(line, file=stream, flush=True)
 
     with folder.locked():
-        started = time.time()
+        folder.begin_session()
         ControlFiles(folder.path).clear()
         inputs, plan = begin(folder, request, pairs, say)
         searcher = open_searcher(folder, request, plan.objective)
@@ -137,7 +137,7 @@ def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str
                     finished = True
                 if finished and seeds:
                     finished = confirm(folder, request, searcher, inputs, crew, seeds)
-        folder.add_session(started)
+        folder.end_session()
         finish(folder, request, searcher.all_trials(), stream)
         if not finished:
             say(f"stopped. Go on with: {folder.command('search')} --resume")

@@ -79,7 +79,6 @@ def setup_section(folder: StudyFolder, request: Request, rows: list[Row], enviro
     config, data, readers = request.config(), environment.get("data", {}), environment.get("readers", {})
     ended = [row for row in rows if row.status not in ("running", "waiting")]
     clean = {role: shown(readers.get(role, {}).get("cer_clean"), "{:.3f}") for role in ("guide", "judge")}
-    sessions = folder.read_json("sessions.json").get("sessions", [])
     opened = folder.read_json("confirm/openings.json").get("openings", [])
     return [
         *machine_lines(environment),
@@ -95,5 +94,5 @@ def setup_section(folder: StudyFolder, request: Request, rows: list[Row], enviro
         *([f"- Set on the command line: {cell(', '.join(f'{key} {value}' for key, value in request.settings.items()))}."]
           if request.settings else []),
         f"- {len(ended)} of {request.trials} trials ended, {clock(sum(row.seconds for row in rows))} of training in all, "
-        f"{clock(sum(session['seconds'] for session in sessions))} from start to end.", "",
+        f"{clock(folder.spent_seconds())} from start to end.", "",
         *parameter_tables(pair, request)]

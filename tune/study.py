@@ -134,7 +134,7 @@ class StudyFolder:
         folder = cls(results.resolve() / (name or f"{request.space.name}-{datetime.now():%Y%m%d-%H%M%S}"))
         if folder.path.exists() and any(not path.name.startswith(".") for path in folder.path.iterdir()):  # else it never began
             raise StudyError(f"{folder.path}: --name must be new, got a study that exists. Add --resume to go on with it, or choose "
-                             "another name")
+                             f"another name, with --warm-start {folder.path} to learn from it")
         return folder
 
     def create(self, request: Request) -> StudyFolder:
@@ -204,16 +204,31 @@ class StudyFolder:
                 "system": platform.platform(), "processor": platform.machine(), "cpus": os.cpu_count(),
                 "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)}, **extra}))
 
-    def add_session(self, started: float) -> None:
-        """Notes from when to when a search ran in this folder (sessions.json), for the report and the benchmarks."""
-        sessions = self.read_json("sessions.json").get("sessions", [])
-        ended = time.time()
-        sessions.append({"started": datetime.fromtimestamp(started).isoformat(timespec="seconds"), "seconds": round(ended - started, 1)})
+    def begin_session(self) -> None:
+        """Notes in sessions.json that a search begins now. One that was killed is taken to have ended when it last wrote to the journal."""
+        sessions = self.sessions()
+        for session in sessions:
+            if session["seconds"] is None:
+                last = self.journal.stat().st_mtime if self.journal.exists() else 0.0
+                session["seconds"] = round(max(0.0, last - datetime.fromisoformat(session["started"]).timestamp()), 1)
+        self._write_sessions([*sessions, {"started": datetime.now().isoformat(timespec="milliseconds"), "seconds": None}])
+
+    def end_session(self) -> None:
+        """Notes how long the session took that began last."""
+        *before, last = self.sessions()
+        seconds = round(time.time() - datetime.fromisoformat(last["started"]).timestamp(), 1)
+        self._write_sessions([*before, {**last, "seconds": seconds}])
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """When searches ran: `started`, and how many `seconds` until they ended; None of one that runs or was killed."""
+        return self.read_json("sessions.json").get("sessions", [])
+
+    def _write_sessions(self, sessions: list[dict[str, Any]]) -> None:
         write_atomically(self.path / "sessions.json", to_json({"sessions": sessions}))
 
     def spent_seconds(self) -> float:
-        """How long the study's sessions took in all; one that was killed left no note."""
-        return sum(session["seconds"] for session in self.read_json("sessions.json").get("sessions", []))
+        """How long the study's sessions took in all, without one that has not ended."""
+        return sum(session["seconds"] or 0.0 for session in self.sessions())
 
     def command(self, doorway: str) -> str:
         """How a person calls a doorway for this study."""

@@ -60,6 +60,17 @@ def test_a_search_ends_at_its_epochs(tmp_path):
     assert opened(searcher.space, tmp_path, trials=50).remaining == 0, "it is still spent when it is opened again"
 
 
+@pytest.mark.parametrize("spent, over", [(3590, False), (3610, True)])
+def test_a_search_ends_when_its_sessions_took_its_time(tmp_path, spent, over):
+    space = space_of(budget={"wall_hours": 1})
+    searcher = OptunaSearcher(space, tmp_path / "study.journal", 8, 0, spent_seconds=spent)
+    searcher.open()
+    if over:
+        assert searcher.suggest("t") == Searcher.FINISHED and "wall_hours 1" in searcher.spent() and searcher.remaining == 0
+    else:
+        assert isinstance(searcher.suggest("t"), dict) and searcher.spent() is None
+
+
 def test_a_search_ends_at_its_target_of_the_on_arm(tmp_path):
     values = iter([9.0, 1.0, 3.0, 5.0, 9.0])  # OFF reaches it first, which does not count
     searcher = opened(space_of(budget={"target": 5.0}), tmp_path, trials=50)
