@@ -1,6 +1,6 @@
 """What a simulated search searches: real learning curves from learning_curves.csv.gz, or a made-up function.
 
-`Curves` holds 240 configurations x 2 seeds, trained for real by make_curves.py; a search of its space is continuous, and each value counts
+`Curves` holds 240 configurations x 4 seeds, trained for real by make_curves.py; a search of its space is continuous, and each value counts
 as the nearest one that was trained. `Synthetic` has a known best point and no end of configurations.
 """
 
@@ -15,12 +15,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ganhtr.config import RULES
 from ganhtr.seeds import generator
 from tune.objective import objective_value
 from tune.space import Space, space_from_plain
 
 TABLE = Path(__file__).with_name("learning_curves.csv.gz")
-KEYS = ("train.generator_lr", "contrastive.weight", "contrastive.temperature", "head.kind")
+KEYS = ("train.generator_lr", "contrastive.weight", "loss.pixel", "generator.bn_momentum")
 METRICS = ("psnr", "ssim", "cer", "judge_cer")
 Metrics = dict[str, float]
 
@@ -40,14 +41,15 @@ class Landscape(Protocol):
 class Curves:
     """The trained grid. A run that diverged ends before the last epoch.
 
-    Its continuous space reaches half a cell beyond the grid's ends, so that the first and the last value are as likely as one between them.
+    Its continuous space reaches half a cell beyond the grid's ends, as far as the keys' rules allow, so that the first and the last value
+    are as likely as one between them.
     """
 
     def __init__(self, path: Path = TABLE):
         runs: dict[tuple, dict[int, list[Metrics]]] = defaultdict(lambda: defaultdict(list))
         with gzip.open(path, "rt", encoding="utf-8") as file:
             for row in csv.DictReader(line for line in file if not line.startswith("#")):
-                point = (*(float(row[key]) for key in KEYS[:3]), row[KEYS[3]])
+                point = tuple(float(row[key]) for key in KEYS)
                 runs[point][int(row["seed"])].append({name: float(row[name]) for name in METRICS})
         self.runs = {point: [seeds[seed] for seed in sorted(seeds)] for point, seeds in runs.items()}
         self.epochs = max(len(run) for seeds in self.runs.values() for run in seeds)
@@ -56,9 +58,8 @@ class Curves:
 
     def point(self, values: dict[str, Any]) -> tuple:
         """The nearest trained configuration, in the logarithm of each number."""
-        nearest = [min(held, key=lambda each, key=key: abs(math.log(each / values[key])))  # type: ignore[misc]
-                   for key, held in zip(KEYS[:3], self.grid, strict=False)]
-        return (*nearest, values[KEYS[3]])
+        return tuple(min(held, key=lambda each, key=key: abs(math.log(each / values[key])))  # type: ignore[misc]
+                     for key, held in zip(KEYS, self.grid, strict=True))
 
     def run(self, values: dict[str, Any], seed: int) -> list[Metrics]:
         """The metrics of every epoch of a run."""
@@ -81,13 +82,14 @@ class Curves:
 
     def space(self, trials: int = 100_000, **search: Any) -> Space:
         """The space of the table. OFF, which is not in it, is one trial."""
-        parameters: dict[str, Any] = {KEYS[3]: {"choice": self.grid[3]}}
-        for key, held in zip(KEYS[:3], self.grid, strict=False):
+        parameters: dict[str, Any] = {}
+        for key, held in zip(KEYS, self.grid, strict=True):
             ends = [held[0] * math.sqrt(held[0] / held[1]), held[-1] * math.sqrt(held[-1] / held[-2])]
-            parameters[key] = {"float": ends, "log": True}
+            parameters[key] = {"float": np.clip(ends, RULES[key].low, RULES[key].high).tolist(), "log": True}
         return space_from_plain({
             "budget": {"epochs": self.epochs, "trials": trials}, "search": search,
-            "baseline": {"contrastive.formulation": "none", "train.generator_lr": 2e-3}, "space": parameters}, "curves")
+            "baseline": {"contrastive.formulation": "none", **{key: 1.0 for key in KEYS if key != "contrastive.weight"}},
+            "space": parameters}, "curves")
 
 
 NUMBERS = {"contrastive.weight": (0.01, 30.0, 1.0), "contrastive.temperature": (0.03, 1.0, 0.1),

@@ -19,12 +19,15 @@ from scipy import special
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from landscapes import Curves
+from landscapes import Curves, Synthetic
 from rivals import Random, StockRay, ours, stock_through_ray, syne_tune
 from simulator import Trace, replay
 
+from tune.samplers import HISTORY
+
 BUDGET = 2160  # epochs: half of what the whole grid takes
 CHECKPOINTS = (180, 360, 720, 1080, 1620, 2160)
+LONG = 1500  # trials that show what the bound of TPE's history costs
 WORST = 50.0  # regret of a search that has seen nothing
 METHODS = {
     "ours": lambda: ours,
@@ -43,7 +46,10 @@ def regrets(traces: Sequence[Trace], best: float) -> np.ndarray:
 
 
 def paired(ours_: np.ndarray, theirs: np.ndarray) -> str:
-    """How much more regret ours has, repeat by repeat, with a 95 % interval by t; "BEHIND" where it lies above 0. Shapes: (repeats,)."""
+    """How much more regret the first has, repeat by repeat, with a 95 % interval by t; "BEHIND" where it lies above 0.
+
+    Shapes: (repeats,).
+    """
     difference = ours_[:len(theirs)] - theirs[:len(ours_)]
     half = special.stdtrit(len(difference) - 1, 0.975) * difference.std(ddof=1) / math.sqrt(len(difference))
     mean = float(difference.mean())
@@ -79,6 +85,22 @@ def report(found: dict[str, list[Trace]], curves: Curves) -> None:
                 print(name + "".join(f"\n{spent:>8}  {paired(held[:, i], theirs[:, i])}" for i, spent in enumerate(CHECKPOINTS)))
 
 
+def bound(repeats: int, first_seed: int) -> None:
+    """Prints what the bound of TPE's history costs a search of LONG trials of the made-up function: regret with it and without."""
+    land, found = Synthetic(), dict[int | None, np.ndarray]()
+    checks = np.linspace(HISTORY["tpe"], LONG, 3).astype(int)
+    for limit in (HISTORY["tpe"], None):
+        HISTORY["tpe"], seconds = limit, time.process_time()
+        traces = [replay(ours(land.space(LONG, pruner="none"), seed), land, 10**9, seed)
+                  for seed in range(first_seed, first_seed + repeats)]
+        found[limit] = np.array([[land.best - trace.at(land.epochs * count) for count in checks] for trace in traces])
+        print(f"TPE learns from {limit or 'all'}: mean regret after {', '.join(map(str, checks))} trials "
+              f"{np.round(found[limit].mean(axis=0), 3)}, {(time.process_time() - seconds) / repeats:.0f} s a search", flush=True)
+    bounded, whole = found.values()
+    for i, count in enumerate(checks):
+        print(f"{count:>8} trials, bounded minus whole: {paired(bounded[:, i], whole[:, i])}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=30)
@@ -86,7 +108,11 @@ def main() -> None:
     parser.add_argument("--ray-repeats", type=int, default=10, help="of the one that runs through Ray Tune; 0: none")
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--keep", type=Path, help="a folder for what each method found: those that are there are not run again")
+    parser.add_argument("--bound", action="store_true", help="instead: what the bound of TPE's history costs, in 10 or so --repeats")
     options = parser.parse_args()
+    if options.bound:
+        bound(options.repeats, options.first_seed)
+        return
     curves, found = Curves(), dict[str, list[Trace]]()
 
     def run(name: str, one: Callable[[int], Trace], repeats: int) -> None:

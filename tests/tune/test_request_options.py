@@ -5,7 +5,7 @@ import yaml
 
 from ganhtr.config import ConfigError, parse_settings
 from tests.tune.conftest import EXPERIMENT, SPACE
-from tune.command_line import build_request
+from tune.request_options import build_request
 from tune.study import Request
 
 OPTIONS = {"data": "builtin", "charset": None, "fonts": None, "preset": "tiny", "trials": None, "seeds": None, "epochs": None,
