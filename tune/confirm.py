@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +26,8 @@ def confirm(
     """Chooses one configuration on fresh seeds, judges it against OFF on the test lines with others, and says how sure that is."""
     from tune.interrupts import sigterm_as_interrupt
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may know ASCII only
     try:
         if study is not None and lines is not None:
             raise ValueError("confirm takes the folder of a study, or --from with a table, got both. Leave one out")
@@ -59,7 +61,7 @@ def judged(lines: Path, space: Path | None, primary: str | None, others: dict) -
     if given:
         raise ValueError(f"{', '.join(given)} must go with a study, got it with --from. Leave it out")
     settings = load_space(space).verdict if space else VerdictSettings()
-    return report(judge(read_line_values(lines), settings if primary is None else replace(settings, primary=primary)))
+    return report(judge(read_line_values(lines), settings, primary or (settings.primary if space else None)))
 
 
 def confirmed(study: Path, seeds: int | None, top: int | None, shuffled: bool, address: str | None) -> bool:

@@ -14,6 +14,7 @@ from tune.report_table import listed
 
 REFERENCE = "off"  # the arm that every other one is judged against
 _NAMED, _LISTED = 3, 20  # lines that a fault names, faults that an error lists
+_HIGH_RATE = 2
 
 
 class LineValue(NamedTuple):
@@ -32,7 +33,8 @@ class LineValue(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PairedRuns:
-    """One metric of an arm and of OFF, over the seeds that both completed. A seed that an arm diverged in or lacks is named.
+    """One metric of an arm and of OFF, over the seeds that both completed. A seed that an arm diverged in (in whatever metric: it is the
+    run that diverges) or lacks is named.
 
     Shapes: off, on (seeds, lines); weights (lines,).
     """
@@ -63,16 +65,6 @@ class MetricRuns:
     weights: np.ndarray
     runs: Mapping[tuple[str, int], np.ndarray | None]
 
-    def pair(self, arm: str) -> PairedRuns:
-        """An arm beside OFF."""
-        seeds = sorted({seed for name, seed in self.runs if name in (arm, REFERENCE)})
-        both = tuple(seed for seed in seeds if all(self.runs.get((name, seed)) is not None for name in (arm, REFERENCE)))
-        off, on = (np.array([self.runs[name, seed] for seed in both]).reshape(len(both), len(self.lines)) for name in (REFERENCE, arm))
-        diverged, missing = ([tuple(seed for seed in seeds if test(name, seed)) for name in (REFERENCE, arm)] for test in (
-            lambda name, seed: (name, seed) in self.runs and self.runs[name, seed] is None,
-            lambda name, seed: (name, seed) not in self.runs))
-        return PairedRuns(off, on, self.weights, both, diverged[0], diverged[1], missing[0], missing[1])
-
 
 @dataclass(frozen=True, eq=False)
 class LineTable:
@@ -83,11 +75,27 @@ class LineTable:
     metrics: Mapping[str, MetricRuns]
     notes: tuple[str, ...] = ()
 
+    def pair(self, arm: str, metric: str) -> PairedRuns:
+        """One metric of an arm beside OFF."""
+        held, arms = self.metrics[metric], (REFERENCE, arm)
+        seeds = sorted({seed for name, seed in held.runs if name in arms})
+        both = tuple(seed for seed in seeds if all(held.runs.get((name, seed)) is not None for name in arms))
+        off, on = (np.array([held.runs[name, seed] for seed in both]).reshape(len(both), len(held.lines)) for name in arms)
+        diverged = [self._diverged(name) for name in arms]
+        missing = [tuple(seed for seed in seeds if (name, seed) not in held.runs and seed not in lost)
+                   for name, lost in zip(arms, diverged, strict=True)]
+        return PairedRuns(off, on, held.weights, both, diverged[0], diverged[1], missing[0], missing[1])
+
+    def _diverged(self, arm: str) -> tuple[int, ...]:
+        return tuple(sorted({seed for each in self.metrics.values() for (name, seed), run in each.runs.items()
+                             if name == arm and run is None}))
+
 
 def table_of(values: Iterable[LineValue], source: str = "lines", places: Sequence[int] = (), notes: Sequence[str] = ()) -> LineTable:
     """The table of checked values. `places`: the row of each in `source`, for the faults.
 
-    Raises: ValueError with up to 20 faults: a line twice in a run, lines or weights that differ between runs, no weight, no OFF arm.
+    Raises: ValueError with up to 20 faults: a line twice in a run, lines or weights that differ between runs, no weight, no OFF arm, or
+    one run under two seeds.
     """
     rows, faults = list(values), Faults(source)
     arms = tuple(dict.fromkeys(row.arm for row in rows))
@@ -100,8 +108,40 @@ def table_of(values: Iterable[LineValue], source: str = "lines", places: Sequenc
             if row.metric == metric:
                 gathered.add(row, places[number] if places else number + 1)
         held[metric] = gathered.runs()
+        said += _rate_notes(held[metric], metric)
+    table = LineTable(source, tuple(arm for arm in arms if arm != REFERENCE), held, tuple(said))
+    _note_copies(table, faults)
     faults.settle()
-    return LineTable(source, tuple(arm for arm in arms if arm != REFERENCE), held, tuple(said))
+    return table
+
+
+def _rate_notes(held: MetricRuns, metric: str) -> list[str]:
+    """What is doubtful in an error rate: that lines of all lengths weigh the same, or that it is too large for one."""
+    if not BY_KEY[metric].is_error_rate or not held.runs:
+        return []
+    said = []
+    if held.lines and (held.weights == 1).all():
+        said.append(f"{metric}: every weight is 1. Unless every reference has length 1, its figures are means of the lines' rates, not "
+                    "corpus rates; for these the weight is the length.")
+    for arm in dict.fromkeys(name for name, _ in held.runs):
+        rates = [run @ held.weights / held.weights.sum() for (name, _), run in held.runs.items() if name == arm and run is not None]
+        if rates and (rate := np.mean(rates)) > _HIGH_RATE:
+            said.append(f"{metric} of {arm} is {rate:.3g}, above {_HIGH_RATE}: are its values edits or percent? A value is edits / length, "
+                        "as a fraction, its weight the length.")
+    return said
+
+
+def _note_copies(table: LineTable, faults: Faults) -> None:
+    """Notes the seeds that have another's values in every line of an arm and of OFF."""
+    for arm in table.arms:
+        known: dict[tuple[tuple[str, bytes, bytes], ...], int] = {}
+        for seed in sorted({seed for each in table.metrics.values() for name, seed in each.runs if name == arm}):
+            values = tuple((metric, on.tobytes(), off.tobytes()) for metric, each in table.metrics.items()
+                           if (on := each.runs.get((arm, seed))) is not None and (off := each.runs.get((REFERENCE, seed))) is not None)
+            first = known.setdefault(values, seed) if values else seed
+            if first != seed:
+                faults.add(f"column seed: seeds {first} and {seed} of {arm} and {REFERENCE} must be different runs, got the same values in "
+                           "every line of both arms. Give each training run once")
 
 
 @dataclass

@@ -7,17 +7,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric as a report shows it."""
+    """A metric as a report shows it. least, most: the values that it can have."""
 
     key: str
     title: str
     places: int
     higher_is_better: bool
     unit: str = ""
+    least: float = -1e6
+    most: float = 1e6
 
     @property
     def name(self) -> str:
         return self.title.split(",")[0]
+
+    @property
+    def is_error_rate(self) -> bool:
+        """Whether it is edits over the reference's length."""
+        return self.least == 0
 
     def plain(self, value: float) -> str:
         return f"{value:.{self.places}f}"
@@ -30,6 +37,8 @@ class Metric:
         return bool(round(change, self.places))
 
 
-METRICS = (Metric("psnr", "PSNR, dB", 3, True, " dB"), Metric("ssim", "SSIM", 4, True), Metric("cer", "CER guide", 4, False),
-           Metric("wer", "WER guide", 4, False), Metric("judge_cer", "CER judge", 4, False), Metric("judge_wer", "WER judge", 4, False))
+_SSIM = 1.000001  # 1 as FP32 may round it
+METRICS = (Metric("psnr", "PSNR, dB", 3, True, " dB"), Metric("ssim", "SSIM", 4, True, least=-_SSIM, most=_SSIM),
+           Metric("cer", "CER guide", 4, False, least=0), Metric("wer", "WER guide", 4, False, least=0),
+           Metric("judge_cer", "CER judge", 4, False, least=0), Metric("judge_wer", "WER judge", 4, False, least=0))
 BY_KEY = {metric.key: metric for metric in METRICS}

@@ -8,11 +8,11 @@ from tune.crossed_difference import LEVEL, CrossedDifference
 
 POWER = 0.8
 MOST = 10_000
-SURE = 30.0  # standard errors: there the power is 1 even with two degrees of freedom, and the noncentral t hard to compute
+FAR = 30.0  # standard errors: from there on the noncentral t is hard to compute, and its numerator as good as constant
 
 
-def power(size: float, seed_variance: float, line_variance: float, seeds: float, lines: int) -> float:
-    """The chance that the two-sided test at 5 % finds a true difference of `size`, and on its side of 0.
+def power(size: float, seed_variance: float, line_variance: float, seeds: float, lines: int, level: float = LEVEL) -> float:
+    """The chance that the two-sided test, at 5 % for the level of .95, finds a true difference of `size`, and on its side of 0.
 
     seed_variance, line_variance: what each adds to the variance of the estimate. With `seeds` infinite only the lines are left.
     """
@@ -23,21 +23,22 @@ def power(size: float, seed_variance: float, line_variance: float, seeds: float,
         return 1.0
     spread = seed_variance**2 / (seeds - 1) + line_variance**2 / (lines - 1)
     df, shift = variance**2 / spread, size / variance**0.5
-    return float(stats.nct.sf(stats.t.ppf((1 + LEVEL) / 2, df), df, shift)) if shift < SURE else 1.0
+    bound = stats.t.ppf((1 + level) / 2, df)
+    return float(stats.nct.sf(bound, df, shift) if shift < FAR else stats.chi2.cdf(df * (shift / bound) ** 2, df))
 
 
-def seeds_needed(held: CrossedDifference, size: float) -> int | None:
+def seeds_needed(held: CrossedDifference, size: float, level: float = LEVEL) -> int | None:
     """The fewest seeds, 3 at least, that find a true difference of `size` with a power of 80 %; None if MOST do not."""
     def enough(seeds: int) -> bool:
-        return power(size, held.paired_sd**2 / seeds, _line_variance(held), seeds, held.lines) >= POWER
+        return power(size, held.paired_sd**2 / seeds, _line_variance(held), seeds, held.lines, level) >= POWER
 
     return _fewest(enough, 3)
 
 
-def lines_needed(held: CrossedDifference, size: float) -> int | None:
+def lines_needed(held: CrossedDifference, size: float, level: float = LEVEL) -> int | None:
     """The fewest lines without which no number of seeds finds a true difference of `size`; None where those there are suffice."""
     def enough(lines: int) -> bool:
-        return power(size, 0.0, _line_variance(held) * held.lines / lines, float("inf"), lines) >= POWER
+        return power(size, 0.0, _line_variance(held) * held.lines / lines, float("inf"), lines, level) >= POWER
 
     if enough(held.lines):
         return None

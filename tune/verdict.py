@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tune.crossed_difference import LEVEL, crossed_difference
-from tune.judgement import ENOUGH, EQUAL, HELPS, HURTS, NONE, UNCLEAR, Judgement, Verdict
+from tune.crossed_difference import LEVEL, CrossedDifference, crossed_difference
+from tune.judgement import ENOUGH, EQUAL, FEWEST_LINES, HELPS, HURTS, NONE, UNCLEAR, Judgement, Verdict
 from tune.line_bootstrap import ENOUGH_SEEDS, bootstrap_interval
 from tune.line_table import REFERENCE, LineTable
 from tune.report_table import listed
@@ -23,31 +23,33 @@ from tune.seeds_needed import MOST, lines_needed, seeds_needed
 if TYPE_CHECKING:
     from tune.space_settings import VerdictSettings
 
-FEWEST_LINES = 2
 _NAMED = 10
 
 
-def judge(table: LineTable, settings: VerdictSettings) -> Verdict:
-    """The verdict on a table. Raises: ValueError when the primary metric is not among several that the table has."""
+def judge(table: LineTable, settings: VerdictSettings, named: str | None = None) -> Verdict:
+    """The verdict on a table. named: the primary metric where a user named one; else it is the settings', or the only one there is.
+
+    Raises: ValueError when the table lacks the primary metric.
+    """
     metrics = list(table.metrics)
-    primary = settings.primary if settings.primary in metrics or len(metrics) > 1 else metrics[0]  # of one there is nothing to choose
+    primary = named or (settings.primary if settings.primary in metrics or len(metrics) > 1 else metrics[0])
     if primary not in metrics:
         raise ValueError(f"{table.source}: the primary metric must be in the table, got {primary}, and metrics {listed(metrics)}. "
                          "Add its lines, or name another: --primary, or primary under verdict: of a space")
     metrics.sort(key=lambda name: name != primary)
     measured = [measure(table, arm, name, settings.margins.get(name, 0.0), name == primary) for arm in table.arms for name in metrics]
     adjusted = []
-    for held in measured:
-        family = [other.p for other in measured if other.primary == held.primary and not isnan(other.p)]
+    for held, crossed in measured:
+        family = [other.p for other, _ in measured if other.primary == held.primary and not isnan(other.p)]
         after = dict(zip(family, holm(family), strict=True)).get(held.p, nan)
-        adjusted.append(worded(replace(held, p_adjusted=after, tests=len(family))))
+        adjusted.append(worded(sized(replace(held, p_adjusted=after, tests=len(family)), crossed)))
     return Verdict(primary, tuple(adjusted), table.notes)
 
 
-def measure(table: LineTable, arm: str, metric: str, margin: float, primary: bool) -> Judgement:
-    """The figures of one metric of one arm, without their word."""
+def measure(table: LineTable, arm: str, metric: str, margin: float, primary: bool) -> tuple[Judgement, CrossedDifference | None]:
+    """The figures of one metric of one arm, without their word; None where seeds or lines are too few for more than means."""
     runs = table.metrics[metric]
-    pair = runs.pair(arm)
+    pair = table.pair(arm, metric)
     off, on = pair.means
     differences = tuple(((pair.on - pair.off) @ (pair.weights / pair.weights.sum())).tolist()) if pair.seeds else ()
     bare = Judgement(
@@ -56,16 +58,26 @@ def measure(table: LineTable, arm: str, metric: str, margin: float, primary: boo
         lines=len(runs.lines), seeds=pair.seeds, differences=differences, off_diverged=pair.off_diverged, on_diverged=pair.on_diverged,
         off_missing=pair.off_missing, on_missing=pair.on_missing)
     if len(pair.seeds) < ENOUGH or len(runs.lines) < FEWEST_LINES:
-        return bare
+        return bare, None
     held = crossed_difference(pair.off, pair.on, pair.weights)
     low, high = held.interval()
-    size = margin or abs(held.estimate)
     resampled = None
     if len(pair.seeds) >= ENOUGH_SEEDS:
         resampled = bootstrap_interval(pair.off, pair.on, pair.weights, held.df, np.random.default_rng(len(pair.seeds)))
     return replace(bare, estimate=held.estimate, low=low, high=high, df=held.df, p=held.p, paired_sd=held.paired_sd,
-                   seed_share=held.shares[0], line_share=held.shares[1], bootstrap=resampled,
-                   seeds_needed=seeds_needed(held, size) if size else None, lines_needed=lines_needed(held, size) if size else None)
+                   seed_share=held.shares[0], line_share=held.shares[1], bootstrap=resampled), held
+
+
+def sized(held: Judgement, crossed: CrossedDifference | None) -> Judgement:
+    """The judgement with the seeds, or lines, that would find a difference of the margin's size.
+
+    The level is the least that Holm may ask for over its tests, so that they are enough whatever the others give.
+    """
+    size = held.margin or abs(held.estimate)
+    if crossed is None or not size:
+        return held
+    level = 1 - (1 - LEVEL) / held.tests
+    return replace(held, seeds_needed=seeds_needed(crossed, size, level), lines_needed=lines_needed(crossed, size, level))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -99,28 +111,37 @@ def worded(held: Judgement) -> Judgement:
     else:
         word, reason = UNCLEAR, f"the interval holds 0{f' and reaches beyond {margin}' if held.margin else ''}; {seeds_text(held)}"
     if word in (HELPS, EQUAL) and held.loses_more:
-        word, reason = UNCLEAR, f"{lost_text(held)}; of the other seeds alone it would be {word}, as {reason}"
+        word, reason = UNCLEAR, f"{lost_text(held)}; of the complete seeds alone it would be {word}, as {reason}"
     return replace(held, word=word, reason=reason)
 
 
 def _too_few(held: Judgement) -> str:
-    if len(held.seeds) < ENOUGH:
-        return f"{len(held.seeds)} seeds are complete in both arms, a verdict needs {ENOUGH}"
-    return f"{held.lines} line has weight, a verdict needs {FEWEST_LINES}"
+    said, count = [], len(held.seeds)
+    if held.few_lines:
+        have = "line has" if held.lines == 1 else "lines have"
+        said.append(f"{held.lines} {have} weight, a verdict needs {FEWEST_LINES}: measure more lines")
+    if not {*held.seeds, *held.on_diverged, *held.off_diverged} and held.on_missing and held.off_missing:
+        said.append(f"the arms share no seed ({held.arm}: {_numbers(held.off_missing)}; {REFERENCE}: {_numbers(held.on_missing)}), "
+                    f"a verdict needs {ENOUGH} that both have")
+    elif count < ENOUGH:
+        said.append(f"{count} seed{' is' if count == 1 else 's are'} complete in both arms, a verdict needs {ENOUGH}")
+    return "; ".join(said)
 
 
 def seeds_text(held: Judgement) -> str:
     """How many seeds would tell, or why none would."""
     metric, count = held.shown, len(held.seeds)
     size = held.margin or abs(held.estimate)
-    told = f"a true difference of {size:.3g}{metric.unit} (power 80 %, paired SD {held.paired_sd:.2g}{metric.unit})"
+    among = f" after Holm over {held.tests} tests" if held.tests > 1 else ""
+    told = f"a true difference of {size:.3g}{metric.unit} (power 80 %{among}, paired SD {held.paired_sd:.2g}{metric.unit})"
     if held.lines_needed is not None:
         return (f"more seeds alone would not tell {told}, as the lines differ: that takes {held.lines_needed:,} lines or "
                 f"more, got {held.lines:,}")
     if held.seeds_needed is None:
         return f"more than {MOST:,} seeds would be needed for {told}" if size else "no number of seeds would tell a difference of 0"
     if held.seeds_needed <= count:
-        return f"{held.seeds_needed} seeds are enough for {told}, so this one seems to lie between 0 and that"
+        return f"{held.seeds_needed} seeds are enough for {told}" + (
+            ", so this one seems to lie between 0 and that" if abs(held.estimate) < size else " in most cases, not in this one")
     return f"about {held.seeds_needed:,} seeds would tell {told}"
 
 
@@ -135,6 +156,15 @@ def lost_text(held: Judgement) -> str:
                      + (f" and lacks {len(missing)}{_named(missing)}" if missing else "") for name, diverged, missing in sides)
 
 
+def missing_text(held: Judgement) -> str:
+    """The runs that one arm lacks and the other has; empty where none."""
+    return " and ".join(f"{name} with seed{'s' if len(seeds) > 1 else ''} {_numbers(seeds)}"
+                        for name, seeds in ((held.arm, held.on_missing), (REFERENCE, held.off_missing)) if seeds)
+
+
 def _named(seeds: tuple[int, ...]) -> str:
-    more = ", ..." if len(seeds) > _NAMED else ""
-    return f" ({', '.join(map(str, seeds[:_NAMED]))}{more})" if seeds else ""
+    return f" ({_numbers(seeds)})" if seeds else ""
+
+
+def _numbers(seeds: tuple[int, ...]) -> str:
+    return ", ".join([*map(str, seeds[:_NAMED]), *(["..."] if len(seeds) > _NAMED else [])])

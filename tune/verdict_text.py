@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isnan
 
-from tune.judgement import ENOUGH, NONE, SETTLED, Judgement, Verdict
+from tune.judgement import ENOUGH, NONE, SETTLED, UNCLEAR, Judgement, Verdict
 from tune.line_table import REFERENCE
 from tune.report_table import cell, shown
 from tune.report_table import table as markdown_table
-from tune.verdict import lost_text
+from tune.verdict import lost_text, missing_text
 
 WORDS = ("metric", "verdict")
 _LISTED = 20
@@ -84,10 +84,16 @@ def by_seed(verdict: Verdict) -> list[str]:
 
 
 def onward(verdict: Verdict, command: str = "") -> str:
-    """What the verdict on the primary metric lacks in the arm that lacks most, with the command that goes on; empty when nothing."""
-    if not verdict.more_seeds:
-        return ""
-    held = max((each for each in verdict.judgements if each.primary), key=lambda each: each.more_seeds)
+    """What the verdict on the primary metric lacks: seeds in the arm that lacks most, with the command that goes on, and runs that only
+    the other arm of a pair has; empty when nothing."""
+    primary = [each for each in verdict.judgements if each.primary]
+    said = [_more(max(primary, key=lambda each: each.more_seeds), command)] if verdict.more_seeds else []
+    said += [f"{cell(each.arm)}: the arms must have the same seeds, so run {cell(missing)}." for each in primary
+             if (each.word in (NONE, UNCLEAR) or each.provisional) and (missing := missing_text(each))]
+    return " ".join(said)
+
+
+def _more(held: Judgement, command: str) -> str:
     if held.word == NONE:
         why = f"no verdict yet, as fewer than {ENOUGH} seeds are complete"
     elif held.provisional:
@@ -102,7 +108,7 @@ def method(verdict: Verdict) -> Sequence[str]:
     arms, others = len(verdict.arms), len(verdict.judgements) - len(verdict.arms)
     return (
         f"Differences are the arm's less {REFERENCE}'s on the same lines and seed. A seed counts where both arms completed it. Error rates "
-        "are edits and lengths summed over the lines, then divided.",
+        "are sum(weight x value) / sum(weight): where the weights are the references' lengths, edits and lengths summed, then divided.",
         "Intervals: seeds and lines are crossed, both random; Satterthwaite's t. They are not adjusted for the number of metrics and arms.",
         f"p, Holm: the primary metric over {arms} judged arm{'s' if arms > 1 else ''}"
         + (f"; the {others} secondary tests among themselves." if others else "."))

@@ -1,11 +1,12 @@
 """The table of line values: read, checked, written, and set beside OFF."""
 
+import gzip
 import math
 import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tune.line_table import LineValue, table_of
@@ -13,7 +14,7 @@ from tune.line_values import read_line_values, write_line_values
 from tune.metric import BY_KEY
 
 HEADER = "arm,seed,line,metric,value,weight\n"
-WHOLE = [f"{arm},{seed},{line},psnr,{value},1" for seed in (0, 1) for arm, value in (("off", 20), ("on", 21)) for line in "ab"]
+WHOLE = [f"{arm},{seed},{line},psnr,{value + seed / 8},1" for seed in (0, 1) for arm, value in (("off", 20), ("on", 21)) for line in "ab"]
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def values(seeds=(0, 1, 2), arms=("off", "on"), lines="abc", metric="cer"):
 def test_what_is_written_is_read_again(tmp_path):
     write_line_values(tmp_path / "lines.csv", [*values(), LineValue("on", 3, "", "cer", math.nan, math.nan)])
     table = read_line_values(tmp_path / "lines.csv")
-    pair = table.metrics["cer"].pair("on")
+    pair = table.pair("on", "cer")
     assert table.arms == ("on",) and table.metrics["cer"].lines == ("a", "b", "c") and pair.weights.tolist() == [1, 2, 3]
     assert pair.off.tolist() == [[0.1, 0.2, 0.3], [1.1, 1.2, 1.3], [2.1, 2.2, 2.3]] and pair.on[2].tolist() == [12.1, 12.2, 12.3]
     assert (pair.seeds, pair.on_diverged, pair.off_missing, pair.off_diverged, pair.on_missing) == ((0, 1, 2), (3,), (3,), (), ())
@@ -56,8 +57,10 @@ names = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size
        st.sets(st.sampled_from(sorted(BY_KEY)), min_size=1), st.randoms(use_true_random=False), st.data())
 def test_any_whole_table_comes_back_the_same(tmp_path_factory, lines, seeds, metrics, order, data):
     weights = {line: data.draw(st.floats(1e-3, 1e9)) for line in lines}
-    rows = [LineValue(arm, seed, line, metric, data.draw(st.floats(-1e6, 1e6)), weights[line])
+    value = {metric: st.floats(BY_KEY[metric].least, BY_KEY[metric].most) for metric in metrics}
+    rows = [LineValue(arm, seed, line, metric, data.draw(value[metric]), weights[line])
             for arm in ("off", "on 2:x=1") for seed in seeds for metric in metrics for line in lines]
+    assume(len(seeds) == len({tuple(row.value for row in rows if row.seed == seed) for seed in seeds}))
     order.shuffle(rows)
     path = tmp_path_factory.mktemp("table") / "lines.csv"
     write_line_values(path, rows)
@@ -79,8 +82,9 @@ def test_garbage_is_refused_and_never_crashes(tmp_path_factory, garbage):
 
 
 def test_a_file_that_is_not_there_or_too_large(tmp_path, monkeypatch, read):
-    with pytest.raises(ValueError, match="No such file"):
-        read_line_values(tmp_path / "none.csv")
+    for path, why in ((tmp_path / "none.csv", "No such file or directory"), (tmp_path, "Is a directory")):
+        with pytest.raises(ValueError, match=rf"got: {why}\. Check the path$"):
+            read_line_values(path)
     monkeypatch.setattr("tune.line_values.LARGEST", 100)
     assert "must be at most 0 MB" in faults_of(read, WHOLE)[0]
     monkeypatch.setattr("tune.line_values.LARGEST", 10**6)
@@ -91,7 +95,7 @@ def test_a_file_that_is_not_there_or_too_large(tmp_path, monkeypatch, read):
 def test_columns_may_stand_in_any_order_beside_others(read):
     rows = [",".join([row.split(",")[i] for i in (5, 4, 3, 2, 1, 0)] + ["x"]) for row in WHOLE]
     table = read(rows, "weight,value,metric,line,seed, arm ,note\n")
-    assert table.metrics["psnr"].pair("on").on.tolist() == [[21, 21], [21, 21]] and "1 other columns" in table.notes[0]
+    assert table.pair("on", "psnr").on.tolist() == [[21, 21], [21.125, 21.125]] and "1 other columns" in table.notes[0]
     assert faults_of(read, WHOLE, "arm,seed,line,metric,value,value\n") == [
         "lines.csv:1: columns must be arm, seed, line, metric, value, weight, each once, got arm, seed, line, metric, value, value. "
         "Name value, weight in the first row, separated by commas"]
@@ -108,10 +112,44 @@ def test_columns_may_stand_in_any_order_beside_others(read):
     ("on,2,a,psnr,1,", "weight must be a number, got none"),
     ("on,2,,psnr,1,1", "line must be the line's name, got none beside a value"),
     ("on,2,a\x1b[2J,psnr,1,1", "line must be a name of at most 4096 characters, none of them a control"),
-    ("on,2", "metric must be one of"),
+    ("on,2", "row must have 6 cells, as the header has, got 2. Fill in each column"),
+    ("on,2,a,psnr,18,5,1", "row must have 6 cells, as the header has, got 7. Fill in each column; decimals are written with a point"),
+    ('on,2,a,psnr,"18,5",1', "value must be a number from -1e+06 to 1e+06, got '18,5'. Write it in digits, decimals with a point"),
+    ("on,2,a,psnr,1_8,1", "value must be a number from -1e+06 to 1e+06, got '1_8'. Write it in digits"),
+    ("on,2,a,psnr,1,1_0", "weight must be a number from 0 to 1e+09, got '1_0'"),
+    ("on,2,a,psnr,NA,1", "value must be a number from -1e+06 to 1e+06, got 'NA'. Leave it empty where a run diverged"),
+    ("on,2,a,psnr,-inf,1", "value must be a number from -1e+06 to 1e+06, got '-inf'. Cap it, as an empty value is a run that diverged"),
+    ("on,2,a,psnr,1e7,1", "value must be a number from -1e+06 to 1e+06, got '1e7'. Correct it, or the name of its metric"),
+    ("on,2,a,ssim,1.01,1", "value must be a number from -1 to 1, got '1.01'. Correct it"),
+    ("on,2,a,ssim,-1.01,1", "value must be a number from -1 to 1, got '-1.01'"),
+    ("on,2,a,judge_wer,-0.1,1", "value must be a number from 0 to 1e+06, got '-0.1'"),
+    ("on,2,a,cer,0.1,-1", "weight must be a number from 0 to 1e+09, got '-1'. Give 1, for error rates the length of the line's reference"),
 ])
 def test_a_faulty_row_is_named(read, row, fault):
     assert faults_of(read, [*WHOLE, row])[0].startswith(f"lines.csv:10: {fault}")
+
+
+def test_a_row_of_blanks_is_passed_over(read):
+    assert read([*WHOLE[:2], "", "   ", " , ,,,,", *WHOLE[2:]]).pair("on", "psnr").seeds == (0, 1)
+
+
+@pytest.mark.parametrize(("data", "fault"), [
+    (b'off,0,"c,psnr,20,1\non,0,c,psnr,21,1\n', ":10: the row must be CSV, got: unexpected end of data. Close every quote"),
+    (b'off,0,"c"d,psnr,20,1\n', ":10: the row must be CSV, got: ',' expected after '\"'. Close every quote"),
+    (b"off,0,c\xe9,psnr,20,1\n", r":10: the row must be UTF-8, got b'off,0,c\xe9,psnr,20,1'. Save the table as UTF-8")])
+def test_a_row_that_cannot_be_read_is_named(tmp_path, data, fault):
+    path = tmp_path / "lines.csv"
+    path.write_bytes(HEADER.encode() + "\n".join(WHOLE).encode() + b"\n" + data)
+    with pytest.raises(ValueError) as caught:
+        read_line_values(path)
+    assert str(caught.value).startswith(f"{path}{fault}")
+
+
+def test_a_packed_table_is_to_be_unpacked(tmp_path):
+    path = tmp_path / "lines.csv.gz"
+    path.write_bytes(gzip.compress(HEADER.encode()))
+    with pytest.raises(ValueError, match=r"got one that gzip packed\. Unpack it$"):
+        read_line_values(path)
 
 
 def test_twenty_faults_are_listed_at_once(read):
@@ -140,27 +178,63 @@ def test_a_run_that_diverged_is_known_in_every_way_it_may_be_written(read):
     rows = [row for row in WHOLE if not row.startswith("on,1")]
     for diverged in (["on,1,,psnr,,"], ["on,1,a,psnr,nan,1", "on,1,b,psnr,NaN,1"], ["on,1,a,psnr,,", "on,1,b,psnr,,"],
                      ["on,1,a,psnr,21,1", "on,1,b,psnr,,1"], ["on,1,a,psnr,,1"], ["on,1,,psnr,nan,0"]):
-        pair = read([*rows, *diverged]).metrics["psnr"].pair("on")
+        pair = read([*rows, *diverged]).pair("on", "psnr")
         assert (pair.seeds, pair.on_diverged, pair.on_missing, pair.off.shape) == ((0,), (1,), (), (1, 2)), diverged
     assert read([*rows, "on,1,a,psnr,21,1", "on,1,b,psnr,,1"]).notes == ("on, seed 1: 1 of 2 lines have no psnr; it counts as diverged.",)
-    assert read(rows).metrics["psnr"].pair("on").on_missing == (1,)
+    assert read(rows).pair("on", "psnr").on_missing == (1,)
 
 
 def test_seeds_and_metrics_are_each_pair_s_own():
     rows = [*values((0, 1, 2)), *values((1, 2), ("shuffled",)), *values((5,), ("off",))]
-    pair = table_of(rows).metrics["cer"].pair("shuffled")
+    pair = table_of(rows).pair("shuffled", "cer")
     assert pair.seeds == (1, 2) and pair.on_missing == (0, 5) and pair.off_missing == ()
     both = table_of([*values(), *values((0,), metric="psnr"), LineValue("on", 7, "", "psnr", math.nan, 0)])
-    assert list(both.metrics) == ["psnr", "cer"] and both.metrics["psnr"].pair("on").on_diverged == (7,)
-    assert both.metrics["cer"].pair("on").seeds == (0, 1, 2) and both.metrics["cer"].pair("on").on_missing == ()
+    assert list(both.metrics) == ["psnr", "cer"] and both.pair("on", "psnr").on_diverged == (7,)
+    assert both.pair("on", "cer").seeds == (0, 1, 2) and both.pair("on", "cer").on_missing == ()
+
+
+def test_a_run_that_diverged_in_one_metric_diverged_in_all():
+    lost = [LineValue("on", 1, "", "psnr", math.nan, math.nan), LineValue("on", 8, "", "psnr", math.nan, math.nan)]
+    table = table_of([*values(), *[row for row in values(metric="psnr") if (row.arm, row.seed) != ("on", 1)], *lost,
+                      *values((8,), ("off",), metric="cer")])
+    for metric in ("cer", "psnr"):
+        pair = table.pair("on", metric)
+        assert (pair.on_diverged, pair.on_missing, pair.off_diverged) == ((1, 8), (), ())
+    assert table.pair("on", "cer").seeds == (0, 1, 2) and table.pair("on", "psnr").seeds == (0, 2)
+
+
+def test_one_run_under_two_seeds_is_refused():
+    rows = [*values(), *[row._replace(seed=7) for row in values((1,))]]
+    with pytest.raises(ValueError, match=r"^lines: column seed: seeds 1 and 7 of on and off must be different runs, got the same values in "
+                                         r"every line of both arms\. Give each training run once$"):
+        table_of(rows)
+    fixed = [row._replace(value=0.5) if row.arm == "off" else row for row in rows]
+    with pytest.raises(ValueError, match="seeds 1 and 7"):
+        table_of(fixed)
+    assert table_of([row for row in fixed if (row.arm, row.seed) != ("on", 7)]).arms == ("on",)
+    assert table_of([*rows, *values((1, 7), metric="psnr")]).arms == ("on",), "another metric tells the runs apart"
+
+
+def test_an_arm_that_repeats_beside_an_off_that_does_not_is_allowed():
+    assert table_of([row._replace(value=0.5) if row.arm == "on" else row for row in values()]).arms == ("on",)
+
+
+def test_doubtful_error_rates_are_noted():
+    assert table_of(values(seeds=(0,))).notes == (
+        "cer of on is 10.2, above 2: are its values edits or percent? A value is edits / length, as a fraction, its weight the length.",)
+    even = [row._replace(weight=1.0, value=row.value / 20) for row in values()]
+    (note,) = table_of(even).notes
+    assert note.startswith("cer: every weight is 1. Unless every reference has length 1, its figures are means of the lines' rates")
+    assert table_of([row._replace(metric="psnr") for row in even]).notes == table_of(values(metric="psnr")).notes == ()
+    assert table_of([row._replace(weight=5.0) for row in even]).notes == ()
 
 
 def test_a_line_without_weight_counts_in_nothing(read):
-    rows = [row.replace("psnr", "cer") for row in WHOLE] + [f"{arm},{seed},empty,cer,{value},0" for seed in (0, 1)
-                                                            for arm, value in (("off", 3), ("on", "nan"))]
+    rows = [f"{arm},{seed},{line},cer,{rate + seed / 8},4" for seed in (0, 1) for arm, rate in (("off", 0.5), ("on", 0)) for line in "ab"]
+    rows += [f"{arm},{seed},empty,cer,{rate},0" for seed in (0, 1) for arm, rate in (("off", 3), ("on", "nan"))]
     table = read(rows)
-    assert table.metrics["cer"].lines == ("a", "b") and table.metrics["cer"].pair("on").seeds == (0, 1) and table.notes == ()
+    assert table.metrics["cer"].lines == ("a", "b") and table.pair("on", "cer").seeds == (0, 1) and table.notes == ()
 
 
 def test_the_reference_arm_may_be_written_large(read):
-    assert np.all(read([row.replace("off", "OFF") for row in WHOLE]).metrics["psnr"].pair("on").off == 20)
+    assert np.all(read([row.replace("off", "OFF") for row in WHOLE]).pair("on", "psnr").off[0] == 20)

@@ -28,6 +28,16 @@ def test_power_is_the_share_of_tests_that_find_it():
     assert power(0.8, 1 / 12, 0, 12, 200) == pytest.approx(((test.pvalue < 0.05) & (test.statistic > 0)).mean(), abs=0.01)
 
 
+def test_a_stricter_level_takes_more():
+    assert seeds_needed(found(1.0), 1.0, 1 - 0.05 / 8) == 17  # 300,000 simulated tests: power .78 with 16, .82 with 17
+    assert lines_needed(found(0.1, line_sd=2.0), 0.2, 1 - 0.05 / 8) > lines_needed(found(0.1, line_sd=2.0), 0.2)
+
+
+def test_the_power_goes_on_where_it_is_approximate():
+    below, above = (power(size, 1 / 3, 0, 3, 200, 1 - 0.05 / 40) for size in (29.99 / 3**0.5, 30.01 / 3**0.5))
+    assert above == pytest.approx(below, abs=0.01) and 0.5 < below < 0.9
+
+
 def test_lines_can_forbid_what_seeds_cannot_give():
     held = found(0.1, line_sd=2.0)  # lines alone: s.e. .141, so that 2.8 times as much can be told
     assert seeds_needed(held, 0.2) is None and seeds_needed(held, 0.45) is not None

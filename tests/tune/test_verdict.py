@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tune.judgement import Verdict
 from tune.line_table import LineValue, table_of
 from tune.space_settings import VerdictSettings
-from tune.verdict import holm, judge
+from tune.verdict import holm, judge, seeds_text
 
 SETTINGS = VerdictSettings()
 
@@ -85,7 +86,29 @@ def test_few_seeds_are_provisional_and_two_give_no_verdict():
     (none,) = held.judgements
     assert (none.word, none.provisional, held.more_seeds, none.low) == ("no verdict", False, 3, pytest.approx(math.nan, nan_ok=True))
     assert none.reason == "2 seeds are complete in both arms, a verdict needs 3" and none.estimate == pytest.approx(2, abs=0.2)
-    assert only(runs({"on": 2.0}, lines=1)).reason == "1 line has weight, a verdict needs 2"
+    assert only(runs({"on": 2.0}, seeds=1)).reason == "1 seed is complete in both arms, a verdict needs 3"
+
+
+@pytest.mark.parametrize(("seeds", "lines", "reason"), [
+    (3, 1, "1 line has weight, a verdict needs 10: measure more lines"),
+    (6, 9, "9 lines have weight, a verdict needs 10: measure more lines"),
+    (2, 2, "2 lines have weight, a verdict needs 10: measure more lines; 2 seeds are complete in both arms, a verdict needs 3")])
+def test_few_lines_give_no_verdict_and_seeds_do_not_mend_it(seeds, lines, reason):
+    held = only(runs({"on": 2.0}, seeds=seeds, lines=lines))
+    assert (held.word, held.reason, held.more_seeds, held.provisional) == ("no verdict", reason, 0, False)
+    assert only(runs({"on": 2.0}, seeds=seeds + 2, lines=10)).word == "helps"
+
+
+def test_where_lines_forbid_it_a_provisional_verdict_asks_for_no_seeds():
+    held = only(runs({"on": 0.0}, line=2.0, seeds=3))
+    assert held.word == "cannot tell" and held.provisional and held.lines_needed > 60 and held.more_seeds == 0
+
+
+def test_seeds_that_are_enough_ask_for_no_more():
+    held = next(each for seed in range(60) if (each := only(runs({"on": 0.12}, run=0.09, seed=seed))).word == "cannot tell"
+                and each.seeds_needed and each.seeds_needed <= 5)
+    assert "seeds are enough for a true difference of 0.2 dB" in held.reason and held.more_seeds == 0
+    assert "so this one seems to lie between 0 and that" in held.reason and abs(held.estimate) < 0.2
 
 
 def test_a_verdict_without_any_complete_seed_is_none():
@@ -103,6 +126,27 @@ def test_an_arm_that_diverges_more_than_off_does_not_help():
         runs({"on": 2.0}, seeds=8, lost=[("on", 3), ("on", 5), ("off", 5)])).reason
     assert only(runs({"on": 2.0}, seeds=8, lost=[("on", 3), ("off", 5)])).word == "helps"
     assert only(runs({"on": 2.0}, seeds=8, lost=[("off", 5)])).word == "helps"
+
+
+def test_seeds_that_off_lacks_excuse_no_divergence():
+    rows = [row for row in runs({"on": 2.0}, seeds=10, lost=[("on", s) for s in (5, 6, 7)]) if row.arm == "on" or row.seed < 5]
+    held = only(rows)
+    assert (held.on_diverged, held.off_missing, held.seeds) == ((5, 6, 7), (5, 6, 7, 8, 9), (0, 1, 2, 3, 4))
+    assert held.word == "cannot tell" and "of the complete seeds alone it would be helps" in held.reason
+    assert only([row for row in rows if row.seed not in (5, 6, 7)]).word == "helps"
+
+
+def test_a_run_that_diverged_in_one_metric_helps_in_none():
+    rows = runs({"on": 2.0}, seeds=6, lost=[("on", 4)]) + runs({"on": -2.0}, "judge_cer", seeds=6, line=0.5)
+    psnr, cer = judged(rows).judgements
+    assert (psnr.word, cer.word, cer.on_diverged, len(cer.seeds)) == ("cannot tell", "cannot tell", (4,), 6)
+    assert cer.reason.startswith("on diverged in 1 of 6 seeds (4); off diverged in 0 of 6 seeds; of the complete seeds alone it would be")
+
+
+def test_arms_that_share_no_seed_are_told():
+    rows = runs({"on": 2.0}, seeds=6)
+    held = only([row for row in rows if (row.seed < 3) == (row.arm == "off")])
+    assert held.reason == "the arms share no seed (on: 3, 4, 5; off: 0, 1, 2), a verdict needs 3 that both have"
 
 
 def test_a_run_that_is_left_out_counts_like_one_that_diverged():
@@ -141,12 +185,22 @@ def test_a_difference_that_only_holm_takes_away_cannot_be_told():
     alone, among = only([row for row in rows if row.arm in ("off", "on")]), judged(rows).of("on")
     assert alone.word == "helps" and among.p == alone.p and among.p_adjusted == pytest.approx(10 * alone.p) and among.p_adjusted > 0.05
     assert among.word == "cannot tell" and "after Holm over 10 tests" in among.reason and among.low > 0
+    assert among.seeds_needed > alone.seeds_needed and f"about {among.seeds_needed} seeds would tell" in among.reason
+    assert among.more_seeds == among.seeds_needed - 5
+
+
+def test_a_difference_beyond_the_margin_is_not_said_to_lie_within_it():
+    held = replace(only(runs({"on": 1.0})), estimate=0.24, margin=0.2, seeds_needed=5)
+    assert seeds_text(held).startswith("5 seeds are enough for a true difference of 0.2 dB") and "lie between" not in seeds_text(held)
+    assert "lie between 0 and that" in seeds_text(replace(held, estimate=0.1))
 
 
 def test_the_primary_metric_must_be_there_unless_there_is_but_one():
     assert judged(runs({"on": 1.0}, "cer")).primary == "cer"
     with pytest.raises(ValueError, match="primary metric must be in the table, got psnr, and metrics cer and judge_cer"):
         judged(runs({"on": 1.0}, "cer") + runs({"on": 1.0}, "judge_cer"))
+    with pytest.raises(ValueError, match="primary metric must be in the table, got psnr, and metrics cer"):
+        judge(table_of(runs({"on": 1.0}, "cer")), SETTINGS, "psnr")
 
 
 def test_metrics_that_disagree_keep_their_verdicts():

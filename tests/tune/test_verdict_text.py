@@ -16,7 +16,8 @@ def test_the_table_has_a_row_for_each_metric_and_arm():
     held = verdict.of("on")
     assert on[:3] == ["on", "PSNR, dB (primary)", "cannot tell (provisional)"] and on[-3:] == ["3", "60", "1, 0"]
     assert on[6] == f"{held.low:+.3f} to {held.high:+.3f}" and on[5] == f"{held.estimate:+.3f}" and judge[1] == "CER judge"
-    assert judge[2] == "helps (provisional)" and rows[5][2] == "no verdict" and rows[5][7] == "-" and rows[5][-1] == "0 + 3 missing, 0"
+    assert judge[2] == "cannot tell (provisional)" and rows[5][2] == "no verdict", "a run that diverged did so in every metric"
+    assert rows[5][7] == "-" and judge[-1] == "1, 0" and rows[5][-1] == "0 + 3 missing, 0"
 
 
 @pytest.mark.parametrize(("effect", "pattern"), [
@@ -46,6 +47,25 @@ def test_what_goes_on_is_said_with_its_command():
     assert told == "on: provisional, as fewer than 5 seeds are complete. 2 more would serve: `confirm --seeds 5`."
     assert onward(judged(runs({"on": 1.0}, seeds=2))).startswith("on: no verdict yet, as fewer than 3")
     assert "cannot tell yet" in onward(judged(runs({"on": 0.1}, run=0.4, seeds=6)))
+
+
+def test_runs_that_only_the_other_arm_has_are_named():
+    rows = [row for row in runs({"on": 2.0}, seeds=6) if (row.arm, row.seed) != ("on", 2)]
+    assert onward(judged(rows)) == "on: the arms must have the same seeds, so run on with seed 2."
+    apart = [row for row in runs({"on": 2.0}, seeds=6) if (row.seed < 3) == (row.arm == "off")]
+    assert onward(judged(apart)).endswith("so run on with seeds 0, 1, 2 and off with seeds 3, 4, 5.")
+    settled = [row for row in runs({"on": 2.0}, seeds=6) if (row.arm, row.seed) != ("off", 2)]
+    assert judged(settled).of("on").word == "helps" and onward(judged(settled)) == ""
+
+
+def test_no_seeds_are_asked_for_where_lines_are_lacking():
+    text = report(judged(runs({"on": 1.0}, seeds=3, lines=1)))
+    assert "would serve" not in text and "measure more lines" in text
+
+
+def test_an_error_rate_of_even_weights_is_not_called_a_corpus_rate():
+    text = report(judged([row._replace(weight=1.0) for row in runs({"on": -2.0}, "cer", start=30)]))
+    assert "means of the lines' rates, not corpus rates" in text and "where the weights are the references' lengths, edits" in text
 
 
 def test_the_report_has_all_parts():
