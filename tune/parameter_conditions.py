@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganhtr.config import RULES
 from tune.parameter import Parameter
 from tune.space_sections import check_value, known
-from tune.value_range import ValueRange
+from tune.value_range import ValueRange, condition_in_words
 from tune.yaml_source import KeyPath, Source, show
 
 
@@ -83,4 +83,49 @@ def _read_range(source: Source, path: KeyPath, given: Mapping[str, Any], ancesto
     if not ancestor.reaches(found):
         source.fault(path, "a range that the parameter can take", show(given), f"It takes {values_in_words(ancestor)}.")
         return ()
+    if not _drawn(ancestor, found):
+        source.fault(path, "a range that holds more than one value of a continuous parameter, as no single one would ever be drawn",
+                     show(given), f"It takes {values_in_words(ancestor)}.")
+        return ()
     return found
+
+
+def _drawn(parameter: Parameter, numbers: ValueRange) -> bool:
+    """Whether a value in the range is ever drawn: of a continuous parameter no single value is."""
+    if parameter.finite:
+        return parameter.reaches(numbers)
+    low = parameter.low if numbers.low is None else max(numbers.low, parameter.low)
+    return low < (parameter.high if numbers.high is None else min(numbers.high, parameter.high))
+
+
+def check_reachable(source: Source, parameters: Sequence[Parameter]) -> None:
+    """Notes parameters that are never active, since their own conditions and those of their ancestors contradict each other.
+
+    parameters: ancestors before their dependants.
+    """
+    byname: dict[str, Parameter] = {}
+    needed: dict[str, dict[str, list[tuple | ValueRange]]] = {}  # all that must hold where a parameter is active
+    for parameter in parameters:
+        byname[parameter.key] = parameter
+        conditions: dict[str, list[tuple | ValueRange]] = {}
+        for ancestor, allowed in parameter.when.items():
+            for key, held in (*needed.get(ancestor, {}).items(), (ancestor, [allowed])):
+                conditions[key] = [*conditions.get(key, []), *held]
+        clash = next((key for key, held in conditions.items() if not _meets(byname[key], held)), None)
+        if clash is None:
+            needed[parameter.key] = conditions
+        else:
+            asked = ", ".join(map(condition_in_words, conditions[clash]))
+            source.fault(("space", parameter.key, "when"), "such that the parameter can take part",
+                         f"conditions on {clash} that no value of it meets together ({asked})",
+                         "Change one of them, here or at an ancestor.")
+
+
+def _meets(parameter: Parameter, conditions: Sequence[tuple | ValueRange]) -> bool:
+    """Whether a value that is drawn meets all conditions."""
+    listed = next((each for each in conditions if isinstance(each, tuple)), None)
+    if listed is not None:
+        return any(all(value in each for each in conditions) for value in listed)
+    ranges = [each for each in conditions if isinstance(each, ValueRange)]
+    return _drawn(parameter, ValueRange(max((each.low for each in ranges if each.low is not None), default=None),
+                                        min((each.high for each in ranges if each.high is not None), default=None)))

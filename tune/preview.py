@@ -7,12 +7,13 @@ from pathlib import Path
 
 import torch
 
-from ganhtr.config import build_config
+from ganhtr.config import Config, build_config
 from ganhtr.train.rehearsal import checkpoint_bytes, rehearse
 from tune.monitor import clock
 from tune.space_settings import FORMULATION
 from tune.space_tree import space_tree, values_in_line
 from tune.study import Request
+from tune.warm_start import read_history
 
 VALIDATION = 1.25  # an epoch with its validation, over its training steps
 
@@ -39,6 +40,17 @@ def planned_trials(request: Request) -> list[str]:
     return [*lines, "", "five trials drawn at random:", *(f"  {values_in_line(values)}" for values in samples)]
 
 
+def learned(request: Request, config: Config) -> list[str]:
+    """What each source of `--warm-start` would give, or why it cannot be read."""
+    lines: list[str] = []
+    for source in request.warm:
+        try:
+            lines += read_history(source, request.space, request.space.objectives, base=config.flat()).said
+        except ValueError as error:
+            lines.append(f"cannot be read: {error}")
+    return ["", *(f"warm start: {line}" for line in lines)] if lines else []
+
+
 def preview(request: Request, results: Path) -> str:
     """What a search with this request would do. Takes the time of three training steps."""
     config = request.config()
@@ -47,7 +59,7 @@ def preview(request: Request, results: Path) -> str:
     width = max(len(key) for key in config.flat())
     lines = [f"preset {request.preset} ({request.preset_reason}); * differs from preset tiny", ""]
     lines += [f"  {'*' if key in changed else ' '} {key.ljust(width)}  {value}" for key, value in config.flat().items()]
-    lines += ["", *planned_trials(request)]
+    lines += ["", *planned_trials(request), *learned(request, config)]
     device = torch.device(request.device)
     torch.set_num_threads(max(1, int(request.cpus_per_trial)))
     on = config if config.contrastive.formulation != "none" else config.replace(

@@ -9,6 +9,7 @@ from ganhtr.config import ConfigError, parse_settings
 from tune.cluster import ROOT
 from tune.space import Space, find_space, load_space
 from tune.study import Request
+from tune.warm_source import split_source
 
 SPACES = ROOT / "search_spaces"
 READER_FILES = ("recognizer.weights", "judge.weights")
@@ -82,10 +83,9 @@ def build_request(space: str, data: str, charset: Path | None, fonts: Path | Non
 
 
 def absolute_source(source: str) -> str:
-    """An earlier study as any working directory sees it: a path, or path::study, or sqlite:///path."""
-    scheme, path = ("sqlite:///", source.removeprefix("sqlite:///")) if source.startswith("sqlite:///") else ("", source)
-    file, sign, study = path.partition("::")
-    return f"{scheme}{Path(file).resolve()}{sign}{study}"
+    """An earlier study as any working directory sees it: path or path::study. Raises: ValueError for an address that is no path."""
+    path, study = split_source(source)
+    return f"{Path(path).resolve()}{'::' * bool(study)}{study}"
 
 
 def absolute(path: Path | None) -> str | None:

@@ -6,6 +6,7 @@ Optuna: whoever drives it hands `Space.sample` a function that picks a value for
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,16 +16,16 @@ from typing import Any
 from ganhtr.config import PRESETS, RULES
 from tune.derived import Derived
 from tune.parameter import Parameter
+from tune.parameter_conditions import check_reachable
 from tune.parameter_grammar import read_parameters
 from tune.space_checks import check_possible, check_trials, config_faults
-from tune.space_extends import read_extended
+from tune.space_extends import near_files, read_extended
 from tune.space_plain import digest_of, plain_of
 from tune.space_rules import Clause, derived_values, matches, read_derived, read_first, read_forbidden
-from tune.space_sections import known
 from tune.space_settings import BUDGET_KEYS, Budget, Constraint, EarlyStopping, SearchSettings, VerdictSettings
 from tune.space_settings_grammar import read_settings
 from tune.space_trials import every_trial, random_trial
-from tune.yaml_source import Source, SpaceError, show
+from tune.yaml_source import KeyPath, Source, SpaceError, show
 
 CONTRASTIVE_SECTIONS, CONTRASTIVE_KEYS = ("contrastive", "head", "text_encoder"), ("train.contrastive_lr",)  # nothing to the OFF arm
 __all__ = ["Budget", "EarlyStopping", "Parameter", "Space", "SpaceError", "find_space", "load_space",
@@ -122,10 +123,11 @@ class Space:
         base: the configuration, all of its keys, that the trial starts from; without one what the space itself says.
         Raises: ExpressionError where a derived value cannot be computed.
         """
-        start = self._start(None) if base is None else base
+        start = self.start() if base is None else base
         return {**values, **derived_values(self.derived, {**start, **values})}
 
-    def _start(self, preset: str | None) -> dict[str, Any]:
+    def start(self, preset: str | None = None) -> dict[str, Any]:
+        """The configuration, all of its keys, that trials start from by what the space itself says."""
         sizes = PRESETS.get(preset or self.preset or "tiny", {})  # whoever builds the configuration refuses an unknown preset
         return {**{key: rule.default for key, rule in RULES.items()}, **sizes, **self.fixed, **self.defaults}
 
@@ -140,15 +142,15 @@ class Space:
         `overrides({})` is single-trial mode. preset: where it is not the file's; derived values may rest on it.
         """
         budget = {key: getattr(self.budget, name.split(".")[1]) for key, name in BUDGET_KEYS.items()}
-        return {**self.fixed, **self.defaults, **self.completed(values, self._start(preset)),
+        return {**self.fixed, **self.defaults, **self.completed(values, self.start(preset)),
                 **{key: n for key, n in budget.items() if n is not None}}
 
     def baseline_overrides(self) -> dict[str, Any]:
         """The configuration keys of the OFF arm."""
         return self.overrides(self.baseline)
 
-    def config_faults(self, preset: str) -> list[tuple[str, str]]:
-        """Why trials cannot be built with `preset`, each with the section to look at; empty where nothing was found."""
+    def config_faults(self, preset: str) -> list[tuple[KeyPath, str]]:
+        """Why trials cannot be built with `preset`, each with the place to look at; empty where nothing was found."""
         return config_faults(self, preset)
 
     def digest(self) -> str:
@@ -186,10 +188,10 @@ def find_space(name_or_path: str | Path, folder: str | Path) -> Path:
     Raises: SpaceError naming the known spaces.
     """
     for path in (Path(name_or_path), Path(folder, name_or_path), Path(folder, f"{name_or_path}.yaml")):
-        if path.is_file():
+        if os.path.isfile(path):  # False for a name that is too long, too
             return path
     names = tuple(sorted(path.stem for path in Path(folder).glob("*.yaml")))
-    hint = known(Path(name_or_path).stem, names) if names else f"There is no .yaml file in {folder}."
+    hint = near_files(name_or_path, names) if names else f"There is no .yaml file in {folder}."
     raise SpaceError([f"{name_or_path}: the search space must be a file, or a name in {folder}, got neither. {hint}"])
 
 
@@ -203,6 +205,8 @@ def _space(source: Source, name: str) -> Space:
     forbidden = read_forbidden(source, parameters)
     space = Space(name=name, parameters=parameters, forbidden=forbidden, first=read_first(source, parameters, forbidden),
                   derived=read_derived(source), **fields)
+    source.check()
+    check_reachable(source, parameters)
     source.check()
     check_possible(source, space)
     source.check()

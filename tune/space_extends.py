@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
-from tune.space_sections import SECTIONS
+from tune.space_sections import SECTIONS, known
 from tune.yaml_source import KeyPath, Source, SpaceError, read_yaml, show
 
 LONGEST_CHAIN = 8
@@ -35,10 +36,11 @@ def _extended(source: Source, name: Any, path: Path, trail: tuple[Path, ...]) ->
     if not isinstance(name, str) or not name:
         source.fault(where, "the name or path of a space file", show(name), "Write extends: contrastive.")
         return None
-    found = next((each for each in (path.parent / name, path.parent / f"{name}.yaml") if each.is_file()), None)
+    found = next((each for each in (path.parent / name, path.parent / f"{name}.yaml") if os.path.isfile(each)), None)
     if found is None:
-        near = ", ".join(sorted(each.stem for each in path.parent.glob("*.yaml") if each.name != path.name)) or "none"
-        source.fault(where, "a space file beside this one, or a path from its folder", show(name), f"There are: {near}.")
+        names = tuple(sorted(each.stem for each in path.parent.glob("*.yaml") if each.name != path.name))
+        hint = near_files(name, names) if names else "There is no other .yaml file beside it."
+        source.fault(where, "a space file beside this one, or a path from its folder", show(name), hint)
     elif found.resolve() in trail:
         source.fault(where, "free of cycles", " -> ".join(each.name for each in (*trail, found)), "Take one `extends` out.")
     elif len(trail) == LONGEST_CHAIN:
@@ -46,6 +48,12 @@ def _extended(source: Source, name: Any, path: Path, trail: tuple[Path, ...]) ->
     else:
         return found
     return None
+
+
+def near_files(name: str | Path, names: tuple[str, ...]) -> str:
+    """The names of space files, or of many the nearest."""
+    hint = known(Path(name).stem, names)
+    return f"There are {len(names)} files, none with a name like it." if "--dry-run" in hint else hint
 
 
 def _laid_over(base: Source, source: Source) -> Source:

@@ -117,9 +117,12 @@ def read_first(source: Source, parameters: Sequence[Parameter], forbidden: Seque
     given, byname = section(source, "first"), {parameter.key: parameter for parameter in parameters}
     if is_experiment(source):
         return {}
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, point in given.items():
         path = ("first", name)
+        if not str(name).isprintable():  # it is shown in the tree and while the search runs
+            source.fault(path, "named in signs that can be printed", show(name), "Rename it.")
+            continue
         if not isinstance(point, dict) or not point:
             source.fault(path, "a mapping of searched keys to values", show(point), "Write simclr: {contrastive.temperature: 0.1}.")
             continue
@@ -133,6 +136,8 @@ def read_first(source: Source, parameters: Sequence[Parameter], forbidden: Seque
             else:
                 values[key] = byname[key].exact(value)
         if len(values) == len(point) and _possible(source, path, values, byname, forbidden):
+            if same := next((other for other, held in found.items() if held == values), None):
+                source.fault(path, "a point of its own", f"the values of first.{same} again", "Take one of them out.")
             found[name] = values
     return found
 

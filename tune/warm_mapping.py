@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganhtr.config import PRESETS, RULES
 from tune.derived import ExpressionError
 from tune.parameter import Parameter, on_grid
 from tune.parameter_grammar import values_in_words
@@ -27,8 +26,17 @@ class Unfit(ValueError):
         self.example = example
 
 
-def map_names(names: Iterable[str], keys: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """Our key -> the name that it has in the source, and what to tell the user.
+@dataclass(frozen=True)
+class Names:
+    """`found`: our key -> the name that it has in the source. `unclear`: our key -> names of which any could be its own."""
+
+    found: Mapping[str, str]
+    unclear: Mapping[str, Sequence[str]]
+    said: Sequence[str]
+
+
+def map_names(names: Iterable[str], keys: Iterable[str]) -> Names:
+    """Which names of a source stand for which of our keys.
 
     A name stands for the key that it equals; else for the one that it equals but for case and the signs between its parts; else for the one
     whose last part it is. A name that could stand for several keys, or one of several names for a key, stands for none.
@@ -48,8 +56,13 @@ def map_names(names: Iterable[str], keys: Iterable[str]) -> tuple[dict[str, str]
     said = [f"{name} is read as {key}" for key, name in found.items() if name != key]
     said += [f"{name} is not used: {'it could be ' + ' or '.join(held) if len(held) > 1 else 'others could be ' + held[0] + ' too'}"
              for name, held in ambiguous.items()]
-    unknown = [name for name in names if name not in found.values() and name not in ambiguous]
-    return found, [*said, *([f"not used, as this space does not search it: {', '.join(unknown)}"] if unknown else [])]
+    left = [name for name in names if name not in found.values() and name not in ambiguous]
+    farther = {name: [key for key in keys if _in_other_signs(name, key) or _by_last_part(name, key)] for name in left}
+    said += [f"{name} is not used: another name is nearer to {' and '.join(near)}" for name, near in farther.items() if near]
+    unknown = [name for name in left if not farther[name]]
+    said += [f"not used, as this space does not search it: {', '.join(unknown)}"] if unknown else []
+    unclear = {key: [name for name, held in ambiguous.items() if key in held] for key in keys if key not in found}
+    return Names(found, {key: held for key, held in unclear.items() if held}, said)
 
 
 def _exactly(name: str, key: str) -> bool:
@@ -91,7 +104,9 @@ def _choice(choices: tuple, value: Any) -> Any:
 
 
 def _read(value: Any) -> Any:
-    """A number for what reads as one, true and false too; else small letters."""
+    """A number for what reads as one, true and false too; None; else small letters."""
+    if value is None:
+        return None
     if isinstance(value, (bool, int, float)):
         return float(value)
     text = str(value).strip().lower()
@@ -118,11 +133,15 @@ def _number(parameter: Parameter, value: Any) -> Any:
 
 @dataclass
 class TrialMapping:
-    """Maps the trials of a source: `names` by our keys, `settings` that all its trials had. `assumed` counts what was filled in."""
+    """Maps the trials of a source: `settings` that all its trials had, `base` that all of this search start from.
+
+    `assumed` counts what was filled in.
+    """
 
     space: Space
-    names: Mapping[str, str]
+    names: Names
     settings: Mapping[str, Any]
+    base: Mapping[str, Any]
     assumed: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,22 +149,35 @@ class TrialMapping:
         assumed: list[tuple[str, str]] = []
 
         def pick(parameter: Parameter) -> Any:
-            name = self.names.get(parameter.key)
+            """The trial's value, else what it is taken to have been."""
+            name = self.names.found.get(parameter.key)
             if name is not None and name in params:
                 return mapped_value(parameter, params[name])
+            if unclear := self.names.unclear.get(parameter.key):
+                raise Unfit(f"{parameter.key} must be given under one name, got {' and '.join(unclear)}, which could mean it")
             value = mapped_value(parameter, self._missing(parameter))
             assumed.append((parameter.key, show(value)))
             return value
 
+        self._check_settled(self.space.fixed, "fixed to", params)
         values = self.space.sample(pick)
+        if not self.settings and len(assumed) == len(values):
+            raise Unfit("it gives none of this space's parameters that take part")
         if self.space.forbids(values):
             raise Unfit("the combination must be none that this space forbids")
         try:
-            self.space.completed(values)
+            whole = self.space.completed(values, self.base)
         except ExpressionError as error:
             raise Unfit(str(error)) from error
+        self._check_settled({key: whole[key] for key in self.space.derived}, "derived as", params)
         self.assumed.update(assumed)
         return values
+
+    def _check_settled(self, settled: Mapping[str, Any], how: str, params: Mapping[str, Any]) -> None:
+        """Raises: Unfit where a trial has another value of a key that this space does not search but settles."""
+        for key, value in settled.items():
+            if key in params and _read(params[key]) != _read(value):
+                raise Unfit(f"{key} is {how} {show(value)} here", show(params[key]))
 
     def _missing(self, parameter: Parameter) -> Any:
         """For a parameter that a trial does not have: the source's setting, else the parameter's default, else the configuration's."""
@@ -154,7 +186,7 @@ class TrialMapping:
             return self.settings[key]
         if parameter.default is not None:
             return parameter.default
-        default = {**PRESETS[self.space.preset or "tiny"], **self.space.fixed}.get(key, RULES[key].default)
+        default = self.base[key]
         if not parameter.allows(default):
             raise Unfit(f"{key} must be given where it is active: its default is none of its values", show(default))
         return default

@@ -11,8 +11,10 @@ from typing import Any
 import yaml
 
 from tune.warm_journal import read_journal
+from tune.warm_source import split_source
 from tune.warm_sqlite import MAGIC, read_sqlite
-from tune.warm_study import MAX_BYTES, SourceStudy, printable
+from tune.warm_study import MAX_BYTES, SourceStudy
+from tune.yaml_source import LONGEST_FAULT, printable
 
 LONGEST_SETTINGS = 2**22  # bytes
 
@@ -36,13 +38,16 @@ class Origin:
 
 def find_origin(source: str, objectives: Sequence[str], environment: Mapping[str, Any]) -> Origin:
     """The study that a source names. Raises: ValueError."""
-    if "://" in source and not source.startswith("sqlite:///"):
-        raise ValueError(f"{source.partition('://')[0]}://…: a warm start must be from a file or a folder, got a server. Copy the study "
-                         "into a file first (optuna.copy_study)")
-    text, path = source.removeprefix("sqlite:///"), Path(source)
     try:
-        place, _, wanted = (text, "", "") if Path(text).exists() else text.partition("::")
-        path = Path(place)
+        return _found(source, objectives, environment)
+    except ValueError as error:  # it may quote the source's own text
+        raise ValueError(printable(str(error), LONGEST_FAULT)) from error
+
+
+def _found(source: str, objectives: Sequence[str], environment: Mapping[str, Any]) -> Origin:
+    place, wanted = split_source(source)
+    path = Path(place)
+    try:
         if path.name == "study.journal" and path.with_name("study.yaml").is_file():
             path = path.parent
         if path.is_dir():

@@ -22,7 +22,8 @@ from typing import Any
 from optuna.distributions import json_to_distribution
 from optuna.trial import TrialState
 
-from tune.warm_study import MAX_BYTES, SourceStudy, SourceTrial, as_value, printable
+from tune.warm_study import MAX_BYTES, SourceStudy, SourceTrial, as_value
+from tune.yaml_source import printable
 
 MAGIC = b"SQLite format 3\0"
 TABLES = {"studies", "trials", "trial_params", "trial_values"}
@@ -42,7 +43,9 @@ def read_sqlite(path: Path) -> list[SourceStudy]:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_CELL)
             _check_tables(path, connection)
             names = connection.execute("SELECT study_id, study_name FROM studies ORDER BY study_id").fetchall()
-            return [_study(connection, number, str(name)) for number, name in names]
+            studies = [_study(connection, number, str(name)) for number, name in names]
+            _check_whole(path, copy, connection)
+            return studies
         except FAULTS as error:
             raise ValueError(f"{path}: must be a sound SQLite file of Optuna 1.3 or later, got one{_version(connection)} that cannot be "
                              f"read ({printable(str(error))}). Put the file back from a copy, or let that Optuna copy the study into a "
@@ -78,6 +81,14 @@ def _mark(file: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return held.st_size, held.st_mtime_ns
+
+
+def _check_whole(path: Path, copy: Path, connection: sqlite3.Connection) -> None:
+    """SQLite reads zeros where the end of the last page is missing. An interrupted write has been taken back by now."""
+    size, (page,) = copy.stat().st_size, connection.execute("PRAGMA page_size").fetchone()
+    if size % page:
+        raise ValueError(f"{path}: must be a whole SQLite file, in pages of {page} bytes, got {size} bytes: its last page is cut off. Put "
+                         "the file back from a copy")
 
 
 def _check_tables(path: Path, connection: sqlite3.Connection) -> None:

@@ -15,8 +15,8 @@ from tune.optuna_space import distribution_of
 from tune.space import Space
 from tune.warm_mapping import TrialMapping, Unfit, map_names
 from tune.warm_origin import Origin, find_origin
-from tune.warm_study import SourceTrial, as_value, printable
-from tune.yaml_source import show
+from tune.warm_study import SourceTrial, as_value
+from tune.yaml_source import printable, show
 
 POINTS = 3  # tried first where the values of a source are no history
 
@@ -32,12 +32,13 @@ class History:
 
 
 def read_history(source: str | Path, space: Space, objectives: Sequence[str], environment: Mapping[str, Any] | None = None,
-                 values: bool = True) -> History:
+                 values: bool = True, base: Mapping[str, Any] | None = None) -> History:
     """The trials of a source as trials of `space`, their values higher for better.
 
     source: a study folder of ours, a journal file, an SQLite file or sqlite:///path; `::name` behind it picks one of several studies.
     objectives: what the search maximises. environment: the search's environment.json, with which a study of ours is compared.
     values: False where the source's values mean something else than the objectives; its best trials are then points to try first.
+    base: the configuration, all of its keys, that the search's trials start from; without one what the space itself says.
 
     Raises: ValueError for a source that cannot be read or chosen from.
     """
@@ -47,11 +48,11 @@ def read_history(source: str | Path, space: Space, objectives: Sequence[str], en
     if why is None and len(study.signs) != len(objectives):
         why = f"it has {len(study.signs)} value{'s' * (len(study.signs) != 1)} a trial, and this search {len(objectives)}"
     results = _results(origin, said)
-    names, told = map_names({name for trial in results for name in trial.params}, [parameter.key for parameter in space.parameters])
-    mapping = TrialMapping(space, names, origin.settings)
+    names = map_names({name for trial in results for name in trial.params}, [parameter.key for parameter in space.parameters])
+    mapping = TrialMapping(space, names, origin.settings, space.start() if base is None else base)
     mapped = _mapped(results, mapping, said)
     said += [f"{key} is not given in {n} of {len(mapped)} trials: taken to be {value}" for (key, value), n in mapping.assumed.items()]
-    said += [*(told if results else []), *_differences(origin, space)]
+    said += [*(names.said if results else []), *_differences(origin, space)]
     if why:
         points = _points(mapped)
         said.insert(0, f"{len(points)} points are tried first, as its values are no history: {why}")
@@ -64,8 +65,8 @@ def read_history(source: str | Path, space: Space, objectives: Sequence[str], en
 
 
 def _differences(origin: Origin, space: Space) -> list[str]:
-    """What is known to have been otherwise in the source: settings that this space fixes, and its constraints."""
-    searched = {parameter.key for parameter in space.parameters}
+    """What is known to have been otherwise in all of the source: settings that this space fixes, and its constraints."""
+    searched = {parameter.key for parameter in space.parameters} | {key for trial in origin.study.trials for key in trial.params}
     other = [f"{key} {show(origin.settings[key])} (here {show(value)})" for key, value in space.overrides({}).items()
              if key not in searched and key not in space.derived and origin.settings.get(key, value) != value]
     said = [f"its trials had {', '.join(other)}"] if other else []

@@ -36,8 +36,3 @@ class SourceStudy:
 def as_value(held: Any) -> float:
     """What a storage has for a value; NaN for what is no number."""
     return float(held) if isinstance(held, (int, float)) and not isinstance(held, bool) else math.nan
-
-
-def printable(text: str) -> str:
-    """Text that a stranger wrote, fit for a terminal."""
-    return "".join(sign if sign.isprintable() else "?" for sign in (text if len(text) <= 600 else text[:597] + "..."))

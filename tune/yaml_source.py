@@ -19,14 +19,15 @@ KeyPath = tuple  # of keys and list positions, from the top of the file: ("space
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 16
+LONGEST_FAULT = 2000  # signs
 
 
 class SpaceError(ValueError):
     """One or more faults of a search space; `faults` holds a line each."""
 
     def __init__(self, faults: list[str]):
-        self.faults = faults
-        super().__init__("\n".join(faults))
+        self.faults = [printable(fault, LONGEST_FAULT) for fault in faults]
+        super().__init__("\n".join(self.faults))
 
     def __reduce__(self) -> tuple:
         return SpaceError, (self.faults,)
@@ -36,6 +37,13 @@ def show(value: Any) -> str:
     """A value as it stands in an error message."""
     text = json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def printable(text: str, longest: int = 600) -> str:
+    """Text that a stranger wrote, fit for a terminal; of a long one the two ends."""
+    if len(text) > longest:
+        text = f"{text[:longest // 2 - 3]}...{text[-longest // 2:]}"
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 class Source:

@@ -41,6 +41,13 @@ def test_what_is_no_arithmetic_is_refused(text):
         parse_expression(text)
 
 
+@pytest.mark.parametrize("text", ["1if 2else 3", "head.layers(64)", "2(3)"])
+def test_python_says_nothing_of_an_expression(text, recwarn):
+    with pytest.raises(ExpressionError):
+        parse_expression(text)
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("text", [
     "1 / 0", "1 % 0", "0 ** -1", "9 ** 9 ** 9", "9.0 ** 64 ** 1 * 1e300 * 1e300", "(0 - 8) ** 0.5", "round(1e400 - 1e400)", "1e400",
     "max(1, (-8) ** 0.5)", "head.kind + 1", "contrastive.symmetric + 1"])

@@ -96,7 +96,9 @@ def test_what_yaml_refuses_in_the_base_is_told(files):
 @pytest.mark.parametrize(("texts", "said"), [
     ({"a": "extends: b\n", "b": "extends: a\n"}, "b.yaml:1: extends must be free of cycles, got a.yaml -> b.yaml -> a.yaml"),
     ({"a": "extends: a\n"}, "free of cycles"),
-    ({"a": "extends: nowhere\n", "near": ""}, "a space file beside this one.*There are: near"),
+    ({"a": "extends: nowhere\n", "near": ""}, "a space file beside this one.*Known: near"),
+    ({"a": "extends: nowhere\n"}, "There is no other .yaml file"),
+    ({"a": f"extends: {'x' * 300}\n"}, "a space file beside this one"),
     ({"a": "extends: [b]\n"}, "the name or path"),
     ({"a": "extends:\n"}, "the name or path"),
     ({"a": "extends: ..\n"}, "a space file beside this one"),
@@ -107,6 +109,17 @@ def test_what_cannot_be_extended_is_said(files, texts, said):
     folder = files(**texts)
     with pytest.raises(SpaceError, match=said):
         load_space(folder / "a.yaml")
+
+
+def test_of_many_files_the_nearest_alone_is_named(files):
+    folder = files(child="extends: experimnt\n", experiment="", **{f"other_{n}": "" for n in range(20)})
+    faults = faults_of(folder / "child.yaml")
+    assert len(faults) == 1 and "Did you mean experiment?" in faults[0] and "other_" not in faults[0]
+
+
+def test_of_many_files_of_which_none_is_near_the_number_is_told(files):
+    folder = files(child="extends: qqq\n", **{f"other_{n}": "" for n in range(20)})
+    assert faults_of(folder / "child.yaml")[0].endswith('got "qqq". There are 20 files, none with a name like it.')
 
 
 def test_the_schema_takes_a_part_of_a_space_but_null_in_no_whole_one():

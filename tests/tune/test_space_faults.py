@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tune.space import SpaceError, load_space, space_from_plain
+from tune.space import SpaceError, find_space, load_space, space_from_plain
 from tune.yaml_source import MAX_BYTES
 
 GOOD = """\
@@ -299,6 +299,65 @@ space:
     assert faults[0].startswith(":3: space.head.layers.when.loss.pixel must be a range of a continuous parameter")
 
 
+@pytest.mark.parametrize("condition", ["{min: 1.5, max: 1.5}", "{min: 2}", "{max: 1}"])
+def test_a_range_of_one_continuous_value_is_refused(tmp_path, condition):
+    layers = f"head.layers: {{int: [1, 3], when: {{loss.pixel: {condition}}}}}"
+    faults = faults_of(tmp_path, f"space:\n  loss.pixel: {{float: [1, 2]}}\n  {layers}\n")
+    assert len(faults) == 1 and faults[0].startswith(":3: space.head.layers.when.loss.pixel must be a range that holds more than one value")
+
+
+@pytest.mark.parametrize(("conditions", "said"), [
+    ("{head.kind: none, head.dim: 64}", "conditions on head.kind that no value of it meets together (none, mlp)"),
+    ("{head.dim: 64, head.kind: [none, linear]}", "conditions on head.kind"),
+    ("{loss.pixel: {max: 3}, loss.ctc: {min: 1}}", "conditions on loss.pixel that no value of it meets together (at most 3, at least 4)"),
+    ("{loss.pixel: {max: 4}, loss.ctc: {min: 1}}", "conditions on loss.pixel"),
+    ("{train.clip_norm: 5, contrastive.symmetric: true}", "conditions on train.clip_norm"),
+])
+def test_a_parameter_that_never_takes_part_is_refused(tmp_path, conditions, said):
+    faults = faults_of(tmp_path, f"""\
+space:
+  head.kind: {{choice: [none, linear, mlp]}}
+  head.dim: {{choice: [64, 128], when: {{head.kind: mlp}}}}
+  loss.pixel: {{float: [1, 9]}}
+  loss.ctc: {{float: [0, 2], when: {{loss.pixel: {{min: 4}}}}}}
+  train.clip_norm: {{float: [1, 5], step: 1}}
+  contrastive.symmetric: {{bool: true, when: {{train.clip_norm: {{max: 4}}}}}}
+  head.layers: {{int: [1, 3], when: {conditions}}}
+  head.width: {{choice: [64, 128], when: {{head.layers: 2}}}}
+""")
+    assert len(faults) == 1 and faults[0].startswith(":8: space.head.layers.when must be such that the parameter can take part")
+    assert said in faults[0]
+
+
+@pytest.mark.parametrize("conditions", [
+    "{head.kind: [none, mlp], head.dim: 64}", "{head.dim: {min: 100}}", "{loss.pixel: {min: 2, max: 5}, loss.ctc: {min: 1}}"])
+def test_conditions_that_can_meet_are_kept(tmp_path, conditions):
+    path = tmp_path / "s.yaml"
+    path.write_text(f"""\
+space:
+  head.kind: {{choice: [none, mlp]}}
+  head.dim: {{choice: [64, 128], when: {{head.kind: mlp}}}}
+  loss.pixel: {{float: [1, 9]}}
+  loss.ctc: {{float: [0, 2], when: {{loss.pixel: {{min: 4}}}}}}
+  head.layers: {{int: [1, 3], when: {conditions}}}
+""")
+    assert load_space(path).parameters[-1].key == "head.layers"
+
+
+@pytest.mark.parametrize(("text", "rule"), [
+    ('space:\n  "a\\e[31m": 2\n', "a configuration key"), ('"a\\u009bb": 2\n', "top-level keys"), ('"a\\nb": 2\n', "top-level keys"),
+    ('space:\n  loss.pixel: {float: [1, 2]}\nfirst: {"\\e[2J": {loss.pixel: 1}}\n', "signs that can be printed")])
+def test_faults_are_fit_for_a_terminal(tmp_path, text, rule):
+    faults = faults_of(tmp_path, text)
+    assert any(rule in fault for fault in faults) and all(fault.isprintable() for fault in faults)
+
+
+def test_a_name_that_is_too_long_is_not_found(tmp_path):
+    with pytest.raises(SpaceError, match="the search space must be a file, or a name") as caught:
+        find_space("x" * 5000, tmp_path)
+    assert len(str(caught.value)) <= 2000
+
+
 def test_values_that_only_together_are_a_fault(tmp_path):
     text = "space:\n  generator.levels: {int: [3, 6]}\n"
     faults = faults_of(tmp_path, "preset: tiny\n" + text)
@@ -307,7 +366,7 @@ def test_values_that_only_together_are_a_fault(tmp_path):
     assert 'a trial with {"generator.levels": 6}' in faults[0]
     (tmp_path / "s.yaml").write_text(text)  # a preset with taller lines may still be chosen
     space = load_space(tmp_path / "s.yaml")
-    assert [section for section, _ in space.config_faults("tiny")] == ["space"]
+    assert [section for section, _ in space.config_faults("tiny")] == [("space",)]
     assert space.config_faults("small") == []
 
 

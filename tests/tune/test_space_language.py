@@ -1,5 +1,6 @@
 """What a space file can say beyond ranges: conditions, forbidden combinations, first points, how it is searched and judged."""
 
+import json
 import random
 
 import pytest
@@ -159,6 +160,29 @@ def test_first_points_are_named_and_in_the_order_of_the_file():
 def test_a_first_point_that_will_not_do_is_a_fault(first, said):
     faults = faults_of(first=first, forbidden=[{"head.kind": "linear"}, {"head.layers": 3, "head.kind": "mlp"}])
     assert len(faults) == 1 and said in faults[0]
+
+
+def test_two_equal_first_points_are_a_fault():
+    plain = {"space": {"contrastive.weight": {"float": [0.1, 10]}}}
+    with pytest.raises(SpaceError, match=r"first\.b must be a point of its own, got the values of first\.a again") as caught:
+        space_from_plain({**plain, "first": {"a": {"contrastive.weight": 1}, "b": {"contrastive.weight": 1.0}}})
+    assert len(caught.value.faults) == 1
+    assert len(space_from_plain({**plain, "first": {"a": {"contrastive.weight": 1}, "b": {"contrastive.weight": 2}}}).first) == 2
+
+
+@pytest.mark.parametrize("point", [{"head.dim": 1717, "contrastive.weight": 1}, {"head.dim": 1717}])
+def test_a_first_point_whose_derived_values_cannot_be_computed_is_a_fault(tmp_path, point):
+    path = tmp_path / "s.yaml"
+    path.write_text(f"""\
+space: {{head.dim: {{int: [64, 4000]}}, contrastive.weight: {{float: [0.1, 10]}}}}
+derived: {{loss.pixel: 1 / (head.dim - 1717) ** 2}}
+first:
+  good: {{head.dim: 64}}
+  bad: {json.dumps(point)}
+""")
+    with pytest.raises(SpaceError, match=r"s\.yaml:5: it cannot be computed .* This is so in first\.bad, as a trial with") as caught:
+        load_space(path)
+    assert len(caught.value.faults) == 1
 
 
 def test_a_first_point_that_nothing_completes_is_a_fault():

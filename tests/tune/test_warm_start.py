@@ -21,7 +21,10 @@ from optuna.trial import TrialState, create_trial
 
 from tune.optuna_space import distributions
 from tune.parameter import Parameter
+from tune.preview import learned
+from tune.request_options import absolute_source
 from tune.space import space_from_plain
+from tune.study import Request
 from tune.warm_mapping import Unfit, map_names, mapped_value
 from tune.warm_start import read_history
 
@@ -165,6 +168,32 @@ def test_urls_and_links_lead_to_the_file(stored, space, tmp_path):
     assert [path.name for path in source.parent.iterdir()] == [source.name]
 
 
+@pytest.mark.parametrize("place, studies, wanted", [
+    ("a :: b.db", ("one", "two"), "two"), ("par::dir/x.db", ("one", "two"), "two"), ("par::dir/x.db", ("one",), ""),
+    ("one::two/y.db", ("a::b", "c"), "a::b"), ("plain/y.db", ("a::b", "c"), "a::b"), ("plain/y.db", ("http://x::1", "c"), "http://x::1"),
+    ("three:::y.db", ("one", "two"), "two")])
+def test_paths_and_studies_may_hold_the_sign_between_them(tmp_path, space, monkeypatch, place, studies, wanted):
+    path = tmp_path / place
+    path.parent.mkdir(exist_ok=True)
+    for name in studies:
+        study = optuna.create_study(storage=f"sqlite:///{path}", study_name=name, direction="maximize")
+        study.add_trial(create_trial(params={"weight": 1.0}, distributions={"weight": _distribution(1.0)}, value=float(name == wanted)))
+    monkeypatch.chdir(tmp_path)
+    for source in (f"{place}::{wanted}" if wanted else place, f"sqlite:///{path}::{wanted}"):
+        absolute = absolute_source(source)
+        assert absolute == (f"{path}::{wanted}" if wanted else str(path))
+        for each in (source, absolute):
+            assert [trial.value for trial in read_history(each, space, ("score",)).trials] == [float(bool(wanted))]
+
+
+def test_the_dry_run_says_what_a_source_gives(foreign, space):
+    source = str(foreign({"weight": 1.0}, {"weight": 900.0}))
+    request = Request(space, "tiny", "", {}, "builtin", None, None, 3, 0, 1, 0, warm=(source, "/no"))
+    said = "\n".join(learned(request, request.config()))
+    assert "warm start: demo.journal/demo: 1 of 2 trials are used" in said
+    assert "warm start: cannot be read: /no: must be a study folder of ours" in said
+
+
 # Names ----------------------------------------------------------------------------------------------------------------------------------
 
 KEYS = ["contrastive.weight", "train.generator_lr", "head.dim", "text_encoder.dim", "head.kind"]
@@ -180,13 +209,14 @@ KEYS = ["contrastive.weight", "train.generator_lr", "head.dim", "text_encoder.di
     (["dim"], {}, "dim is not used: it could be head.dim or text_encoder.dim"),
     (["dim", "head_dim"], {"head.dim": "head_dim", "text_encoder.dim": "dim"}, "is read as"),
     (["weight", "WEIGHT"], {}, "WEIGHT is not used: others could be contrastive.weight too"),
-    (["weight", "contrastive.weight"], {"contrastive.weight": "contrastive.weight"}, "does not search it: weight"),
+    (["weight", "contrastive.weight"], {"contrastive.weight": "contrastive.weight"}, "weight is not used: another name is nearer to"),
+    (["Weight", "contrastive_weight", "CONTRASTIVE-WEIGHT"], {}, "Weight is not used: another name is nearer to contrastive.weight"),
     (["head-kind", "head_kind", "kind"], {}, "head_kind is not used"),
     (["model.weight"], {}, "does not search it: model.weight"),
 ])
 def test_names(names, found, said):
-    got, told = map_names(names, KEYS)
-    assert got == found and said in "\n".join(told)
+    got = map_names(names, KEYS)
+    assert got.found == found and said in "\n".join(got.said)
 
 
 NAMES = ["weight", "Weight", "contrastive.weight", "contrastive_weight", "dim", "head.dim", "kind", "KIND", "x"]
@@ -194,11 +224,12 @@ NAMES = ["weight", "Weight", "contrastive.weight", "contrastive_weight", "dim", 
 
 @given(st.lists(st.sampled_from(NAMES), unique=True))
 def test_each_name_is_used_once_or_said(names):
-    found, said = map_names(names, KEYS)
+    mapped = map_names(names, KEYS)
+    found, said = mapped.found, mapped.said
     assert len(set(found.values())) == len(found) and set(found.values()) <= set(names) and set(found) <= set(KEYS)
     for name in names:
         assert found.get(name) == name or any(name in line for line in said)
-    assert map_names(reversed(names), KEYS) == (found, said)
+    assert not set(mapped.unclear) & set(found) and map_names(reversed(names), KEYS) == mapped
 
 
 # Values ---------------------------------------------------------------------------------------------------------------------------------
@@ -221,7 +252,8 @@ def test_each_name_is_used_once_or_said(names):
     (Parameter("head.dim", "choice", choices=(64, 128)), 64.0, 64),
     (Parameter("head.dim", "choice", choices=(64, 128)), 256, None),
     (Parameter("head.kind", "choice", choices=("none", "mlp")), "MLP", "mlp"),
-    (Parameter("head.kind", "choice", choices=("none", "mlp")), None, "none"),
+    (Parameter("head.kind", "choice", choices=("none", "mlp")), None, None),
+    (Parameter("head.kind", "choice", choices=("none", "mlp")), "None", "none"),
     (Parameter("contrastive.symmetric", "bool", choices=(False, True)), "True", True),
     (Parameter("contrastive.symmetric", "bool", choices=(False, True)), 0, False),
     (Parameter("head.layers", "choice", choices=(1, 2)), True, None),
@@ -265,6 +297,33 @@ def test_a_missing_parameter_takes_its_default_or_leaves_the_trial_out(foreign):
     assert "contrastive.temperature is not given in 1 of 1 trials: taken to be 0.5" in text_of(own)
     none = read_history(source, space_with(), ("score",))  # the configuration's 0.1 is below the range
     assert not none.trials and "1 left out: contrastive.temperature must be given" in text_of(none)
+
+
+def test_a_trial_of_another_matter_is_no_result_at_the_defaults(foreign, space):
+    history = read_history(foreign({"lr": 0.1, "dropout": 0.2}, {"temperature": 0.2}, {"layers": 2, "dropout": 0.3}), space, ("score",))
+    assert [trial.params["contrastive.temperature"] for trial in history.trials] == [0.2, 0.1]
+    assert "1 left out: it gives none of this space's parameters that take part (#0)" in text_of(history)
+    flat = space_from_plain({"space": {"head.kind": {"choice": ["none", "mlp"], "default": "none"},
+                                       "head.layers": {"int": [1, 3], "when": {"head.kind": "mlp"}}}})
+    assert not read_history(foreign({"layers": 2}, name="inactive"), flat, ("score",)).trials
+
+
+def test_a_key_whose_name_is_unclear_is_not_taken_to_be_at_its_default(foreign, space):
+    full = {"temperature": 0.1, "head.kind": "none", "batch_size": 8}
+    history = read_history(foreign({**full, "Weight": 1.0, "contrastive__weight": 2.0, "CONTRASTIVE-WEIGHT": 3.0}, full, {"weight": 4.0}),
+                           space, ("score",))
+    said = text_of(history)
+    assert not history.trials and "taken to be 1.0" not in said and "does not search it" not in said
+    assert "3 left out: contrastive.weight must be given under one name, got CONTRASTIVE-WEIGHT and contrastive__weight" in said
+    assert "Weight is not used: another name is nearer to contrastive.weight" in said
+
+
+def test_a_missing_parameter_is_the_one_of_the_searchs_own_configuration(foreign, space):
+    source, given = foreign({"weight": 1.0}), {**space.start(), "train.batch_size": 16}
+    assert read_history(source, space, ("score",), base=given).trials[0].params["train.batch_size"] == 16
+    derived = space_from_plain({**SPACE, "derived": {"head.width": "generator.base * 100"}})
+    assert not read_history(source, derived, ("score",), base={**given, "generator.base": 96}).trials  # no width takes 9600
+    assert read_history(source, derived, ("score",), base={**given, "generator.base": 8}).trials
 
 
 def test_forbidden_combinations_are_left_out(foreign):
@@ -349,6 +408,25 @@ def test_another_guide_and_other_settings_are_said(own):
     history = read_history(own(readers={}), space, ("score",), ENVIRONMENT)
     assert len(history.trials) == 3
     assert "another guide" in text_of(history) and "its trials had train.epochs 5 (here 20)" in text_of(history)
+
+
+def test_trials_with_another_value_of_what_is_settled_here_are_left_out(own):
+    weight = {"contrastive.weight": {"float": [0.01, 100], "log": True}}
+    folder = own()
+    storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+    for kind in ("mlp", "none", "none"):
+        params = {"contrastive.weight": 2.0, "head.kind": kind, "head.dim": 64}
+        kinds = {**{key: _distribution(value) for key, value in params.items()},
+                 "head.kind": optuna.distributions.CategoricalDistribution(["mlp", "none"])}
+        optuna.load_study(storage=storage, study_name="on").add_trial(
+            create_trial(value=7.0, params=params, distributions=kinds, user_attrs={"proposal": "{}"}))
+    fixed = read_history(folder, space_from_plain({"space": weight, "fixed": {"head.kind": "none", "head.layers": 2}}), ("score",))
+    assert [trial.user_attrs["warm_start"][-2:] for trial in fixed.trials] == ["#0", "#1", "#2", "#6", "#7"]
+    said = text_of(fixed)
+    assert '1 left out: head.kind is fixed to "none" here (#5 has "mlp")' in said
+    assert "head.layers 3 (here 2)" in said and 'head.kind "mlp" (here' not in said  # searched there: no setting of all its trials
+    derived = read_history(folder, space_from_plain({"space": weight, "derived": {"head.dim": "2 * 16"}}), ("score",))
+    assert len(derived.trials) == 3 and "3 left out: head.dim is derived as 32 here (#5 has 64)" in text_of(derived)
 
 
 def test_constraints_are_kept_where_they_are_the_same(own):
@@ -448,7 +526,9 @@ def test_what_is_no_source_is_refused(faulty, space, kind, words):
 
 
 @pytest.mark.parametrize("source, words", [
-    ("mysql://user@host/db", "got a server"), ("{}::nowhere", "no 'nowhere'. There are: recipe, loss, front"),
+    ("mysql://user@host/db", "mysql://…: .* got a server"), ("file:///x.db", "Write the path itself"), ("SQLITE:///x.db", "path itself"),
+    ("sqlite+pysqlite:///x.db", "Write the path itself"), ("x" * 300, "File name too long"),
+    ("{}::nowhere", "no 'nowhere'. There are: recipe, loss, front"),
     ("{}", "got 3 of them. Write .*::NAME with one of: recipe, loss, front")])
 def test_what_names_no_study_is_refused(stored, space, source, words):
     with pytest.raises(ValueError, match=words):
@@ -508,6 +588,24 @@ def test_any_damage_gives_trials_with_values_or_a_refusal(made, stored, space):
             assert str(error).startswith(f"{source}: ")
             refused += 1
     assert 0 < refused < 80
+
+
+@pytest.mark.parametrize("missing", [1, 4, 9, 200, 4095])
+def test_a_file_cut_within_its_last_page_is_refused(tmp_path, space, missing):
+    source = tmp_path / "cut.db"
+    study = optuna.create_study(storage=f"sqlite:///{source}", study_name="n", direction="maximize")
+    for n in range(40):
+        study.add_trial(create_trial(params={"weight": 1 + n / 1000}, distributions={"weight": _distribution(1.0)}, value=100.0 + n))
+    source.write_bytes(source.read_bytes()[:-missing])
+    with pytest.raises(ValueError, match=r"cut\.db: must be .* SQLite file"):
+        read_history(source, space, ("score",))
+
+
+@pytest.mark.parametrize("name", ["\x1b[2Jred.db", "line\nline.db", "c1\x9b.db", "\udcff.db"])
+def test_paths_are_fit_for_a_terminal(tmp_path, space, name):
+    with pytest.raises(ValueError) as caught:
+        read_history(tmp_path / name, space, ("score",))
+    assert str(caught.value).isprintable() and str(tmp_path) in str(caught.value)
 
 
 def test_names_of_strangers_are_fit_for_a_terminal(foreign, space):
