@@ -23,7 +23,8 @@ def values_key(values: Mapping[str, Any]) -> Key:
 class ArmStudy:
     """Trials of this arm: those proposed (`proposals`), how often each configuration was (`taken`), those that ended, and the best so far.
 
-    `same` counts the duplicates in a row that were proposed last, `since_best` the trials that ended since the best one. What an earlier
+    `same` counts the duplicates in a row that were proposed last, `tried` those of each point that is to be tried first, by its number,
+    `since_best` the trials that ended since the best one. What an earlier
     run left unfinished is in `left_over`. Trials of other studies (warm start, `learned` in all) count as ended, not as proposed.
     """
 
@@ -32,16 +33,19 @@ class ArmStudy:
         self.proposals = self.ended = self.epochs = self.since_best = self.same = 0
         self.best: float | None = None
         self.taken: Counter[Key] = Counter()
+        self.tried: Counter[int] = Counter()
         self.left_over: list[FrozenTrial] = []
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):  # a killed search left it so
+            study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
         held = study.get_trials(deepcopy=False)
         self.asked = len(held)  # the next trial's number
         self.learned = sum("warm_start" in trial.user_attrs for trial in held)
         for trial in held:
             if "proposal" in trial.user_attrs:
                 self.note_proposal(json.loads(trial.user_attrs["proposal"])["values"])
-                self.same = 0
             elif "duplicate" in trial.user_attrs and trial.state.is_finished():  # else it is about to be proposed, and counted, again
-                self.same += 1
+                point = trial.user_attrs["duplicate"]
+                self.note_duplicate(None if point is True else point)
             if not trial.state.is_finished():
                 self.left_over.append(trial)
         done = [trial for trial in held if trial.state.is_finished() and "duplicate" not in trial.user_attrs]
@@ -52,7 +56,15 @@ class ArmStudy:
     def note_proposal(self, values: Mapping[str, Any]) -> None:
         """Counts a trial that was proposed."""
         self.proposals += 1
+        self.same = 0
         self.taken[values_key(values)] += 1
+
+    def note_duplicate(self, point: int | None) -> None:
+        """Counts a configuration that is not run: of a point that is to be tried first, or of the sampler."""
+        if point is None:
+            self.same += 1
+        else:
+            self.tried[point] += 1
 
     def note_end(self, state: TrialState, value: float | None, epochs: int, ours: bool = True) -> None:
         """Counts a trial that ended. value: of a complete one, higher is better."""

@@ -111,9 +111,10 @@ def show(request: Request, results: Path) -> int:
 
 def run(folder: StudyFolder, request: Request, new: bool, address: str | None, mirror: str | None) -> int:
     """Opens the data, makes the folder of a new study, and runs the search or the single trial. Returns the exit code."""
-    from tune.driver import open_data, run_search, run_single
+    from tune.driver import open_data, run_search
     from tune.interrupts import sigterm_as_interrupt
     from tune.mirror import mirrored, open_target
+    from tune.single import run_single
     from tune.warm_start import read_history
 
     if mirror is not None:
@@ -127,7 +128,7 @@ def run(folder: StudyFolder, request: Request, new: bool, address: str | None, m
                          f"{request.config().train.batch_size}. Lower it with --set or under fixed")
     if new:
         for source in request.warm:  # before there is a folder: a source that will not do leaves nothing behind
-            read_history(source, request.space, request.space.objectives, {})
+            read_history(source, request.space, request.space.objectives, {}, base=request.config().flat())
         folder.create(request)
     elif request.trials != folder.request().trials:
         with folder.locked():

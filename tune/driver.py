@@ -1,12 +1,11 @@
-"""Runs a study from its request to its report; and a single trial, without Ray."""
+"""Runs a study from its request to its report."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import torch
 from optuna.trial import FrozenTrial
@@ -21,13 +20,13 @@ from tune.cluster import noise_to
 from tune.confirmation import Confirmation, candidates
 from tune.control_files import ControlFiles
 from tune.line_table import table_of
-from tune.monitor import clock
 from tune.objective import OBJECTIVES
 from tune.report_text import Arms, write_report
 from tune.searcher import OptunaSearcher
+from tune.sessions import Sessions
 from tune.space_settings import VerdictSettings
 from tune.study import CONFIRM, Request, StudyError, StudyFolder
-from tune.trainable import TrialPlan, local_device, local_trial
+from tune.trainable import TrialPlan, local_device
 from tune.trial_folder import to_json
 from tune.trial_table import best_row, collect, write_best, write_csv
 from tune.verdict import judge
@@ -115,29 +114,30 @@ def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str
         print(line, file=stream, flush=True)
 
     with folder.locked():
-        folder.begin_session()
+        Sessions(folder).begin()
         ControlFiles(folder.path).clear()
         inputs, plan = begin(folder, request, pairs, say)
         searcher = open_searcher(folder, request, plan.objective)
         for source in request.warm:
             if source not in searcher.learned_from:
-                history = read_history(source, request.space, searcher.objectives, folder.read_json("environment.json"))
+                history = read_history(source, request.space, searcher.objectives, folder.read_json("environment.json"),
+                                       base=request.config().flat())
                 for line in history.said:
                     say(f"warm start: {line}")
                 searcher.learn_from(source, history)
         left = left_seconds(folder, request)
         finished = not searcher.remaining or left == 0
         seeds = 0 if request.space.experiment else request.space.verdict.seeds
-        if not finished or (seeds and not (folder.path / CONFIRM / "verdict.json").exists()):
+        if not finished or (seeds and not folder.read_json(f"{CONFIRM}/verdict.json")):
             with noise_to(folder.log) as real, workers(request, plan, inputs, address, real) as crew:
                 if not finished:
                     finished = crew.run(searcher, request.trials, seconds=left)
                 if spent := searcher.spent():
                     print(f"the search ends: {spent}", file=real, flush=True)
-                    finished = True
+                    finished = finished or searcher.out_of_time
                 if finished and seeds:
                     finished = confirm(folder, request, searcher, inputs, crew, seeds)
-        folder.end_session()
+        Sessions(folder).end()
         finish(folder, request, searcher.all_trials(), stream)
         if not finished:
             say(f"stopped. Go on with: {folder.command('search')} --resume")
@@ -165,20 +165,21 @@ def run_confirmation(folder: StudyFolder, request: Request, pairs: Pairs, addres
             finished = confirm(folder, request, searcher, inputs, crew, wanted, top, shuffled)
         finish(folder, request, searcher.all_trials(), stream)
         if not finished:
-            say(f"stopped. Go on with: {folder.command('confirm')}")
+            options = f" --seeds {wanted}" + (f" --top {top}" if top else "") + " --shuffled" * shuffled
+            say(f"stopped. Go on with: {folder.command('confirm')}{options}")
         return finished
 
 
 def left_seconds(folder: StudyFolder, request: Request) -> float | None:
     """What is left of the study's time; None without a limit."""
     hours = request.space.budget.wall_hours
-    return None if hours is None else max(0.0, 3600 * hours - folder.spent_seconds())
+    return None if hours is None else max(0.0, 3600 * hours - Sessions(folder).spent_seconds())
 
 
 def open_searcher(folder: StudyFolder, request: Request, objective: str | None = None) -> OptunaSearcher:
     """The study's searcher, its journal read."""
     objective = objective or folder.read_json("environment.json").get("objective")
-    searcher = OptunaSearcher(request.space, folder.journal, request.trials, request.seed, objective, folder.spent_seconds(),
+    searcher = OptunaSearcher(request.space, folder.journal, request.trials, request.seed, objective, Sessions(folder).spent_seconds(),
                               request.config().flat())
     searcher.open()
     return searcher
@@ -195,6 +196,7 @@ def confirm(folder: StudyFolder, request: Request, searcher: OptunaSearcher, inp
     if not all(found.values()):
         say("confirm: there is nothing to judge, as an arm has no finished trial that keeps the constraints")
         return True
+    folder.withdraw_verdict()
     work = Confirmation(folder, space, crew.plan, inputs, request.seed, crew.run, say)
     chosen = work.choose(found)
     if chosen is None:
@@ -223,25 +225,3 @@ def finish(folder: StudyFolder, request: Request, trials: Iterable[tuple[str, Fr
     for name in ("report.md", "trials.csv", "best"):
         if (folder.path / name).exists():
             print(f"{folder.path / name}", file=stream)
-
-
-def run_single(folder: StudyFolder, request: Request, pairs: Pairs, stream: TextIO) -> dict[str, Any]:
-    """Trains one configuration in this process, through the same trainable, with no Ray started. Returns the last result."""
-    def say(line: str) -> None:
-        print(line, file=stream, flush=True)
-
-    with folder.locked():
-        inputs, plan = begin(folder, request, pairs, say)
-        arm = "off" if plan.config.contrastive.formulation == "none" else "on"
-        trial = local_trial({"id": "single", "arm": arm, "proposed_by": "user", "values": {}}, plan, inputs)
-        started, shown = time.monotonic(), OBJECTIVES[plan.objective].shown
-        result: dict[str, Any] = {"done": False}
-        while not result["done"]:
-            result = trial.train()
-            if "value" in result and result["status"] != "failed":
-                m = result["metrics"]
-                say(f"epoch {result['epoch']}/{plan.config.train.epochs}: {plan.objective} {shown(result['value'])} (best "
-                    f"{shown(result['best_value'])}), PSNR {m['psnr']:.2f} dB, SSIM {m['ssim']:.3f}, CER {m['cer']:.3f}, "
-                    f"WER {m['wer']:.3f}, {clock(time.monotonic() - started)}")
-        say(f"{result['status']}: {result.get('error') or folder.path / 'trials' / 'single'}")
-        return result

@@ -51,7 +51,6 @@ class Proposer:
         self._points = [(f"first: {name}", dict(point)) for name, point in space.first.items()]
         self._points += [(f"first: {point['name']}", point["values"]) for point in arms[ON].study.user_attrs.get("points", [])]
         self._grids: dict[str, list[dict[str, Any]]] = {}  # arm -> its points in their order, once they are asked for
-        self.exhausted: dict[str, str] = {}  # arm -> why there is nothing new for it
 
     def parameters(self, arm: str) -> tuple[Parameter, ...]:
         """What an arm searches: OFF nothing, or the parameters that matter without contrast."""
@@ -73,6 +72,27 @@ class Proposer:
         """On a wide machine: rather wait for a first result than ask for a fifth trial at random."""
         return running and self.searches(arm) and self.arms[arm].proposals >= STARTUP_TRIALS and self.start_up(arm)
 
+    def exhausted(self, arm: str) -> str | None:
+        """Why there is nothing new for an arm; None while there is."""
+        if self.arms[arm].same >= GIVE_UP:
+            return "every configuration was run, or cannot be"
+        if self.space.search.sampler == "grid" and self.searches(arm) and self._point(arm) is None:
+            return None if self._grid_point(arm) else "every point of the grid was run"
+        return None
+
+    def _grid_point(self, arm: str) -> dict[str, Any] | None:
+        """The next point of the arm's grid; None when all were run."""
+        if arm not in self._grids:
+            points = shuffled_grid(self.space, self.parameters(arm), self.seed)
+            self._grids[arm] = [point for point in points if self._completed(arm, point) is not None]
+        return grid_point(self._grids[arm], self.arms[arm].taken)
+
+    def _point(self, arm: str) -> int | None:
+        """Which point that is to be tried first comes next: those that were run before, or cannot be, are passed over."""
+        held = self.arms[arm]
+        number = held.proposals + sum(times >= SAME_AGAIN for times in held.tried.values())
+        return number if number < len(self._points) else None
+
     def ask(self, arm: str) -> Trial:
         """A new trial of the arm."""
         held = self.arms[arm]
@@ -93,35 +113,32 @@ class Proposer:
 
     def _plan(self, arm: str) -> tuple[str, str, dict[str, Any]]:
         """Who proposes the arm's next trial: in words, the sampler's name, and the values that are settled."""
-        number, sampler = self.arms[arm].proposals, self.space.search.sampler
-        if number < len(self._points):
+        sampler, number = self.space.search.sampler, self._point(arm)
+        if number is not None:
             words, point = self._points[number]
             keys = {parameter.key for parameter in self.parameters(arm)}
             return words, "random", {key: value for key, value in point.items() if key in keys}
         if sampler == "grid":
-            if arm not in self._grids:
-                self._grids[arm] = shuffled_grid(self.space, self.parameters(arm), self.seed)
-            next_point = grid_point(self._grids[arm], self.arms[arm].taken)
-            if next_point is None:
-                self.exhausted[arm] = "every point of the grid was run"
-            return "grid", "random", next_point or {}
+            return "grid", "random", self._grid_point(arm) or {}
         if self.arms[arm].same >= SAME_AGAIN or self.start_up(arm):
             return "random", "random", {}
         return sampler, sampler, {}
 
     def propose(self, arm: str, trial: Trial) -> Proposal | None:
         """The trial's proposal, kept in the journal; None where its configuration was run before, which is told to Optuna."""
-        held, baseline = self.arms[arm], self.space.baseline if arm == OFF else {}
+        held = self.arms[arm]
         if self.space.experiment:
-            by, values = "experiment", {"train.seed": self.seed + trial.number, **self.space.completed(baseline, self.base)}
+            by, values = "experiment", {"train.seed": self.seed + trial.number, **self._with_baseline(arm, {})}
         elif not self.searches(arm):
-            by, values = "baseline", self.space.completed(baseline, self.base)
+            by, values = "baseline", self._with_baseline(arm, {})
         else:
             by = self._plan(arm)[0]
             chosen = self.space.sample(lambda parameter: suggest_value(trial, parameter), self.parameters(arm))
-            found = self._completed({**chosen, **baseline})
+            found = self._completed(arm, chosen)
             if found is None or not self._new(arm, chosen, found):
-                trial.set_user_attr("duplicate", True)
+                point = self._point(arm)
+                held.note_duplicate(point)
+                trial.set_user_attr("duplicate", True if point is None else point)
                 held.study.tell(trial, state=TrialState.FAIL)
                 return None
             values = found
@@ -133,21 +150,18 @@ class Proposer:
         held.note_proposal(values)
         return proposal
 
-    def _completed(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
-        """With derived values; None where they cannot be computed."""
+    def _with_baseline(self, arm: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """With what OFF has settled, and derived values. Raises: ExpressionError where these cannot be computed."""
+        return self.space.completed({**values, **(self.space.baseline if arm == OFF else {})}, self.base)
+
+    def _completed(self, arm: str, values: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The same; None where it cannot be computed."""
         try:
-            return self.space.completed(values, self.base)
+            return self._with_baseline(arm, values)
         except ExpressionError:
             return None
 
     def _new(self, arm: str, chosen: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
         """Whether a configuration is to be run: it is allowed, and it was not run before or repeats are wanted."""
-        held = self.arms[arm]
-        again = self.space.search.duplicates == "skip" and held.taken[values_key(values)] > 0
-        if not again and not self.space.forbids(chosen):
-            held.same = 0
-            return True
-        held.same += 1
-        if held.same >= GIVE_UP:
-            self.exhausted[arm] = "every configuration was run"
-        return False
+        again = self.space.search.duplicates == "skip" and self.arms[arm].taken[values_key(values)] > 0
+        return not again and not self.space.forbids(chosen)

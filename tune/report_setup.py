@@ -9,6 +9,7 @@ from typing import Any
 from tune.arm import Pair
 from tune.monitor import clock
 from tune.report_table import cell, shown, table
+from tune.sessions import Sessions
 from tune.space import Space
 from tune.space_settings import FORMULATION
 from tune.study import Request, StudyFolder
@@ -94,5 +95,5 @@ def setup_section(folder: StudyFolder, request: Request, rows: list[Row], enviro
         *([f"- Set on the command line: {cell(', '.join(f'{key} {value}' for key, value in request.settings.items()))}."]
           if request.settings else []),
         f"- {len(ended)} of {request.trials} trials ended, {clock(sum(row.seconds for row in rows))} of training in all, "
-        f"{clock(folder.spent_seconds())} from start to end.", "",
+        f"{clock(Sessions(folder).spent_seconds())} from start to end.", "",
         *parameter_tables(pair, request)]

@@ -84,7 +84,7 @@ class OptunaSearcher(Searcher):
         told = study.user_attrs
         points = [{"name": f"{Path(source).name} {number}", "values": values} for number, values in enumerate(history.points, 1)]
         given = told.get("points", [])  # these points too, where a crash came before the last line
-        study.set_user_attr("points", [*given, *(point for point in points if point not in given)])
+        study.set_user_attr("points", [*given, *(point for point in points if point["values"] not in [held["values"] for held in given])])
         study.set_user_attr("learned_from", [*told.get("learned_from", []), source])
         self.open()
 
@@ -117,21 +117,29 @@ class OptunaSearcher(Searcher):
             return f"{self.objectives[0]} reached {objective.shown(on.best)} (budget.target {budget.target:g})"
         if budget.no_improvement is not None and on.since_best >= budget.no_improvement:
             return f"{on.since_best} trials in a row brought no better {self.objectives[0]} (budget.no_improvement {budget.no_improvement})"
-        if budget.wall_hours is not None and time.monotonic() - self.began >= 3600 * budget.wall_hours:
+        if self.out_of_time:
             return f"its time is used up (budget.wall_hours {budget.wall_hours:g})"
-        return self.proposer.exhausted.get(ON)
+        return self.proposer.exhausted(ON)
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the study's sessions took the time that it has."""
+        hours = self.space.budget.wall_hours
+        return hours is not None and time.monotonic() - self.began >= 3600 * hours
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial for Ray: one left over, else one of the arm whose turn it is; None when the time has not come."""
         if self.paused:
             return None
-        name = next((name for name, arm in self.arms.items() if arm.left_over), None)
-        if name is not None:
-            frozen = self.arms[name].left_over.pop(0)
-            return self._start(trial_id, name, self._take_up(name, frozen))
+        waiting = [name for name, arm in self.arms.items() if arm.left_over]
+        if waiting:  # in the order in which they were proposed: each shall find the history that it would have found
+            name = min(waiting, key=lambda name: self.arms[name].left_over[0]._trial_id)
+            return self._start(trial_id, name, self._take_up(name, self.arms[name].left_over.pop(0)))
         while True:
-            if self.spent() or sum(arm.proposals for arm in self.arms.values()) >= self.trials:
+            if sum(arm.proposals for arm in self.arms.values()) >= self.trials:
                 return Searcher.FINISHED
+            if self.spent():  # a trial that runs may yet be the improvement that the search waits for
+                return None if self._running else Searcher.FINISHED
             name = self._turn()
             if self.proposer.must_wait(name, running=any(arm == ON for arm, _, _ in self._running.values())):
                 return None
@@ -160,7 +168,7 @@ class OptunaSearcher(Searcher):
         """The arm to ask next: OFF once and then ON; both in turn in an experiment (so that an interrupted one has pairs), and where OFF
         has something to search for itself."""
         off, on = (self.arms[arm].proposals for arm in (OFF, ON))
-        taking_turns = (self.space.experiment or self.space.off_searches) and OFF not in self.proposer.exhausted
+        taking_turns = (self.space.experiment or self.space.off_searches) and not self.proposer.exhausted(OFF)
         return OFF if off <= (on if taking_turns else 0) else ON
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -191,8 +199,7 @@ class OptunaSearcher(Searcher):
         self.on_trial_result(trial_id, result)
         name, trial, _ = self._running[trial_id]
         status = "failed" if error or not result else result["status"]
-        if status == "running":
-            status = "halted" if trial_id in self._halted else "pruned"
+        status = ("halted" if trial_id in self._halted else "pruned") if status == "running" else status
         values = None
         trial.set_user_attr("status", status)
         trial.set_user_attr("epochs", result.get("epoch", 0))
@@ -218,7 +225,7 @@ class OptunaSearcher(Searcher):
         return {key: sum(each[key] for each in held) / len(held) for key in held[0]} if held else None
 
     def _violations(self, frozen: FrozenTrial) -> list[float]:
-        """By how much a trial breaks each constraint; one that ended without figures is taken to break none by much."""
+        """By how much a trial breaks each constraint; none where it ended without figures."""
         return frozen.user_attrs.get("constraints", [0.0] * len(self.space.constraints))
 
     def _frozen(self, trial: Trial) -> FrozenTrial:

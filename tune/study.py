@@ -23,7 +23,6 @@ import json
 import os
 import platform
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -153,8 +152,14 @@ class StudyFolder:
 
     def extend(self, request: Request) -> None:
         """Takes an extended request for the study's own. Its verdict, of fewer trials, is to be given anew."""
-        (self.path / CONFIRM / "verdict.json").unlink(missing_ok=True)
         self.write_request(request)
+        self.withdraw_verdict()
+
+    def withdraw_verdict(self) -> None:
+        """Leaves an empty verdict in the place of one that no longer stands: what is deleted would stay in a mirror."""
+        path = self.path / CONFIRM / "verdict.json"
+        if path.exists():
+            write_atomically(path, to_json({}))
 
     @classmethod
     def existing(cls, results: Path, name: str | None) -> StudyFolder:
@@ -203,32 +208,6 @@ class StudyFolder:
             "uncommitted_changes": bool(git("status", "--porcelain")), "machine": {
                 "system": platform.platform(), "processor": platform.machine(), "cpus": os.cpu_count(),
                 "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)}, **extra}))
-
-    def begin_session(self) -> None:
-        """Notes in sessions.json that a search begins now. One that was killed is taken to have ended when it last wrote to the journal."""
-        sessions = self.sessions()
-        for session in sessions:
-            if session["seconds"] is None:
-                last = self.journal.stat().st_mtime if self.journal.exists() else 0.0
-                session["seconds"] = round(max(0.0, last - datetime.fromisoformat(session["started"]).timestamp()), 1)
-        self._write_sessions([*sessions, {"started": datetime.now().isoformat(timespec="milliseconds"), "seconds": None}])
-
-    def end_session(self) -> None:
-        """Notes how long the session took that began last."""
-        *before, last = self.sessions()
-        seconds = round(time.time() - datetime.fromisoformat(last["started"]).timestamp(), 1)
-        self._write_sessions([*before, {**last, "seconds": seconds}])
-
-    def sessions(self) -> list[dict[str, Any]]:
-        """When searches ran: `started`, and how many `seconds` until they ended; None of one that runs or was killed."""
-        return self.read_json("sessions.json").get("sessions", [])
-
-    def _write_sessions(self, sessions: list[dict[str, Any]]) -> None:
-        write_atomically(self.path / "sessions.json", to_json({"sessions": sessions}))
-
-    def spent_seconds(self) -> float:
-        """How long the study's sessions took in all, without one that has not ended."""
-        return sum(session["seconds"] or 0.0 for session in self.sessions())
 
     def command(self, doorway: str) -> str:
         """How a person calls a doorway for this study."""

@@ -51,7 +51,7 @@ class Workers:
             tuner = ray_tune.Tuner(
                 self.trainable,
                 tune_config=ray_tune.TuneConfig(search_alg=searcher, scheduler=scheduler,
-                                                num_samples=searcher.remaining, reuse_actors=True,
+                                                num_samples=-1, reuse_actors=True,
                                                 trial_dirname_creator=lambda trial: trial.trial_id),
                 run_config=ray_tune.RunConfig(name="ray", storage_path=str(logs), verbose=0, callbacks=[monitor],
                                               checkpoint_config=ray_tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),

@@ -71,6 +71,70 @@ def test_a_search_ends_when_its_sessions_took_its_time(tmp_path, spent, over):
         assert isinstance(searcher.suggest("t"), dict) and searcher.spent() is None
 
 
+def test_a_trial_that_runs_may_be_the_improvement_that_the_search_waits_for(tmp_path):
+    searcher = opened(space_of(budget={"no_improvement": 2}), tmp_path, trials=50)
+    run(searcher)
+    run(searcher, 5.0)
+    assert isinstance(searcher.suggest("a"), dict) and isinstance(searcher.suggest("b"), dict) and isinstance(searcher.suggest("c"), dict)
+    for name in "ab":
+        searcher.on_trial_complete(name, told(1.0, status="complete"))
+    assert searcher.spent() and searcher.suggest("d") is None, "c runs"
+    searcher.on_trial_complete("c", told(9.0, status="complete"))
+    assert not searcher.spent() and isinstance(searcher.suggest("d"), dict)
+
+
+@pytest.mark.parametrize("sampler", ["grid", "tpe"])
+def test_a_finite_space_stays_finished_when_it_is_opened_again(sampler, tmp_path):
+    space = space_of({"head.kind": {"choice": ["none", "linear", "mlp"]}}, search={"sampler": sampler})
+    searcher = opened(space, tmp_path, trials=50)
+    assert len(run_all(searcher)) == 4
+    searcher.open()
+    assert searcher.remaining == 0 and "was run" in searcher.spent() and searcher.suggest("more") == Searcher.FINISHED
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_first_point_that_was_run_before_is_passed_over(tmp_path, cut):
+    """Also one that leaves nothing new open, and where the search is opened again after each trial."""
+    space = space_of({"head.kind": {"choice": ["none", "linear", "mlp"]}, **WEIGHT}, first={
+        "a": {"head.kind": "mlp", "contrastive.weight": 1.0}, "b": {"contrastive.weight": 2.0}})
+    searcher = opened(space, tmp_path, trials=9)
+    searcher.arms[ON].study.set_user_attr("points", [
+        {"name": str(number), "values": {"head.kind": "mlp", "contrastive.weight": weight}} for number, weight in enumerate([1.0, 3.0])])
+    searcher.open()
+    asked = []
+    while isinstance(proposal := run(searcher), dict):
+        asked.append(proposal)
+        if cut:
+            searcher = opened(space, tmp_path, trials=9)
+    assert [proposal["proposed_by"] for proposal in asked][1:4] == ["first: a", "first: b", "first: 1"] and len(asked) == 9
+
+
+def test_what_cannot_be_derived_is_no_point_of_the_grid(tmp_path):
+    """Spaces of so many points are not looked through when they are read."""
+    space = space_of({"head.dim": {"int": [1700, 2300]}, "head.kind": {"choice": ["linear"]}}, search={"sampler": "grid"},
+                     derived={"loss.pixel": "1 / (head.dim - 1703)**2"})
+    asked = run_all(opened(space, tmp_path, trials=700))
+    assert sorted(p["values"]["head.dim"] for p in asked[1:]) == [dim for dim in range(1700, 2301) if dim != 1703]
+
+
+def test_what_was_left_over_goes_on_in_the_order_of_its_proposals(tmp_path):
+    """Where OFF searches too: else the next trial would be proposed from another history than in a search that was not killed."""
+    searcher = opened(space_of({**WEIGHT, "loss.ctc": {"float": [0.1, 10], "log": True}}), tmp_path, trials=50)
+    begun = [run(searcher)["id"] for _ in range(5)] + [searcher.suggest(name)["id"] for name in ("a", "b")]
+    assert begun[-2:] == ["on-002", "off-003"]
+    again = opened(searcher.space, tmp_path, trials=50)
+    assert [again.suggest(name)["id"] for name in "ab"] == ["on-002", "off-003"]
+
+
+def test_nothing_stays_running_when_a_killed_study_is_opened(tmp_path):
+    searcher = opened(space_of(), tmp_path)
+    run(searcher)
+    searcher.suggest("a")
+    again = opened(searcher.space, tmp_path)
+    assert [trial.state for _, trial in again.all_trials()] == [TrialState.COMPLETE, TrialState.WAITING]
+    assert again.suggest("b")["id"] == "on-000" and [trial.state for _, trial in again.all_trials()][-1] == TrialState.RUNNING
+
+
 def test_a_search_ends_at_its_target_of_the_on_arm(tmp_path):
     values = iter([9.0, 1.0, 3.0, 5.0, 9.0])  # OFF reaches it first, which does not count
     searcher = opened(space_of(budget={"target": 5.0}), tmp_path, trials=50)
@@ -100,7 +164,9 @@ def test_what_was_cut_off_is_finished_although_the_budget_is_spent(tmp_path):
     cut = searcher.suggest("cut")
     run(searcher, epochs=9)
     again = opened(searcher.space, tmp_path, trials=50)
-    assert again.remaining == 1 and again.suggest("again") == cut and again.suggest("more") == Searcher.FINISHED
+    assert again.remaining == 1 and again.suggest("again") == cut and again.suggest("more") is None
+    again.on_trial_complete("again", told(0.0, 6, "complete"))
+    assert again.suggest("more") == Searcher.FINISHED
 
 
 # --- duplicates and first points ---
@@ -113,7 +179,7 @@ def test_a_finite_space_is_run_once_and_the_search_ends(tmp_path):
     asked = [p for p in run_all(searcher) if p["arm"] == ON]
     assert len(asked) == 4 and len({json.dumps(p["values"]) for p in asked}) == 4
     assert [p["id"] for p in asked] == [f"on-00{n}" for n in range(4)], "duplicates leave no gap"
-    assert searcher.spent() == "every configuration was run"
+    assert searcher.spent() == "every configuration was run, or cannot be"
 
 
 def test_repeats_on_purpose_have_another_seed(tmp_path):

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-import tune.driver
 from tests.tune.made_study import Made
+from tune.single import run_single
 
 TOP = {"start_time", "hyperparameters", "epochs", "end_time", "best_val_psnr", "best_epoch", "total_epochs_completed", "early_stopped",
        "final_patience_counter"}
@@ -20,7 +20,7 @@ PARTS = {"total", "pixel", "feature", "ctc", "adversarial", "discriminator"}
 def written(request, study, inputs):
     """The metrics file of a single trial of three epochs of two steps, OFF and ON."""
     folder, asked = study(epochs=3, **{"contrastive.formulation": request.param})
-    result = tune.driver.run_single(folder, asked, inputs.pairs, io.StringIO())
+    result = run_single(folder, asked, inputs.pairs, io.StringIO())
     assert result["status"] == "complete", result
     return json.loads((folder.path / "trials/single/metrics/training_metrics_fp32.json").read_text()), request.param == "infonce"
 
