@@ -37,7 +37,7 @@ METHODS = {
     "Syne Tune BORE": lambda: syne_tune("BORE"),
     "Syne Tune ASHA + BORE": lambda: syne_tune("ASHABORE"),
 }
-THROUGH_RAY = "the same through Ray Tune"
+THROUGH_RAY = "Ray's, run by Ray Tune itself"
 
 
 def regrets(traces: Sequence[Trace], best: float) -> np.ndarray:
