@@ -24,8 +24,8 @@ class ArmStudy:
     """Trials of this arm: those proposed (`proposals`), how often each configuration was (`taken`), those that ended, and the best so far.
 
     `same` counts the duplicates in a row that were proposed last, `tried` those of each point that is to be tried first, by its number,
-    `since_best` the trials that ended since the best one. What an earlier
-    run left unfinished is in `left_over`. Trials of other studies (warm start, `learned` in all) count as ended, not as proposed.
+    `since_best` the trials that ended since the best one. What an earlier run left unfinished is in `left_over`. Trials of other studies
+    (warm start, `learned` in all) count as ended, not as proposed.
     """
 
     def __init__(self, study: optuna.Study):

@@ -53,9 +53,6 @@ class PlannedSearcher(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing to note: the trial's folder holds how it ended."""
 
-    def suspend(self) -> None:
-        """Nothing to do: a trial that was cut off has not ended."""
-
     def save(self, checkpoint_path: str) -> None:
         """Ray wants a file; the folders are the memory."""
         Path(checkpoint_path).write_text(str(self.folder), encoding="utf-8")

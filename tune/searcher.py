@@ -55,7 +55,8 @@ class OptunaSearcher(Searcher):
         self._off_metrics: list[Mapping[str, float]] = []
 
     def open(self) -> None:
-        """Opens the studies, or makes them, and collects the trials that an earlier run left unfinished."""
+        """Opens the studies, or makes them, and collects the trials that were left unfinished: what was running waits to be continued."""
+        self._running.clear()
         storage = self._storage = self._storage or open_journal(self.journal)
         directions = [optuna.study.StudyDirection.MAXIMIZE] * len(self.objectives)
         known = {held.study_name for held in storage.get_all_studies()}
@@ -230,12 +231,6 @@ class OptunaSearcher(Searcher):
 
     def _frozen(self, trial: Trial) -> FrozenTrial:
         return trial.study._storage.get_trial(trial._trial_id)
-
-    def suspend(self) -> None:
-        """Marks what is running as waiting to be continued, so that no trial of a stopped search stays RUNNING."""
-        for _, trial, _ in self._running.values():
-            trial.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
-        self._running.clear()
 
     def save(self, checkpoint_path: str) -> None:
         """Ray wants a file; the journal is the memory."""

@@ -64,9 +64,8 @@ class Workers:
                 except KeyboardInterrupt:
                     monitor.say("interrupted")
                 finally:
-                    searcher.suspend()
+                    searcher.open()
         shutil.rmtree(logs / "ray", ignore_errors=True)
-        searcher.open()
         return not searcher.remaining
 
 

@@ -99,7 +99,7 @@ def test_a_full_disk_in_a_trial_ends_the_search(space, tmp_path):
     searcher.suggest("t")
     with pytest.raises(OSError, match="/a/file"):
         scheduler.on_trial_result(None, None, {"trial": "off-000", "status": "running", "disk": [*FULL.args, "/a/file"], "done": False})
-    searcher.suspend()
+    searcher.open()
     assert [trial.state for _, trial in opened(space, tmp_path).all_trials()] == [TrialState.WAITING]
 
 

@@ -132,7 +132,7 @@ def test_what_was_running_is_continued_first_and_once(space, tmp_path, orderly):
     cut = searcher.suggest("b")
     searcher.on_trial_result("b", result(3.0, 1))
     if orderly:
-        searcher.suspend()
+        searcher.open()
         assert TrialState.RUNNING not in [trial.state for _, trial in journal(searcher)]
     again = opened(space, tmp_path)
     assert again.remaining == 7
@@ -234,7 +234,7 @@ def test_a_pair_that_was_running_is_continued_before_the_next(experiment, tmp_pa
     cut = [searcher.suggest("a"), searcher.suggest("b")]
     searcher.on_trial_result("b", result(3.0, 1))
     if orderly:
-        searcher.suspend()
+        searcher.open()
     again = opened(experiment, tmp_path, experiment.trials)
     assert again.remaining == 6
     assert [again.suggest("c"), again.suggest("d")] == cut
