@@ -20,7 +20,7 @@ bench: .venv/installed
 	$(BIN)/python tests/benchmarks/step.py
 
 readers: .venv/installed
-	$(BIN)/python -m ganhtr.train.ship_readers
+	$(BIN)/python -m ganhtr.recognizers.ship
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

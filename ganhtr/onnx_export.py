@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganhtr.data.atomic import write_atomically
+from ganhtr.atomic import write_atomically
 from ganhtr.data.degrade import degrade
-from ganhtr.data.synthetic import render_line, stroke_fonts
+from ganhtr.data.drawn.fonts import stroke_fonts
+from ganhtr.data.drawn.synthetic import render_line
 from ganhtr.precision import require_fp32
 from ganhtr.seeds import generator as numbers
 from ganhtr.train.model_folder import Model

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ganhtr.data.crop import cut, lay_back
-from ganhtr.data.page_image import read_image
-from ganhtr.data.pages import Page, PageLine
+from ganhtr.data.pages.page_image import read_image
+from ganhtr.data.pages.page_line import PageLine, cut, lay_back
+from ganhtr.data.pages.pages import Page
 from ganhtr.data.pairs import fit_line
 from ganhtr.data.raw import SMALLEST
 from ganhtr.metrics.text import greedy_decode

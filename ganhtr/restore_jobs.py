@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ganhtr.data.page_image import SUFFIXES
-from ganhtr.data.pages import Page, is_page, read_page
+from ganhtr.data.pages.page_image import SUFFIXES
+from ganhtr.data.pages.pages import Page, is_page, read_page
 
 IMAGES = (*SUFFIXES, ".gif", ".pbm", ".pgm", ".ppm")
 _LISTED = 5  # files that an error names

@@ -10,14 +10,14 @@ from ganhtr.charset import Charset
 from ganhtr.config import build_config
 from ganhtr.data.batches import LineBatches
 from ganhtr.data.degrade import degrade
-from ganhtr.data.fonts import stroke_fonts
+from ganhtr.data.drawn.fonts import stroke_fonts
+from ganhtr.data.drawn.synthetic import render_line
 from ganhtr.data.pairs import Lines, Pairs, fit_line
-from ganhtr.data.synthetic import render_line
 from ganhtr.models.recognizer import build_reader
+from ganhtr.recognizers.weights import ReaderWeights
 from ganhtr.seeds import torch_stream
 from ganhtr.train.fit import Bench
 from ganhtr.train.inputs import TrialInputs
-from ganhtr.train.reader import ReaderWeights
 from ganhtr.train.state import build_state
 
 torch.set_num_threads(1)

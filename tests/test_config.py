@@ -192,4 +192,4 @@ def test_training_imports_where_the_searchs_libraries_are_missing():
                 continue
             raise SystemExit(f"{name} came through")"""
     imported = set(run_fresh(code))
-    assert {"ganhtr.train.fit", "ganhtr.train.reader", "ganhtr.losses.contrastive.clip"} <= imported
+    assert {"ganhtr.train.fit", "ganhtr.recognizers.obtain", "ganhtr.losses.contrastive.clip"} <= imported

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ganhtr.data.batches import LineBatches
-from ganhtr.data.pages import read_page
+from ganhtr.data.pages.pages import read_page
 from ganhtr.data.pairs import fit_line
 from ganhtr.metrics.text import greedy_decode
 from ganhtr.restore import restore_line, restore_lines, restore_page

@@ -1,6 +1,7 @@
 """The search: spaces, searcher, trials, study folders. Run from the checkout, not packaged."""
 
 import os
+from pathlib import Path
 
 # Ray and OpenMP read these when they are imported or started, so they stand before all else; what the user has set stays.
 for name, value in {
@@ -11,3 +12,5 @@ for name, value in {
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait sleep: spinning ones starve their neighbours when a machine is busy
 }.items():
     os.environ.setdefault(name, value)
+
+ROOT = Path(__file__).resolve().parent.parent

@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from ganhtr.charset import Charset
-from ganhtr.config import STRIDES, Config, DataConfig, build_config
+from ganhtr.config import Config, build_config
+from ganhtr.config_sections import STRIDES, DataConfig
 from ganhtr.data.conversion import FOLDER, TFRECORD, refuse_out, to_folder, to_tfrecord, write_whole
 from ganhtr.data.inspection import Inspection, describe, inspect_lines
 from ganhtr.data.raw import RawLines

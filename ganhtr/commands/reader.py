@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from ganhtr.data.pairs import Pairs
-    from ganhtr.train.reader_weights import ReaderWeights
+    from ganhtr.recognizers.weights import ReaderWeights
 
 app = typer.Typer(no_args_is_help=True, help="Trains line readers, and measures them.")
 TRAINED_BY = ("data", "recognizer", "reader")  # the keys that a reader's training looks at
@@ -50,7 +50,7 @@ def train(
     or a crash, --resume goes on from there and ends with the same weights.
     """
     from ganhtr.data.source import load_pairs
-    from ganhtr.train.reader_training import Recipe, part_of, train_to_file
+    from ganhtr.recognizers.training import Recipe, part_of, train_to_file
 
     options = {"recognizer.kind": kind, "reader.epochs": epochs, "recognizer.seed": seed}
     config = config_of(preset, {**parse_settings(set_, TRAINED_BY), **{key: value for key, value in options.items() if value is not None}})
@@ -85,7 +85,7 @@ def evaluate(
     The split is the one that a study of these lines sees (--set data.seed=... where the study sets it); the test split stays closed.
     """
     from ganhtr.data.source import load_pairs
-    from ganhtr.train.reader_weights import ReaderWeights
+    from ganhtr.recognizers.weights import ReaderWeights
 
     place = device_of(device)
     weights = ReaderWeights.load(file)
@@ -100,12 +100,12 @@ def evaluate(
 
 def measure(weights: ReaderWeights, pairs: Pairs, device: torch.device, file: Path, picture: Path | None) -> None:
     """Says how well a reader reads the search-validation lines, with its own charset, and draws some of them."""
+    from ganhtr.atomic import write_atomically
     from ganhtr.charset import Charset
-    from ganhtr.data.atomic import write_atomically
     from ganhtr.data.batches import LineBatches
     from ganhtr.data.source import unknown_note
-    from ganhtr.train.readings import Readings
-    from ganhtr.train.readings_picture import readings_picture
+    from ganhtr.recognizers.readings import Readings
+    from ganhtr.recognizers.readings_picture import readings_picture
 
     own = Charset(weights.charset)
     if own != pairs.charset:
@@ -124,7 +124,7 @@ def measure(weights: ReaderWeights, pairs: Pairs, device: torch.device, file: Pa
 
 def start_of(config: Config) -> ReaderWeights | None:
     """The shipped reader of the same kind, of the same sizes if there is one."""
-    from ganhtr.train.reader import ROLES, shipped_reader
+    from ganhtr.recognizers.obtain import ROLES, shipped_reader
 
     alike = [held for role in ROLES if (held := shipped_reader(role)) is not None and held.config.kind == config.recognizer.kind]
     sizes = (config.recognizer.base, config.recognizer.dim, config.recognizer.layers)

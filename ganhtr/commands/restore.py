@@ -150,7 +150,7 @@ def _shown(outcomes: Iterator[Outcome], count: int, console: Console) -> Iterato
 def _write_png(path: Path, image: np.ndarray) -> None:
     from PIL import Image
 
-    from ganhtr.data.atomic import write_atomically
+    from ganhtr.atomic import write_atomically
 
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
@@ -158,7 +158,7 @@ def _write_png(path: Path, image: np.ndarray) -> None:
 
 
 def _write_table(path: Path, rows: Sequence[Row]) -> None:
-    from ganhtr.data.atomic import write_atomically
+    from ganhtr.atomic import write_atomically
     from ganhtr.readings_table import table
 
     write_atomically(path, table(rows).encode())

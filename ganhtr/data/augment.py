@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ganhtr.config import AugmentConfig
+from ganhtr.config_sections import AugmentConfig
 from ganhtr.seeds import generator
 
 

@@ -5,6 +5,7 @@ Legend: B batch, H height, W width, L characters (padded), T frames, D features.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,3 +109,9 @@ def step_indices(count: int, batch_size: int, step: int, seed: int) -> np.ndarra
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     shuffled = {k: generator(seed, "data order", int(k)).permutation(count) for k in np.unique(positions // count)}
     return np.array([shuffled[p // count][p % count] for p in positions])
+
+
+def chunks(count: int, size: int) -> Iterator[np.ndarray]:
+    """Indices of 0..count-1 in order, `size` at a time, the last chunk with what is left."""
+    for first in range(0, count, size):
+        yield np.arange(first, min(first + size, count))

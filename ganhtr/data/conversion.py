@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from ganhtr.atomic import write_atomically
 from ganhtr.charset import Charset
-from ganhtr.config import DataConfig
-from ganhtr.data.atomic import write_atomically
+from ganhtr.config_sections import DataConfig
 from ganhtr.data.raw import RawLine, RawLines
 from ganhtr.data.source import BUILTIN, RECORDS, derived_charset
 

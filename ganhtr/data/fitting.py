@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from ganhtr.config import DataConfig
+from ganhtr.config_sections import DataConfig
 from ganhtr.data.pairs import Lines, fit_line
 from ganhtr.data.raw import RawLine
 from ganhtr.seeds import generator

@@ -11,7 +11,7 @@ from textwrap import wrap
 import numpy as np
 
 from ganhtr.charset import Charset
-from ganhtr.config import DataConfig
+from ganhtr.config_sections import DataConfig
 from ganhtr.data.fitting import is_squeezed
 from ganhtr.data.pairs import SPLITS
 from ganhtr.data.raw import RawLines

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ganhtr.charset import Charset
-from ganhtr.config import DataConfig
+from ganhtr.config_sections import DataConfig
 from ganhtr.data.fitting import fit_lines, is_squeezed
 from ganhtr.data.pairs import SPLITS, Lines, Pairs, load_lines, save_lines
 from ganhtr.data.raw import RawLine, RawLines
@@ -56,7 +56,7 @@ def format_of(source: str | Path) -> str:
         return "folder"
     if path.is_file() and path.suffix.lower() in RECORDS:
         return "tfrecord"
-    from ganhtr.data.pages import is_page
+    from ganhtr.data.pages.pages import is_page
 
     if any(map(is_page, sorted(path.iterdir()) if path.is_dir() else [path])):
         return "pages"
@@ -81,7 +81,7 @@ def read_source(source: str | Path, charset: Charset | None, progress: Callable[
 
         return read_tfrecord(path, charset, progress)
     if form == "pages":
-        from ganhtr.data.pages import read_pages
+        from ganhtr.data.pages.pages import read_pages
 
         return read_pages(path)
     raise ValueError(f"{source}: lines must be read from files, got a name. Draw them with builtin_lines")
@@ -89,7 +89,7 @@ def read_source(source: str | Path, charset: Charset | None, progress: Callable[
 
 def builtin_lines(data: DataConfig, fonts: Path | None = None) -> RawLines:
     """The built-in lines of all splits, each split a group."""
-    from ganhtr.data import synthetic
+    from ganhtr.data.drawn import synthetic
 
     drawn = synthetic.synthesize({"train": data.lines, **BUILTIN_HELD}, data.height, data.width, data.seed, fonts)
     return RawLines(tuple(RawLine(f"{split}-{i:05d}", split, text, image)
@@ -191,7 +191,7 @@ def _make(folder: Path, source: str, data: DataConfig, charset: Charset | None, 
 def derived_charset(source: str | Path, transcripts: Iterable[str]) -> Charset:
     """The charset where no file gives one: that of the built-in texts, or the characters of the training transcriptions."""
     if source == BUILTIN:
-        from ganhtr.data.register import CHARACTERS
+        from ganhtr.data.drawn.register import CHARACTERS
 
         return Charset(CHARACTERS)
     return Charset.of(transcripts)

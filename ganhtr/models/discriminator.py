@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from ganhtr.config import DiscriminatorConfig
+from ganhtr.config_sections import DiscriminatorConfig
 
 BN_EPS, BN_MOMENTUM = 1e-3, 0.2  # Keras' epsilon; its momentum .8 is .2 here
 

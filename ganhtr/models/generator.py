@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from ganhtr.config import GeneratorConfig
+from ganhtr.config_sections import GeneratorConfig
 from ganhtr.models.batch_norm import without_statistics
 
 SLOPE = 0.3  # Keras' leaky ReLU default, which the original used

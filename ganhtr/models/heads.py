@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ganhtr.config import HeadConfig
+from ganhtr.config_sections import HeadConfig
 
 
 class ResidualBlock(nn.Module):

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ganhtr.config import STRIDES, RecognizerConfig
+from ganhtr.config_sections import STRIDES, RecognizerConfig
 
 
 class DifferentiableLSTM(nn.LSTM):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from ganhtr.config import TextEncoderConfig
+from ganhtr.config_sections import TextEncoderConfig
 
 
 class TextEncoder(nn.Module):

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import pickle
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
 
-from ganhtr.data.atomic import write_atomically
+from ganhtr.atomic import UNREADABLE, _save, load_whole, write_atomically
 from ganhtr.train.state import TrainState
-
-UNREADABLE = (OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
-
-
-def _save(path: Path, held: dict[str, Any]) -> None:
-    buffer = io.BytesIO()
-    torch.save(held, buffer)
-    write_atomically(path, buffer.getvalue())
-
-
-def load_whole(path: Path, device: torch.device, keys: tuple[str, ...]) -> dict[str, Any]:
-    """These entries of a file that `torch.save` wrote; no code of the file is run. Raises: one of UNREADABLE."""
-    with zipfile.ZipFile(path) as archive:
-        if (damaged := archive.testzip()) is not None:  # PyTorch itself does not look at the checksums
-            raise ValueError(f"{damaged} in it is damaged")
-    held = torch.load(path, map_location=device, weights_only=True)
-    return {key: held[key] for key in keys}
 
 
 def save_checkpoint(path: Path, state: TrainState, progress: dict[str, Any], optimizers: bool = True) -> None:

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from ganhtr.charset import Charset
-from ganhtr.config import Config, ContrastiveConfig
+from ganhtr.config import Config
+from ganhtr.config_sections import ContrastiveConfig
 from ganhtr.data.batches import Batch
-from ganhtr.data.edits import edited
 from ganhtr.losses.contrastive import FrameLoss, LineLoss
 from ganhtr.losses.recognition import frame_mask
 from ganhtr.models.matcher import LevelMatcher, Matcher
 from ganhtr.seeds import generator
+from ganhtr.train.edits import edited
 
 Levels = Mapping[str, Tensor]  # name of a feature level -> (B, T, D)
 NAMES = ("cnn", "proj", "encoder")

@@ -5,14 +5,14 @@ Legend: B batch, N lines, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
-from ganhtr.data.batches import Batch, LineBatches
+from ganhtr.data.batches import Batch, LineBatches, chunks
 from ganhtr.losses.recognition import ctc
 from ganhtr.metrics.image import psnr, ssim
 from ganhtr.metrics.text import TextErrors, greedy_decode, infeasible, text_errors
@@ -41,10 +41,6 @@ class Evaluation:
                 "ctc": float(self.ctc.sum() / max(1, (~self.infeasible).sum())), "infeasible": float(self.infeasible.mean())}
 
 
-def chunks(count: int, size: int) -> Iterator[np.ndarray]:
-    """Indices of 0..count-1 in order, `size` at a time, the last chunk with what is left."""
-    for first in range(0, count, size):
-        yield np.arange(first, min(first + size, count))
 
 
 @torch.no_grad()

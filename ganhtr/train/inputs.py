@@ -8,11 +8,12 @@ import numpy as np
 import torch
 
 from ganhtr.config import Config
-from ganhtr.data.batches import LineBatches
+from ganhtr.data.batches import LineBatches, chunks
 from ganhtr.data.pairs import Pairs
 from ganhtr.metrics.text import infeasible
-from ganhtr.train.evaluate import chunks
-from ganhtr.train.reader import ReaderWeights, Say, obtain_reader
+from ganhtr.recognizers.obtain import obtain_reader
+from ganhtr.recognizers.training import Say
+from ganhtr.recognizers.weights import ReaderWeights
 
 WEAK_READER = 0.30  # CER on clean lines beyond which a reader cannot judge text
 TAPS_AT_MOST = 2**30  # bytes; beyond it the features of clean lines are computed in each step

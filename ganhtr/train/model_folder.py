@@ -21,7 +21,7 @@ from ganhtr.charset import Charset
 from ganhtr.config import Config, ConfigError, build_config
 from ganhtr.models import generator as generators
 from ganhtr.models.recognizer import LineReader
-from ganhtr.train.reader_weights import ReaderWeights
+from ganhtr.recognizers.weights import ReaderWeights
 
 GENERATOR, GUIDE, CONFIG = FILES = ("generator.safetensors", "guide.safetensors", "config.json")
 

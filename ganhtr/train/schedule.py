@@ -8,7 +8,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from ganhtr.config import TrainConfig
+from ganhtr.config_sections import TrainConfig
 
 PATIENCE = 3  # epochs without a gain before the rates are halved
 GAIN = 0.01  # dB that count as one

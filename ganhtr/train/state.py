@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from ganhtr.charset import Charset
-from ganhtr.config import Config, HeadConfig
+from ganhtr.config import Config
+from ganhtr.config_sections import HeadConfig
 from ganhtr.losses.contrastive import FrameLoss, LineLoss, formulation
 from ganhtr.models.discriminator import Discriminator
 from ganhtr.models.generator import UNet

@@ -18,8 +18,7 @@ from scipy import special
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tune.crossed_difference import CrossedDifference, crossed_difference
-from tune.line_bootstrap import ENOUGH_SEEDS, bootstrap_interval
+from tune.verdict.crossed_difference import ENOUGH_SEEDS, CrossedDifference, bootstrap_interval, crossed_difference
 
 BOOTSTRAPPED = 1000  # repeats that are: it takes most of the time
 

@@ -17,8 +17,9 @@ import numpy as np
 
 from ganhtr.config import RULES
 from ganhtr.seeds import generator
-from tune.objective import objective_value
-from tune.space import Space, space_from_plain
+from tune.metric import objective_value
+from tune.space.load import space_from_plain
+from tune.space.space import Space
 
 TABLE = Path(__file__).with_name("learning_curves.csv.gz")
 KEYS = ("train.generator_lr", "contrastive.weight", "loss.pixel", "generator.bn_momentum")

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import optuna
 
-from tune.optuna_space import distribution_of
-from tune.searcher import OptunaSearcher
-from tune.space import Space
-from tune.trainable import FAILED
+from tune.runner.trainable import FAILED
+from tune.searcher.distributions import distribution_of
+from tune.searcher.searcher import OptunaSearcher
+from tune.space.space import Space
 
 Build = Callable[[Space, int], Any]  # a space, a seed -> a searcher
 ROOT = Path(__file__).resolve().parents[2]

@@ -23,12 +23,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from landscapes import Synthetic
 from simulator import SimulatedTrial, replay
 
-from tune.journal import trials_in
-from tune.searcher import OptunaSearcher
-from tune.study import Request, StudyFolder
-from tune.trainable import TrialPlan
-from tune.trial_folder import TrialFolder, to_json
-from tune.trial_table import best_row, collect
+from ganhtr.atomic import to_json
+from tune.runner.trainable import TrialPlan
+from tune.searcher.searcher import OptunaSearcher
+from tune.study.folder import StudyFolder
+from tune.study.journal import trials_in
+from tune.study.request import Request
+from tune.study.trial_folder import TrialFolder
+from tune.study.trial_table import best_row, collect
 
 ROOT = Path(__file__).resolve().parents[2]
 LANDSCAPE = Synthetic()
@@ -114,8 +116,8 @@ def through_ray(folder: StudyFolder, trials: int) -> dict[str, float]:
     from ray import cloudpickle
     from ray import tune as ray_tune
 
-    from tune.cluster import noise_to, ray_session
-    from tune.workers import Workers
+    from tune.runner.cluster import noise_to, ray_session
+    from tune.runner.workers import Workers
 
     for module in (landscapes, simulator):  # the workers cannot import a benchmark
         cloudpickle.register_pickle_by_value(module)

@@ -23,7 +23,7 @@ from landscapes import Curves, Synthetic
 from rivals import Random, StockRay, ours, stock_through_ray, syne_tune
 from simulator import Trace, replay
 
-from tune.samplers import HISTORY
+from tune.searcher.samplers import HISTORY
 
 BUDGET = 2160  # epochs: half of what the whole grid takes
 CHECKPOINTS = (180, 360, 720, 1080, 1620, 2160)

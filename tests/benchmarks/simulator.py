@@ -16,9 +16,9 @@ from landscapes import Landscape, Metrics, score
 from ray.tune import Trainable
 
 from ganhtr.seeds import derive_seed
-from tune.stopping import Patience
-from tune.trainable import COMPLETE, FAILED, RUNNING, STOPPED
-from tune.trial_folder import TrialFolder
+from tune.runner.patience import Patience
+from tune.runner.trainable import COMPLETE, FAILED, RUNNING, STOPPED
+from tune.study.trial_folder import TrialFolder
 
 
 @dataclass

@@ -10,17 +10,18 @@ from PIL import Image
 
 from ganhtr.__main__ import main
 from ganhtr.charset import Charset
-from ganhtr.config import DataConfig, build_config
+from ganhtr.config import build_config
+from ganhtr.config_sections import DataConfig
 from ganhtr.data import source
 from ganhtr.data.batches import LineBatches
-from ganhtr.data.fonts import stroke_fonts
-from ganhtr.data.synthetic import render_line
+from ganhtr.data.drawn.fonts import stroke_fonts
+from ganhtr.data.drawn.synthetic import render_line
 from ganhtr.metrics.text import text_errors
-from ganhtr.train import reader as reader_module
-from ganhtr.train import reader_training
-from ganhtr.train.reader import obtain_reader
-from ganhtr.train.reader_weights import ReaderWeights
-from ganhtr.train.readings import read_lines
+from ganhtr.recognizers import obtain as reader_module
+from ganhtr.recognizers import training as reader_training
+from ganhtr.recognizers.obtain import obtain_reader
+from ganhtr.recognizers.readings import read_lines
+from ganhtr.recognizers.weights import ReaderWeights
 
 CPU = torch.device("cpu")
 WORDS = ("abc", "dead", "face", "bad cab", "ace", "decade", "fade", "bead", "cab", "bed", "deaf", "fab")

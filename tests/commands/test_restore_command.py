@@ -11,7 +11,7 @@ from PIL import Image
 
 from ganhtr import __main__, restore
 from ganhtr.data.image_file import read_grey
-from ganhtr.data.pages import read_page
+from ganhtr.data.pages.pages import read_page
 from ganhtr.train.model_folder import load_model
 from tests.made_model import save_model
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ganhtr.charset import Charset
-from ganhtr.config import DataConfig
+from ganhtr.config_sections import DataConfig
 from ganhtr.data import source
 from ganhtr.data.conversion import FOLDER, TFRECORD, refuse_out, to_folder, to_tfrecord, with_twin
 from ganhtr.data.folder import read_folder, write_folder

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from ganhtr.config import RULES
 from ganhtr.data import degrade as degrade_module
 from ganhtr.data.degrade import DEGRADATIONS, STRATEGIES, degrade
-from ganhtr.data.synthetic import synthesize
+from ganhtr.data.drawn.synthetic import synthesize
 
 NAMES = list(DEGRADATIONS)
 SIZES = [(32, 256), (1, 16), (1, 1), (2, 40), (16, 16), (128, 300)]

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganhtr.config import DataConfig
+from ganhtr.config_sections import DataConfig
 from ganhtr.data.fitting import fit_lines, is_squeezed
 from ganhtr.data.pairs import fit_line, fitted_width
 from ganhtr.data.raw import RawLine

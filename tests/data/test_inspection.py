@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ganhtr.charset import Charset
-from ganhtr.config import DataConfig
+from ganhtr.config_sections import DataConfig
 from ganhtr.data.inspection import Counted, Spread, describe, inspect_lines, shown
 from ganhtr.data.raw import RawLine, RawLines
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from ganhtr.charset import Charset
-from ganhtr.config import DataConfig
+from ganhtr.config_sections import DataConfig
 from ganhtr.data import source
 from ganhtr.data.folder import read_folder
 from ganhtr.data.pairs import Pairs, fit_line, load_lines
@@ -148,7 +148,7 @@ def test_each_setting_of_the_data_changes_the_digest(key):
 
 
 def test_fonts_and_their_bytes_change_the_digest(tmp_path, monkeypatch):
-    monkeypatch.setattr("ganhtr.data.synthetic.file_fonts", lambda folder: ())
+    monkeypatch.setattr("ganhtr.data.drawn.synthetic.file_fonts", lambda folder: ())
     (tmp_path / "fonts" / "sub").mkdir(parents=True)
     digests = [load_pairs("builtin", DATA).clean_digest]
     for file in (b"one", b"two"):

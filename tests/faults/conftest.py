@@ -5,8 +5,9 @@ import json
 import pytest
 
 from tests.conftest import SMALL
-from tune.driver import write_start
-from tune.study import Request, StudyFolder
+from tune.runner.preparation import write_start
+from tune.study.folder import StudyFolder
+from tune.study.request import Request
 
 
 @pytest.fixture(scope="session")

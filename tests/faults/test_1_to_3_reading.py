@@ -20,13 +20,13 @@ from ganhtr.data.batches import LineBatches
 from ganhtr.losses.recognition import ctc
 from ganhtr.metrics.text import greedy_decode, text_errors
 from ganhtr.models.recognizer import build_reader
+from ganhtr.recognizers.weights import ReaderWeights
 from ganhtr.train import evaluate as evaluate_module
 from ganhtr.train import fit as fit_module
 from ganhtr.train import inputs as inputs_module
 from ganhtr.train.evaluate import by_nothing, evaluate
 from ganhtr.train.fit import Bench, fit
 from ganhtr.train.inputs import prepare_inputs
-from ganhtr.train.reader import ReaderWeights
 from ganhtr.train.state import build_state
 from ganhtr.train.step import restore, train_step
 

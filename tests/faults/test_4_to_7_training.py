@@ -12,23 +12,24 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-import tune.problems
-import tune.trainable
+import tune.reporting.problems
+import tune.runner.trainable
 from ganhtr.charset import Charset
-from ganhtr.config import TextEncoderConfig
+from ganhtr.config_sections import TextEncoderConfig
+from ganhtr.data.batches import chunks
 from ganhtr.models.text_encoder import TextEncoder
 from ganhtr.train import evaluate as evaluate_module
-from ganhtr.train.evaluate import EVALUATION_BATCH, by_nothing, chunks, evaluate
+from ganhtr.train.evaluate import EVALUATION_BATCH, by_nothing, evaluate
 from ganhtr.train.fit import Bench, fit
 from ganhtr.train.state import build_state
 from tests.faults.conftest import epochs_of
-from tests.tune.test_trainable import config_of, drive, trial_class
-from tests.tune.test_trial_table import frozen
-from tune.driver import plan_of
-from tune.report_text import write_report
-from tune.space import space_from_plain
-from tune.stopping import Patience
-from tune.trial_table import collect
+from tests.tune.runner.test_trainable import config_of, drive, trial_class
+from tests.tune.study.test_trial_table import frozen
+from tune.reporting.study_report import write_report
+from tune.runner.patience import Patience
+from tune.runner.preparation import plan_of
+from tune.space.load import space_from_plain
+from tune.study.trial_table import collect
 
 CPU = torch.device("cpu")
 SEARCH = space_from_plain({"space": {"contrastive.weight": {"float": [0.01, 30], "log": True}}}, "search")
@@ -92,7 +93,7 @@ def test_5_a_discriminator_at_chance_is_called_out(new_study, inputs, monkeypatc
             assert "stayed at chance in every epoch of 1 of 2 trials (off-000)" in text
 
     check()
-    monkeypatch.setattr(tune.problems, "discriminator", lambda rows: [])
+    monkeypatch.setattr(tune.reporting.problems, "discriminator", lambda rows: [])
     caught(check)
 
 
@@ -101,7 +102,7 @@ def test_5_a_discriminator_at_chance_is_called_out(new_study, inputs, monkeypatc
 def test_6_the_first_epoch_is_saved_however_bad(new_study, inputs, monkeypatch, caught):
     def check(start):
         request, folder = new_study(SEARCH)
-        monkeypatch.setattr(tune.trainable, "Patience", lambda *settings: Patience(*settings, **start))
+        monkeypatch.setattr(tune.runner.trainable, "Patience", lambda *settings: Patience(*settings, **start))
         (result,) = drive(trial_class(plan_of(request, folder, "score"), inputs, [-36.0])(config_of(**{"train.epochs": 1})))
         assert (folder.path / "trials/on-000/best.safetensors").exists()
         assert (result["best_value"], result["best_epoch"]) == (-36.0, 1) and epochs_of(folder, "on-000")[0]["best_model_saved"]

@@ -16,19 +16,20 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 from scipy import stats
 
-import tune.loss_changes
+import tune.reporting.training_curves
 from ganhtr.train import fit as fit_module
 from ganhtr.train import state as state_module
 from ganhtr.train.fit import fit
 from ganhtr.train.state import build_state
 from tests.faults.conftest import epochs_of
-from tests.tune.test_trainable import drive, trial_class
-from tune.driver import plan_of
-from tune.objective import objective_value
-from tune.report_text import write_report
-from tune.searcher import OptunaSearcher
-from tune.space import SpaceError, space_from_plain
-from tune.trial_table import best_row, collect
+from tests.tune.runner.test_trainable import drive, trial_class
+from tune.metric import objective_value
+from tune.reporting.study_report import write_report
+from tune.runner.preparation import plan_of
+from tune.searcher.searcher import OptunaSearcher
+from tune.space.load import space_from_plain
+from tune.space.source import SpaceError
+from tune.study.trial_table import best_row, collect
 
 CPU = torch.device("cpu")
 OFF = {"contrastive.formulation": "none"}
@@ -157,7 +158,7 @@ def test_9_components_are_compared_one_by_one(experiment, monkeypatch, caught):
         assert "not comparable" in report_of(experiment.folder).split("### Loss components at the end")[1].split("###")[0]
 
     check()
-    monkeypatch.setattr(tune.loss_changes, "components", lambda pair: ["total"])
+    monkeypatch.setattr(tune.reporting.training_curves, "components", lambda pair: ["total"])
     caught(check)
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from ganhtr.config import RULES, HeadConfig
+from ganhtr.config import RULES
+from ganhtr.config_sections import HeadConfig
 from ganhtr.models.heads import ResidualBlock, build_head
 
 KINDS = RULES["head.kind"].choices

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ganhtr.config import HeadConfig, TextEncoderConfig
+from ganhtr.config_sections import HeadConfig, TextEncoderConfig
 from ganhtr.models.heads import build_head
 from ganhtr.models.key_queue import KeyQueue
 from ganhtr.models.matcher import LevelMatcher, Matcher

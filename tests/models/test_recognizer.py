@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganhtr.config import RecognizerConfig
+from ganhtr.config_sections import RecognizerConfig
 from ganhtr.models.recognizer import CRNN, LineReader, build_reader, freeze
 
 HEIGHT, WIDTH, CLASSES = 32, 64, 7

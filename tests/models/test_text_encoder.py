@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganhtr.config import DiscriminatorConfig, TextEncoderConfig
+from ganhtr.config_sections import DiscriminatorConfig, TextEncoderConfig
 from ganhtr.models.discriminator import Discriminator, last_state
 from ganhtr.models.pooling import window_means
 from ganhtr.models.text_encoder import TextEncoder

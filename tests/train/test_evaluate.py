@@ -7,15 +7,8 @@ import torch.nn.functional as F
 from skimage.metrics import structural_similarity
 from torch import nn
 
-from ganhtr.train.evaluate import (
-    EVALUATION_BATCH,
-    by_nothing,
-    by_sauvola,
-    by_the_original,
-    chunks,
-    evaluate,
-    reference_metrics,
-)
+from ganhtr.data.batches import chunks
+from ganhtr.train.evaluate import EVALUATION_BATCH, by_nothing, by_sauvola, by_the_original, evaluate, reference_metrics
 
 OPTIONS = {"data_range": 1, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
 READINGS = ("cab", "bd", "deaf!", "", "dabdab", "ebb", "e fee", "eg", "abee")  # the other lines are read as nothing

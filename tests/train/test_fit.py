@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from ganhtr.data import atomic
-from ganhtr.data.atomic import write_atomically
+from ganhtr import atomic
+from ganhtr.atomic import write_atomically
 from ganhtr.data.batches import step_indices
 from ganhtr.train import fit as fit_module
 from ganhtr.train.checkpoint import read_checkpoint, restore_state, save_checkpoint, save_generator

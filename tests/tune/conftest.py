@@ -9,11 +9,11 @@ import torch
 from ganhtr.config import build_config
 from ganhtr.data.pairs import Pairs
 from ganhtr.models.recognizer import build_reader
+from ganhtr.recognizers.weights import ReaderWeights
 from ganhtr.train.inputs import TrialInputs
-from ganhtr.train.reader import ReaderWeights
 from ganhtr.train.rehearsal import LETTERS, random_lines
-from tune.space import space_from_plain
-from tune.study import Request
+from tune.space.load import space_from_plain
+from tune.study.request import Request
 
 SMALL = {"data.height": 16, "data.width": 64, "generator.base": 2, "generator.levels": 2, "discriminator.base": 2,
          "discriminator.hidden": 4, "recognizer.base": 2, "recognizer.dim": 4, "recognizer.layers": 1, "judge.base": 2, "judge.dim": 4,
@@ -67,7 +67,7 @@ def inputs():
 def pair_of(tmp_path, request_of):
     """pair_of(trials): OFF and the best ON arm of a made study."""
     from tests.tune.made_study import make_study
-    from tune.arm import default_pair
+    from tune.reporting.pair import default_pair
 
     def build(*trials):
         folder, _, rows = make_study(tmp_path, request_of(), trials)
@@ -78,10 +78,10 @@ def pair_of(tmp_path, request_of):
 @pytest.fixture
 def study(tmp_path, inputs, request_of, monkeypatch):
     """Makes a study folder and its request, with the random lines as data."""
-    import tune.driver
-    from tune.study import StudyFolder
+    import tune.runner.preparation
+    from tune.study.folder import StudyFolder
 
-    monkeypatch.setattr(tune.driver, "inputs_of", lambda *_: inputs)
+    monkeypatch.setattr(tune.runner.preparation, "inputs_of", lambda *_: inputs)
 
     def make(name="study", **changes):
         request = request_of(**changes)

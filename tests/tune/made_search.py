@@ -5,8 +5,8 @@ import random
 
 import numpy as np
 
-from tune.space import space_from_plain
-from tune.trial_table import Row
+from tune.space.load import space_from_plain
+from tune.study.trial_table import Row
 
 SPACE = space_from_plain({"search": {"pruner": "none"}, "verdict": {"seeds": 0}, "space": {
     "contrastive.formulation": {"choice": ["infonce", "clip"]},

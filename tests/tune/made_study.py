@@ -9,8 +9,8 @@ from PIL import Image
 
 from ganhtr.config import build_config
 from tests.tune.conftest import SMALL
-from tune.study import StudyFolder
-from tune.trial_table import Row
+from tune.study.folder import StudyFolder
+from tune.study.trial_table import Row
 
 WEIGHTS = {"pixel": 200.0, "feature": 5.0, "ctc": 1.0, "adversarial": 3.0}
 ON = {"contrastive.formulation": "infonce", "contrastive.weight": 2.0}

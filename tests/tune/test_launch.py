@@ -10,8 +10,8 @@ import ray.autoscaler
 import typer
 import yaml
 
-from tune.cluster import ROOT
-from tune.command_line import app
+from tune import ROOT
+from tune.commands.search import app
 
 LAUNCH = ROOT / "tune/launch"
 OPTIONS = {name: option for option in typer.main.get_command(app).params for name in option.opts}

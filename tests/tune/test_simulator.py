@@ -12,8 +12,8 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from tune.searcher import OptunaSearcher
-from tune.trainable import GanHtrTrial
+from tune.runner.trainable import GanHtrTrial
+from tune.searcher.searcher import OptunaSearcher
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from landscapes import NUMBERS, TABLE, Curves, Synthetic, score

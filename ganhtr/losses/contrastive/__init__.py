@@ -12,7 +12,7 @@ from functools import partial
 
 from torch import Tensor
 
-from ganhtr.config import ContrastiveConfig
+from ganhtr.config_sections import ContrastiveConfig
 from ganhtr.losses.contrastive.clip import clip
 from ganhtr.losses.contrastive.dcl import dcl
 from ganhtr.losses.contrastive.frame import frame_nce

@@ -1,0 +1,1 @@
+"""The built-in lines, drawn with fonts."""

@@ -1,0 +1,1 @@
+"""Recognizers of line images: obtaining, training, keeping and scoring them."""

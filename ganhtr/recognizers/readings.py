@@ -1,0 +1,53 @@
+"""What a reader makes of the lines of a split, clean and degraded, measured against their transcriptions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from ganhtr.data.batches import LineBatches, chunks
+from ganhtr.data.pairs import Lines
+from ganhtr.metrics.text import TextErrors, greedy_decode, text_errors
+from ganhtr.models.recognizer import LineReader
+
+IMAGES = ("clean", "degraded")
+_BATCH = 32  # lines
+
+
+@dataclass(frozen=True)
+class Readings:
+    """The readings of both images of each line, with their errors."""
+
+    lines: Lines
+    texts: dict[str, list[str]]  # by the name of the image
+    errors: dict[str, TextErrors]
+
+    @classmethod
+    def of(cls, reader: LineReader, lines: LineBatches) -> Readings:
+        """Reads every line of a split, clean and degraded, each once."""
+        texts = {image: read_lines(reader, lines, image) for image in IMAGES}
+        return cls(lines.lines, texts, {image: text_errors(lines.lines.transcripts, read) for image, read in texts.items()})
+
+    def words(self) -> list[str]:
+        """The rates with their counts, a text a kind of image."""
+        return [f"{image} lines: CER {held.cer:.1%} ({held.char_edits.sum()} edits to {held.char_lengths.sum()} characters), "
+                f"WER {held.wer:.1%} ({held.word_edits.sum()} edits to {held.word_lengths.sum()} words)"
+                for image, held in self.errors.items()]
+
+
+@torch.no_grad()
+def read_lines(reader: LineReader, lines: LineBatches, image: str = "clean") -> list[str]:
+    """The reading of each line's clean or degraded image, reader in eval mode."""
+    reader.eval()
+    readings: list[str] = []
+    for indices in chunks(len(lines), _BATCH):
+        batch = lines.take(indices)
+        logits = reader(batch.clean if image == "clean" else batch.degraded)[1]
+        readings += greedy_decode(logits, batch.frames(reader.stride), lines.charset)
+    return readings
+
+
+def reader_cer(reader: LineReader, lines: LineBatches) -> float:
+    """Character error rate on the clean lines of a split, reader in eval mode."""
+    return text_errors(lines.lines.transcripts, read_lines(reader, lines)).cer

@@ -1,0 +1,1 @@
+"""What the command lines say and mean."""

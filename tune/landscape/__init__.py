@@ -1,0 +1,1 @@
+"""What the trials say of the space: importance and the good region."""

@@ -1,0 +1,1 @@
+"""Ray: trials, workers, cluster, confirmation; and the single trial without it."""

@@ -1,0 +1,1 @@
+"""Optuna's ask and tell behind Ray Tune."""

@@ -1,0 +1,1 @@
+"""From tables of lines to a verdict."""
