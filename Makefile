@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: search test test-slow lint bench readers clean
+.PHONY: search test test-slow lint bench recognizers clean
 search: .venv/installed
 	$(BIN)/python tune/search.py --space contrastive.yaml
 
@@ -19,7 +19,7 @@ lint: .venv/installed
 bench: .venv/installed
 	$(BIN)/python tests/benchmarks/step.py
 
-readers: .venv/installed
+recognizers: .venv/installed
 	$(BIN)/python -m ganhtr.recognizers.ship
 
 .venv/installed: pyproject.toml constraints.txt

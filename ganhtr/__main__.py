@@ -1,4 +1,4 @@
-"""`python -m ganhtr`: data, reader, restore, export."""
+"""`python -m ganhtr`: data, recognizer, restore, export."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import sys
 
 import typer
 
-from ganhtr.commands import data, reader
+from ganhtr.commands import data, recognizer
 from ganhtr.commands.export import export
 from ganhtr.commands.restore import restore
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 app.add_typer(data.app, name="data")
-app.add_typer(reader.app, name="reader")
+app.add_typer(recognizer.app, name="recognizer")
 app.command()(restore)
 app.command()(export)
 

@@ -10,9 +10,12 @@ import pickle
 import zipfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    import torch
+
+UNREADABLE = (OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -20,7 +23,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     Raises: OSError with the file's name, as on a full disk.
     """
-    half = path.with_name(f".{path.name}.{os.getpid()}.writing")  # two processes may train the same reader
+    half = path.with_name(f".{path.name}.{os.getpid()}.writing")  # two processes may train the same recognizer
     try:
         with open(half, "wb") as file:
             file.write(data)
@@ -46,19 +49,22 @@ def to_json(value: Any) -> bytes:
 
     return json.dumps(plain(value), ensure_ascii=False, indent=1).encode()
 
-UNREADABLE = (OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
 
+def write_torch(path: Path, values: dict[str, Any]) -> None:
+    """Writes a file with `torch.save`. Raises: OSError as `write_atomically` does."""
+    import torch
 
-def _save(path: Path, held: dict[str, Any]) -> None:
     buffer = io.BytesIO()
-    torch.save(held, buffer)
+    torch.save(values, buffer)
     write_atomically(path, buffer.getvalue())
 
 
-def load_whole(path: Path, device: torch.device, keys: tuple[str, ...]) -> dict[str, Any]:
+def read_torch(path: Path, device: torch.device, keys: tuple[str, ...]) -> dict[str, Any]:
     """These entries of a file that `torch.save` wrote; no code of the file is run. Raises: one of UNREADABLE."""
+    import torch
+
     with zipfile.ZipFile(path) as archive:
         if (damaged := archive.testzip()) is not None:  # PyTorch itself does not look at the checksums
             raise ValueError(f"{damaged} in it is damaged")
-    held = torch.load(path, map_location=device, weights_only=True)
-    return {key: held[key] for key in keys}
+    entries = torch.load(path, map_location=device, weights_only=True)
+    return {key: entries[key] for key in keys}

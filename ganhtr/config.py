@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
 from ganhtr.config_faults import joint_faults
-from ganhtr.config_sections import STRIDES as STRIDES  # for whoever needs a reader's frames without a reader
+from ganhtr.config_sections import STRIDES as STRIDES  # for whoever needs a recognizer's frames without a recognizer
 from ganhtr.config_sections import (
     AugmentConfig,
     ContrastiveConfig,
@@ -22,8 +22,8 @@ from ganhtr.config_sections import (
     GeneratorConfig,
     HeadConfig,
     LossConfig,
-    ReaderConfig,
     RecognizerConfig,
+    RecognizerTrainingConfig,
     TextEncoderConfig,
     TrainConfig,
 )
@@ -37,9 +37,9 @@ class Config:
     data: DataConfig
     generator: GeneratorConfig
     discriminator: DiscriminatorConfig
-    recognizer: RecognizerConfig
+    guide: RecognizerConfig
     judge: RecognizerConfig
-    reader: ReaderConfig
+    recognizer_training: RecognizerTrainingConfig
     text_encoder: TextEncoderConfig
     contrastive: ContrastiveConfig
     head: HeadConfig
@@ -75,7 +75,7 @@ class Rule:
     @property
     def shared(self) -> bool:
         """Whether all trials of a study share the value, so that it can be fixed but not searched."""
-        return self.key.split(".")[0] in ("data", "recognizer", "judge", "reader")
+        return self.key.split(".")[0] in ("data", "guide", "judge", "recognizer_training")
 
     def words(self) -> str:
         """The rule in words, as it stands in an error message."""
@@ -120,16 +120,16 @@ PRESETS: dict[str, dict[str, Any]] = {
     # 64 high, for real lines on a CPU or a small card.
     "small": {
         **_JUDGE, "data.height": 64, "data.width": 768, "discriminator.hidden": 128,
-        "train.batch_size": 4, "reader.epochs": 40, "reader.batch_size": 8, "reader.lr": 0.001,
+        "train.batch_size": 4, "recognizer_training.epochs": 40, "recognizer_training.batch_size": 8, "recognizer_training.lr": 0.001,
     },
     # The sizes and settings of the original experiment (128 x 1024, three networks of 31 M, 137 M and 28 M).
     "seed": {
         "data.height": 128, "data.width": 1024, "generator.base": 64, "generator.bn_momentum": 0.01,
         "discriminator.base": 64, "discriminator.hidden": 512, "discriminator.embedding": 64,
         "discriminator.text_hidden": 128,
-        "recognizer.kind": "transformer", "recognizer.base": 64, "recognizer.dim": 512, "recognizer.layers": 6,
-        "recognizer.dropout": 0.2, "judge.base": 32, "judge.dim": 256, "judge.seed": 2,
-        "reader.epochs": 100, "reader.lr": 0.0003,
+        "guide.kind": "transformer", "guide.base": 64, "guide.dim": 512, "guide.layers": 6,
+        "guide.dropout": 0.2, "judge.base": 32, "judge.dim": 256, "judge.seed": 2,
+        "recognizer_training.epochs": 100, "recognizer_training.lr": 0.0003,
         "train.epochs": 30, "train.steps_per_epoch": 100, "train.batch_size": 4, "train.generator_lr": 0.0002,
         "train.discriminator_lr": 0.0002, "train.contrastive_lr": 0.0002,
     },

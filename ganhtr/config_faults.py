@@ -15,7 +15,7 @@ def joint_faults(values: Mapping[str, Any]) -> list[str]:
     for key in ("data.height", "data.width"):
         if values[key] % step:
             faults.append(f"{key} must be a multiple of {step} (2 to the power of generator.levels), got {values[key]}")
-    for section in ("recognizer", "judge"):
+    for section in ("guide", "judge"):
         stride = STRIDES[values[f"{section}.kind"]]
         if values["data.width"] % stride:
             faults.append(f"data.width must be a multiple of {stride} (pixels a frame of {section}.kind), got {values['data.width']}")

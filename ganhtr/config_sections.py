@@ -43,26 +43,26 @@ class DiscriminatorConfig:
     text_hidden: int = _rule(32, "width of the text LSTM", low=1, high=1024)
 
 
-STRIDES = {"crnn": 4, "transformer": 8}  # pixels a frame of a reader, by its kind
+STRIDES = {"crnn": 4, "transformer": 8}  # pixels a frame of a recognizer, by its kind
 
 
 @dataclass(frozen=True)
 class RecognizerConfig:
-    """A line reader. Shared by all trials of a study."""
+    """A line recognizer. Shared by all trials of a study."""
 
     kind: str = _rule("crnn", "architecture", choices=tuple(STRIDES))
     base: int = _rule(16, "channels of the first convolution", low=1, high=512)
     dim: int = _rule(96, "width of an LSTM direction, or of the transformer", low=2, high=4096)
     layers: int = _rule(2, "recurrent or transformer layers", low=1, high=24)
     heads: int = _rule(8, "attention heads (transformer)", low=1, high=64)
-    dropout: float = _rule(0.1, "dropout while the reader itself trains", low=0, high=0.9)
-    seed: int = _rule(1, "seed of the reader's weights and of its training", low=0)
-    weights: str = _rule("", "file of a trained reader (python -m ganhtr reader train); empty: train or take from the cache")
+    dropout: float = _rule(0.1, "dropout while the recognizer itself trains", low=0, high=0.9)
+    seed: int = _rule(1, "seed of the recognizer's weights and of its training", low=0)
+    weights: str = _rule("", "file of a trained recognizer (python -m ganhtr recognizer train); empty: train or take from the cache")
 
 
 @dataclass(frozen=True)
-class ReaderConfig:
-    """How a reader is trained on clean training lines. Shared by all trials of a study."""
+class RecognizerTrainingConfig:
+    """How a recognizer is trained on clean training lines. Shared by all trials of a study."""
 
     epochs: int = _rule(12, "passes over the training lines", low=1, high=10_000)
     batch_size: int = _rule(16, "lines a step", low=1, high=1024)
@@ -155,7 +155,7 @@ class TrainConfig:
     discriminator_optimizer: str = _rule("adam", "optimiser of the discriminator", choices=("adam", "sgd"))
     discriminator_lr: float = _rule(0.0005, "learning rate of the discriminator", low=1e-8, high=1)
     discriminator_text: str = _rule(
-        "ground_truth", "text given with each image: the transcription with both, or the reader's own of each",
+        "ground_truth", "text given with each image: the transcription with both, or the recognizer's own of each",
         choices=("ground_truth", "predicted"))
     contrastive_lr: float = _rule(0.001, "learning rate of text encoder, heads and temperature (Adam)", low=1e-7, high=1)
     clip_norm: float = _rule(1.0, "largest gradient norm of generator and of discriminator", low=1e-6, high=1e6)

@@ -112,8 +112,8 @@ def _at_size(line: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _sheet_width(model: Model, own: int) -> int:
-    """Pixels of a line's sheet: data.width as in training, or for a wider line the next width that generator and reader divide."""
-    step = max(2**model.config.generator.levels, model.reader.stride)  # powers of 2 both
+    """Pixels of a line's sheet: data.width as in training, or for a wider line the next width that generator and recognizer divide."""
+    step = max(2**model.config.generator.levels, model.recognizer.stride)  # powers of 2 both
     return max(model.config.data.width, -(-own // step) * step)
 
 
@@ -132,13 +132,13 @@ def _restored(model: Model, lines: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 @torch.no_grad()
 def _readings(model: Model, lines: Sequence[np.ndarray]) -> list[str]:
-    """What the guide reads in lines (H, own width). Only a reader that knows no other width gets a wide line squeezed."""
-    any_width = isinstance(model.reader, CRNN)
+    """What the guide reads in lines (H, own width). Only a recognizer that knows no other width gets a wide line squeezed."""
+    any_width = isinstance(model.recognizer, CRNN)
     done: dict[int, str] = {}
     for indices, width in _batches([_sheet_width(model, line.shape[1] if any_width else 1) for line in lines], model):
         sheets, widths = _sheets(model, [lines[i] for i in indices], width)
-        frames = (widths + model.reader.stride - 1) // model.reader.stride
-        done |= dict(zip(indices, greedy_decode(model.reader(sheets)[1], frames, model.charset), strict=True))
+        frames = (widths + model.recognizer.stride - 1) // model.recognizer.stride
+        done |= dict(zip(indices, greedy_decode(model.recognizer(sheets)[1], frames, model.charset), strict=True))
     return [done[i] for i in range(len(lines))]
 
 

@@ -1,4 +1,4 @@
-"""What tests share: one thread, a cache of their own, a small configuration, lines of their own, fresh readers."""
+"""What tests share: one thread, a cache of their own, a small configuration, lines of their own, fresh recognizers."""
 
 import os
 
@@ -13,8 +13,8 @@ from ganhtr.data.degrade import degrade
 from ganhtr.data.drawn.fonts import stroke_fonts
 from ganhtr.data.drawn.synthetic import render_line
 from ganhtr.data.pairs import Lines, Pairs, fit_line
-from ganhtr.models.recognizer import build_reader
-from ganhtr.recognizers.weights import ReaderWeights
+from ganhtr.models.recognizer import build_recognizer
+from ganhtr.recognizers.weights import RecognizerWeights
 from ganhtr.seeds import torch_stream
 from ganhtr.train.fit import Bench
 from ganhtr.train.inputs import TrialInputs
@@ -25,8 +25,8 @@ torch.set_num_threads(1)
 CPU = torch.device("cpu")
 SMALL = {
     "data.height": 32, "data.width": 64, "generator.base": 2, "generator.levels": 2, "discriminator.base": 2,
-    "discriminator.hidden": 8, "discriminator.embedding": 4, "discriminator.text_hidden": 4, "recognizer.base": 4,
-    "recognizer.dim": 8, "recognizer.layers": 1, "judge.base": 4, "judge.dim": 6, "judge.layers": 1,
+    "discriminator.hidden": 8, "discriminator.embedding": 4, "discriminator.text_hidden": 4, "guide.base": 4,
+    "guide.dim": 8, "guide.layers": 1, "judge.base": 4, "judge.dim": 6, "judge.layers": 1,
     "text_encoder.embedding": 4, "head.dim": 6, "head.width": 10, "train.batch_size": 4, "train.epochs": 2,
     "train.steps_per_epoch": 3,
 }
@@ -79,27 +79,27 @@ def pairs(make_pairs):
 
 
 @pytest.fixture(scope="session")
-def fresh_reader():
-    """fresh_reader(config, pairs): an untrained reader; its batch norms know the lines, so that it tells them apart."""
+def fresh_recognizer():
+    """fresh_recognizer(config, pairs): an untrained recognizer; its batch norms know the lines, so that it tells them apart."""
     def make(config, pairs, cer=0.0):
         height, width = pairs.train.clean.shape[1:]
         with torch_stream(config.seed, "fresh"):
-            reader = build_reader(config, pairs.charset.classes, height, width)
-            for module in reader.modules():
+            recognizer = build_recognizer(config, pairs.charset.classes, height, width)
+            for module in recognizer.modules():
                 if isinstance(module, torch.nn.BatchNorm2d):
                     module.momentum = None  # the plain mean of all that it sees
             with torch.no_grad():
-                reader(LineBatches(pairs.train, pairs.charset, CPU).take(np.arange(len(pairs.train))).clean)
-        arrays = {name: tensor.numpy() for name, tensor in reader.state_dict().items()}
-        return ReaderWeights(config, pairs.charset.characters, height, width, cer, f"fresh {config.seed}", arrays)
+                recognizer(LineBatches(pairs.train, pairs.charset, CPU).take(np.arange(len(pairs.train))).clean)
+        arrays = {name: tensor.numpy() for name, tensor in recognizer.state_dict().items()}
+        return RecognizerWeights(config, pairs.charset.characters, height, width, cer, f"fresh {config.seed}", arrays)
     return make
 
 
 @pytest.fixture(scope="session")
-def make_inputs(fresh_reader):
-    """make_inputs(config, pairs): trial inputs with untrained readers and no taps."""
-    return lambda config, pairs: TrialInputs(pairs, fresh_reader(config.recognizer, pairs),
-                                             fresh_reader(config.judge, pairs), None)
+def make_inputs(fresh_recognizer):
+    """make_inputs(config, pairs): trial inputs with untrained recognizers and no taps."""
+    return lambda config, pairs: TrialInputs(pairs, fresh_recognizer(config.guide, pairs),
+                                             fresh_recognizer(config.judge, pairs), None)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 from ganhtr.config import PRESETS, RULES, Config, ConfigError, Rule, build_config, key_fault, nearest
 
 ROOT = Path(__file__).parents[1]
-TRANSFORMER = {"recognizer.kind": "transformer"}
+TRANSFORMER = {"guide.kind": "transformer"}
 
 
 def faults_of(overrides, preset="tiny"):
@@ -32,8 +32,8 @@ def test_presets_build_and_their_values_keep_their_own_rules(preset):
 def test_the_presets_differ_where_they_should():
     tiny, seed = build_config(), build_config("seed")
     assert tiny == build_config("tiny", {}) and tiny.preset == "tiny"
-    assert (tiny.data.height, tiny.data.width, tiny.judge.seed, tiny.recognizer.seed) == (32, 256, 2, 1)
-    published = {"data.height": 128, "data.width": 1024, "recognizer.kind": "transformer", "train.epochs": 30,
+    assert (tiny.data.height, tiny.data.width, tiny.judge.seed, tiny.guide.seed) == (32, 256, 2, 1)
+    published = {"data.height": 128, "data.width": 1024, "guide.kind": "transformer", "train.epochs": 30,
                  "train.steps_per_epoch": 100, "train.batch_size": 4, "train.generator_lr": 2e-4, "train.clip_norm": 1,
                  "train.generator_beta1": 0.5, "loss.pixel": 200, "loss.feature": 5, "loss.ctc": 1,
                  "loss.adversarial": 3}
@@ -112,7 +112,7 @@ def test_a_whole_number_serves_as_a_float():
     ({"data.width": 264}, "data.width must be a multiple of 16 (2 to the power of generator.levels), got 264"),
     ({"data.height": 96, "generator.levels": 6},
      "data.height must be a multiple of 64 (2 to the power of generator.levels), got 96"),
-    ({**TRANSFORMER, "recognizer.dim": 100}, "recognizer.dim must be a multiple of recognizer.heads, got 100"),
+    ({**TRANSFORMER, "guide.dim": 100}, "guide.dim must be a multiple of guide.heads, got 100"),
     ({"judge.kind": "transformer", "judge.dim": 60}, "judge.dim must be a multiple of judge.heads, got 60"),
     ({"train.batch_size": 1}, "train.batch_size must be at least 2 for a contrastive loss, which compares lines of "
                               "a batch; got 1. Raise it, or set contrastive.formulation to none"),
@@ -122,17 +122,17 @@ def test_values_that_do_not_go_together_are_refused(overrides, fault):
 
 
 @pytest.mark.parametrize(("section", "kind", "width", "stride"), [
-    ("recognizer", "crnn", 66, 4), ("judge", "crnn", 66, 4), ("recognizer", "transformer", 68, 8),
+    ("guide", "crnn", 66, 4), ("judge", "crnn", 66, 4), ("guide", "transformer", 68, 8),
     ("judge", "transformer", 68, 8)])
-def test_a_width_that_a_reader_cannot_cut_into_frames_is_refused(section, kind, width, stride):
+def test_a_width_that_a_recognizer_cannot_cut_into_frames_is_refused(section, kind, width, stride):
     given = {"generator.levels": 1, "data.width": width, f"{section}.kind": kind, f"{section}.dim": 64}
     assert any(f"data.width must be a multiple of {stride}" in fault and section in fault for fault in faults_of(given))
     assert build_config("tiny", {**given, "data.width": 72}).data.width == 72
 
 
 @pytest.mark.parametrize("overrides", [
-    {"data.height": 48, "data.width": 272}, {"generator.levels": 2, "data.height": 20}, {"recognizer.dim": 100},
-    {**TRANSFORMER, "recognizer.dim": 100, "recognizer.heads": 10}, {"train.batch_size": 2},
+    {"data.height": 48, "data.width": 272}, {"generator.levels": 2, "data.height": 20}, {"guide.dim": 100},
+    {**TRANSFORMER, "guide.dim": 100, "guide.heads": 10}, {"train.batch_size": 2},
     {"train.batch_size": 1, "contrastive.formulation": "none"}])
 def test_values_that_go_together_pass(overrides):
     assert {key: build_config("tiny", overrides).flat()[key] for key in overrides} == overrides
@@ -143,14 +143,14 @@ def test_all_faults_are_reported_at_once():
                         "head.kind": "x", "train.seed": 7})
     assert [fault.split()[0] for fault in faults] == [
         "head.dmi", "head.dim", "contrastive.weight", "contrastive.symmetric", "head.kind"]
-    joint = faults_of({"data.height": 40, "data.width": 264, "train.batch_size": 1, **TRANSFORMER, "recognizer.dim": 9})
-    assert [fault.split()[0] for fault in joint] == ["data.height", "data.width", "recognizer.dim", "train.batch_size"]
+    joint = faults_of({"data.height": 40, "data.width": 264, "train.batch_size": 1, **TRANSFORMER, "guide.dim": 9})
+    assert [fault.split()[0] for fault in joint] == ["data.height", "data.width", "guide.dim", "train.batch_size"]
 
 
 def test_what_all_trials_share_is_marked():
     shared = {key.split(".")[0] for key, rule in RULES.items() if rule.shared}
     free = {key.split(".")[0] for key, rule in RULES.items() if not rule.shared}
-    assert shared == {"data", "recognizer", "judge", "reader"}
+    assert shared == {"data", "guide", "judge", "recognizer_training"}
     assert shared | free == set(Config.__dataclass_fields__) - {"preset"} and not shared & free
 
 
@@ -181,7 +181,7 @@ def test_training_imports_where_the_searchs_libraries_are_missing():
         sys.meta_path.insert(0, Absent())
         import ganhtr
         for module in pkgutil.walk_packages(ganhtr.__path__, "ganhtr."):
-            if module.name.split(".")[1] in ("train", "models", "losses", "metrics"):
+            if module.name.split(".")[1] in ("train", "recognizers", "models", "losses", "metrics"):
                 importlib.import_module(module.name)
                 print(module.name)
         assert not set(MISSING) & set(sys.modules)

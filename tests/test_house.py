@@ -34,6 +34,7 @@ MAY = {
     "ganhtr.seeds": (),
     "ganhtr.precision": (),
     "ganhtr.atomic": (),
+    "ganhtr.older_version": (),
     "ganhtr.data": ("ganhtr.data", "ganhtr.atomic", "ganhtr.charset", "ganhtr.seeds", *CONFIG),
     "ganhtr.models": ("ganhtr.models", "ganhtr.charset", "ganhtr.seeds", *CONFIG),
     "ganhtr.losses": ("ganhtr.losses", "ganhtr.charset", *CONFIG),
@@ -44,6 +45,7 @@ MAY = {
         "ganhtr.recognizers",
         "ganhtr.data",
         "ganhtr.atomic",
+        "ganhtr.older_version",
         "ganhtr.charset",
         "ganhtr.seeds",
         *CONFIG,
@@ -54,7 +56,7 @@ COMMAND_LINE = ("typer", "rich")
 NEVER = {
     "ganhtr": ("ray", "optuna", "yaml", "pydantic", *COMMAND_LINE),
     "tune.space": ("ray", "optuna", "torch"),
-    "tune.verdict": ("ray", "optuna", "torch"),
+    "tune.verdict": ("ray", "optuna"),
     "tune.landscape": ("ray",),
     "tune.reporting": ("ray", "tune.runner", "tune.driver"),
     "tune.report": ("ray", "tune.runner", "tune.driver"),
@@ -205,6 +207,7 @@ def test_there_is_no_circle(graph):
         ("tune.commands.report", ("ray", "tune.driver", "tune.runner")),
         ("tune.reporting.study_report", ("ray", "tune.driver", "tune.runner")),
         ("tune.space.load", ("ray", "optuna", "torch")),
+        ("tune.verdict.line_values", ("ray", "optuna", "torch")),
     ],
 )
 def test_a_light_module_loads_no_heavy_one(module, absent):

@@ -38,7 +38,7 @@ def model(folder):
 
 
 def with_generator(model, generator):
-    return Model(model.config, model.charset, generator, model.reader, CPU)
+    return Model(model.config, model.charset, generator, model.recognizer, CPU)
 
 
 @pytest.mark.parametrize("kind", RULES["generator.kind"].choices)

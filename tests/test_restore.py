@@ -28,15 +28,15 @@ def load(small, pairs, make_inputs, tmp_path_factory):
     def make(**overrides):
         config = small(**overrides)
         guide = make_inputs(config, pairs).guide
-        reader = guide.build(CPU)
-        state = build_state(config, pairs.charset, reader.widths, CPU)
+        recognizer = guide.build(CPU)
+        state = build_state(config, pairs.charset, recognizer.widths, CPU)
         with torch.no_grad():  # what is untrained paints one grey and reads one letter, unless it is centred
             lines = torch.from_numpy(pairs.train.degraded)[:, None] / 255
             *_, output, bias = state.generator.parameters()
             bias -= torch.logit(state.generator.eval()(lines)).mean()
             output *= 8
             bias *= 8
-            centred = guide.arrays["classify.bias"] - reader(lines)[1].mean(dim=(0, 1)).numpy()
+            centred = guide.arrays["classify.bias"] - recognizer(lines)[1].mean(dim=(0, 1)).numpy()
         guide = replace(guide, arrays={**guide.arrays, "classify.bias": centred})
         folder = tmp_path_factory.mktemp("model")
         save_model(folder, state, guide)
@@ -140,8 +140,8 @@ def read_by_hand(model, line):
     own = line.shape[1]
     paper = torch.ones(1, 1, 32, max(64, -(-own // 4) * 4))
     paper[0, 0, :, :own] = torch.from_numpy(line / 255).float()
-    frames = torch.tensor([-(-max(own, 16) // model.reader.stride)])
-    return greedy_decode(model.reader(paper)[1], frames, model.charset)[0]
+    frames = torch.tensor([-(-max(own, 16) // model.recognizer.stride)])
+    return greedy_decode(model.recognizer(paper)[1], frames, model.charset)[0]
 
 
 @pytest.mark.parametrize("w", [12, 40, 64, 65, 203, 400])
@@ -157,8 +157,8 @@ def test_readings_before_and_after_differ_and_grow_with_the_line(model):
     assert len(long.before) > 2 * len(short.before) > 0 and long.before != long.after
 
 
-def test_a_reader_of_one_width_has_a_wide_line_squeezed_for_reading_only(load):
-    transformer = load(**{"recognizer.kind": "transformer", "recognizer.heads": 2})
+def test_a_recognizer_of_one_width_has_a_wide_line_squeezed_for_reading_only(load):
+    transformer = load(**{"guide.kind": "transformer", "guide.heads": 2})
     wide, narrow = drawn(32, 300), drawn(32, 50)
     restored = restore_lines(transformer, [wide, narrow])
     assert same(restored[0].image, by_hand(transformer, wide, 304))
@@ -167,7 +167,7 @@ def test_a_reader_of_one_width_has_a_wide_line_squeezed_for_reading_only(load):
     assert restored[1].before == read_by_hand(transformer, narrow)
 
 
-def test_one_level_still_fits_the_readers_stride(load):
+def test_one_level_still_fits_the_recognizers_stride(load):
     shallow = load(**{"generator.levels": 1})
     image = drawn(32, 69)
     restored = restore_line(shallow, image)

@@ -52,7 +52,7 @@ class Objective:
     value: Callable[[Mapping[str, float]], float]
     sign: int = 1
     places: int = 2
-    reads: bool = False  # whether it rests on what the readers read
+    reads: bool = False  # whether it rests on what the recognizers read
 
     def shown(self, value: float) -> str:
         """The value as the metric it stands for: an error rate counts negatively, but is shown as it is."""

@@ -45,7 +45,7 @@ def inspect(
     charset: CharsetFile = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
     picture: Annotated[Path | None, typer.Option(help="Write a contact sheet of up to 24 lines (PNG).")] = None,
-    preset: Annotated[str, typer.Option(help="Line size and reader: tiny (32 x 256), small (64 x 768), seed (128 x 1024).")] = "tiny",
+    preset: Annotated[str, typer.Option(help="Line size and recognizer: tiny (32 x 256), small (64 x 768), seed (128 x 1024).")] = "tiny",
 ) -> None:
     """Counts what is in a source of lines and what a study would make of it: sizes, texts, characters, charset, splits, skipped lines.
 
@@ -80,7 +80,7 @@ def inspected(path: str, lines: RawLines, given: tuple[Charset, str] | None, con
         training = [text for i, text in enumerate(lines.transcripts) if split is None or split[i] == 0]
         texts = "built-in texts" if path == BUILTIN else "training transcriptions" if split is not None else "transcriptions"
         given = derived_charset(path, training), f"those of the {texts}"
-    stride = STRIDES[config.recognizer.kind]
+    stride = STRIDES[config.guide.kind]
     frames = np.array([-(-fitted_width(line.clean.shape, config.data.height, config.data.width) // stride) for line in lines.lines])
     impossible = infeasible([given[0].target(text) for text in lines.transcripts], frames)
     return inspect_lines(path, format_of(path), lines, given, (split, by), config.preset, config.data, impossible.tolist(), stride)

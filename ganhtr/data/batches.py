@@ -18,7 +18,7 @@ from ganhtr.seeds import generator
 
 @dataclass(frozen=True)
 class Batch:
-    """Some lines on a device. Images are float32 in [0, 1]; text holds every character, targets only those a reader knows."""
+    """Some lines on a device. Images are float32 in [0, 1]; text holds every character, targets only those a recognizer knows."""
 
     degraded: torch.Tensor  # (B, 1, H, W)
     clean: torch.Tensor  # (B, 1, H, W)
@@ -54,7 +54,7 @@ class Batch:
         return [part(first) for first in range(0, len(self), size)]
 
     def frames(self, stride: int) -> torch.Tensor:
-        """Frames (B,) of a reader with `stride` pixels a frame that lie inside each line's own width."""
+        """Frames (B,) of a recognizer with `stride` pixels a frame that lie inside each line's own width."""
         return (self.widths + stride - 1) // stride
 
 

@@ -45,7 +45,7 @@ class Pairs:
     charset: Charset
     name: str
     digest: str  # of the content and every setting that shaped it
-    clean_digest: str  # the same without the degradation: what a reader trains on
+    clean_digest: str  # the same without the degradation: what a recognizer trains on
     notes: tuple[str, ...] = ()  # what was counted while reading: skipped lines, unknown characters, squeezed lines
 
 

@@ -26,7 +26,7 @@ from ganhtr.data.raw import RawLine, RawLines
 from ganhtr.data.splits import split_groups, split_in_order
 
 BUILTIN = "builtin"
-RECIPE = 1  # raise it whenever the built-in clean lines change, so that caches and shipped readers are not mixed up
+RECIPE = 1  # raise it whenever the built-in clean lines change, so that caches and shipped recognizers are not mixed up
 DAMAGE = 1  # raise it whenever the degradations change
 READING = 1  # raise it whenever files are read otherwise
 BUILTIN_HELD = {"validation": 64, "test": 400}

@@ -1,4 +1,4 @@
-"""Line readers: a CRNN and the transformer of the experiment. Both give features (the tap) and CTC logits per frame.
+"""Line recognizers: a CRNN and the transformer of the experiment. Both give features (the tap) and CTC logits per frame.
 
 Legend: B batch, H height, W width, T frames, D features, K classes (0 is the blank).
 """
@@ -30,8 +30,8 @@ class DifferentiableLSTM(nn.LSTM):
             self.training = held
 
 
-class LineReader(nn.Module):
-    """What every reader offers: features of an image on three levels (cnn, proj, encoder), logits, and how many pixels a frame spans.
+class LineRecognizer(nn.Module):
+    """What every recognizer offers: features of an image on three levels (cnn, proj, encoder), logits, and how many pixels a frame spans.
 
     `proj` is the tap: what the feature loss and, unless told otherwise, the contrastive loss look at.
     """
@@ -71,7 +71,7 @@ class LineReader(nn.Module):
         return tap, self.read(tap)
 
 
-class CRNN(LineReader):
+class CRNN(LineRecognizer):
     """Five convolution blocks, the maximum over each column, BiLSTM layers, and a linear CTC head.
 
     Shapes: images (B, 1, H, W), any H of at least 16 -> tap (B, W/4, 8 base), logits (B, W/4, K).
@@ -110,11 +110,11 @@ class CRNN(LineReader):
         return self.classify(self.dropout(encoder_BTD))
 
     def read_shortcut(self, tap_BTD: torch.Tensor) -> torch.Tensor:
-        """CTC logits (B, T, K) of the shortcut head, for training the reader."""
+        """CTC logits (B, T, K) of the shortcut head, for training the recognizer."""
         return self.shortcut(self.dropout(tap_BTD).transpose(1, 2)).transpose(1, 2)
 
 
-class TransformerReader(LineReader):
+class TransformerRecognizer(LineRecognizer):
     """The experiment's recognizer: convolutions, dense layer, learned positions, post-LN transformer.
 
     Shapes: images (B, 1, H, W) of the one size it was built for -> tap (B, W/8, dim), logits (B, W/8, K).
@@ -160,23 +160,23 @@ class TransformerReader(LineReader):
         return self.classify(encoder_BTD)
 
 
-READERS: dict[str, type[CRNN] | type[TransformerReader]] = {"crnn": CRNN, "transformer": TransformerReader}
+RECOGNIZERS: dict[str, type[CRNN] | type[TransformerRecognizer]] = {"crnn": CRNN, "transformer": TransformerRecognizer}
 
 
-def build_reader(config: RecognizerConfig, classes: int, height: int, width: int) -> LineReader:
-    """The reader that `config.kind` names, with fresh weights."""
-    return READERS[config.kind](config, classes, height, width)
+def build_recognizer(config: RecognizerConfig, classes: int, height: int, width: int) -> LineRecognizer:
+    """The recognizer that `config.kind` names, with fresh weights."""
+    return RECOGNIZERS[config.kind](config, classes, height, width)
 
 
-def freeze(reader: LineReader) -> LineReader:
-    """Puts a reader into eval mode without gradients for its weights; gradients still flow through it to the image.
+def freeze(recognizer: LineRecognizer) -> LineRecognizer:
+    """Puts a recognizer into eval mode without gradients for its weights; gradients still flow through it to the image.
 
     Batch norms are folded into the convolutions before them: the same function with less work.
     """
-    reader.eval().requires_grad_(False)
-    layers = reader.convolutions
+    recognizer.eval().requires_grad_(False)
+    layers = recognizer.convolutions
     for i, layer in enumerate(layers):
         before = layers[i - 1]
         if isinstance(layer, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
             layers[i - 1], layers[i] = fuse_conv_bn_eval(before, layer), nn.Identity()
-    return reader.eval().requires_grad_(False)  # the new layers too
+    return recognizer.eval().requires_grad_(False)  # the new layers too

@@ -1,4 +1,4 @@
-"""What a reader makes of the lines of a split, clean and degraded, measured against their transcriptions."""
+"""What a recognizer makes of the lines of a split, clean and degraded, measured against their transcriptions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from ganhtr.data.batches import LineBatches, chunks
 from ganhtr.data.pairs import Lines
 from ganhtr.metrics.text import TextErrors, greedy_decode, text_errors
-from ganhtr.models.recognizer import LineReader
+from ganhtr.models.recognizer import LineRecognizer
 
 IMAGES = ("clean", "degraded")
 _BATCH = 32  # lines
@@ -24,9 +24,9 @@ class Readings:
     errors: dict[str, TextErrors]
 
     @classmethod
-    def of(cls, reader: LineReader, lines: LineBatches) -> Readings:
+    def of(cls, recognizer: LineRecognizer, lines: LineBatches) -> Readings:
         """Reads every line of a split, clean and degraded, each once."""
-        texts = {image: read_lines(reader, lines, image) for image in IMAGES}
+        texts = {image: read_lines(recognizer, lines, image) for image in IMAGES}
         return cls(lines.lines, texts, {image: text_errors(lines.lines.transcripts, read) for image, read in texts.items()})
 
     def words(self) -> list[str]:
@@ -37,17 +37,17 @@ class Readings:
 
 
 @torch.no_grad()
-def read_lines(reader: LineReader, lines: LineBatches, image: str = "clean") -> list[str]:
-    """The reading of each line's clean or degraded image, reader in eval mode."""
-    reader.eval()
+def read_lines(recognizer: LineRecognizer, lines: LineBatches, image: str = "clean") -> list[str]:
+    """The reading of each line's clean or degraded image, recognizer in eval mode."""
+    recognizer.eval()
     readings: list[str] = []
     for indices in chunks(len(lines), _BATCH):
         batch = lines.take(indices)
-        logits = reader(batch.clean if image == "clean" else batch.degraded)[1]
-        readings += greedy_decode(logits, batch.frames(reader.stride), lines.charset)
+        logits = recognizer(batch.clean if image == "clean" else batch.degraded)[1]
+        readings += greedy_decode(logits, batch.frames(recognizer.stride), lines.charset)
     return readings
 
 
-def reader_cer(reader: LineReader, lines: LineBatches) -> float:
-    """Character error rate on the clean lines of a split, reader in eval mode."""
-    return text_errors(lines.lines.transcripts, read_lines(reader, lines)).cer
+def recognizer_cer(recognizer: LineRecognizer, lines: LineBatches) -> float:
+    """Character error rate on the clean lines of a split, recognizer in eval mode."""
+    return text_errors(lines.lines.transcripts, read_lines(recognizer, lines)).cer

@@ -1,4 +1,4 @@
-"""Makes the readers that are shipped with the package: `python -m ganhtr.train.ship_readers [guide] [judge]`."""
+"""Makes the recognizers that are shipped with the package: `python -m ganhtr.train.ship_recognizers [guide] [judge]`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from ganhtr.config import build_config
 from ganhtr.data.source import BUILTIN, load_pairs
 from ganhtr.recognizers.obtain import SHIPPED
-from ganhtr.recognizers.training import Recipe, train_reader
+from ganhtr.recognizers.training import Recipe, train_recognizer
 
 
 def main(roles: list[str]) -> None:
@@ -17,8 +17,8 @@ def main(roles: list[str]) -> None:
     config = build_config("tiny")
     pairs = load_pairs(BUILTIN, config.data)
     for role in roles or ["guide", "judge"]:
-        settings = config.recognizer if role == "guide" else config.judge
-        made = train_reader(Recipe(pairs, settings, config.reader), torch.device("cpu"), print, f"{role} reader")
+        settings = config.guide if role == "guide" else config.judge
+        made = train_recognizer(Recipe(pairs, settings, config.recognizer_training), torch.device("cpu"), print, f"{role} recognizer")
         made.save(SHIPPED / f"{role}.safetensors")
 
 

@@ -1,1 +1,1 @@
-"""Training: state, step, evaluation, loop, checkpoints, readers."""
+"""Training: state, step, evaluation, loop, checkpoints, recognizers."""

@@ -8,13 +8,13 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from ganhtr.atomic import UNREADABLE, _save, load_whole, write_atomically
+from ganhtr.atomic import UNREADABLE, read_torch, write_atomically, write_torch
 from ganhtr.train.state import TrainState
 
 
 def save_checkpoint(path: Path, state: TrainState, progress: dict[str, Any], optimizers: bool = True) -> None:
     """Writes networks, step count and the driver's own `progress` (plain values); the optimisers too, unless the trial has ended."""
-    _save(path, {"step": state.step, "progress": progress, "schedule": state.schedule.state_dict(),
+    write_torch(path, {"step": state.step, "progress": progress, "schedule": state.schedule.state_dict(),
                  "modules": {name: module.state_dict() for name, module in state.modules().items()},
                  "optimizers": {name: opt.state_dict() for name, opt in state.optimizers.items()} if optimizers else {}})
 
@@ -22,7 +22,7 @@ def save_checkpoint(path: Path, state: TrainState, progress: dict[str, Any], opt
 def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     """What `save_checkpoint` wrote. Raises: ValueError naming a file that does not load."""
     try:
-        return load_whole(path, device, ("step", "progress", "schedule", "modules", "optimizers"))
+        return read_torch(path, device, ("step", "progress", "schedule", "modules", "optimizers"))
     except UNREADABLE as error:
         raise ValueError(f"{path}: must be a trial's checkpoint, got a file that does not load ({error}). Delete it to start the "
                          "trial again") from error

@@ -16,7 +16,7 @@ from ganhtr.data.batches import Batch, LineBatches, chunks
 from ganhtr.losses.recognition import ctc
 from ganhtr.metrics.image import psnr, ssim
 from ganhtr.metrics.text import TextErrors, greedy_decode, infeasible, text_errors
-from ganhtr.models.recognizer import LineReader
+from ganhtr.models.recognizer import LineRecognizer
 from ganhtr.train.step import restore
 
 EVALUATION_BATCH = 16  # lines; small enough to stay in a CPU's cache
@@ -44,7 +44,7 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(restorer: Restorer, lines: LineBatches, guide: LineReader, judge: LineReader) -> Evaluation:
+def evaluate(restorer: Restorer, lines: LineBatches, guide: LineRecognizer, judge: LineRecognizer) -> Evaluation:
     """Every line of a split, restored and measured once."""
     values: dict[str, list[torch.Tensor]] = {"psnr": [], "ssim": [], "ctc": [], "frames": []}
     read: dict[str, list[str]] = {"guide": [], "judge": []}
@@ -76,7 +76,7 @@ def by_nothing(batch: Batch) -> torch.Tensor:
 
 
 def by_the_original(batch: Batch) -> torch.Tensor:
-    """The clean line itself: the upper bound of what the readers can do."""
+    """The clean line itself: the upper bound of what the recognizers can do."""
     return batch.clean
 
 
@@ -94,6 +94,6 @@ def by_sauvola(batch: Batch) -> torch.Tensor:
 REFERENCES: dict[str, Restorer] = {"degraded": by_nothing, "sauvola": by_sauvola, "clean": by_the_original}
 
 
-def reference_metrics(lines: LineBatches, guide: LineReader, judge: LineReader) -> dict[str, dict[str, float]]:
+def reference_metrics(lines: LineBatches, guide: LineRecognizer, judge: LineRecognizer) -> dict[str, dict[str, float]]:
     """The figures of the lines left as they are, of Sauvola's threshold, and of the clean lines, measured as a trial's are."""
     return {name: evaluate(restorer, lines, guide, judge).metrics() for name, restorer in REFERENCES.items()}

@@ -15,7 +15,7 @@ import torch
 from ganhtr.data.augment import degrade_anew
 from ganhtr.data.batches import Batch, LineBatches, step_indices
 from ganhtr.metrics.text import infeasible
-from ganhtr.models.recognizer import LineReader
+from ganhtr.models.recognizer import LineRecognizer
 from ganhtr.train.evaluate import Evaluation, by_generator, evaluate
 from ganhtr.train.inputs import TrialInputs
 from ganhtr.train.state import TrainState
@@ -62,18 +62,18 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class Bench:
-    """The frozen side of a trial on its device: lines and readers. Serves one trial after another."""
+    """The frozen side of a trial on its device: lines and recognizers. Serves one trial after another."""
 
     train: LineBatches
     validation: LineBatches
-    guide: LineReader
-    judge: LineReader
+    guide: LineRecognizer
+    judge: LineRecognizer
     infeasible: np.ndarray  # (N,) bool, of the training lines
     pixels_per_character: float
 
     @classmethod
     def of(cls, inputs: TrialInputs, device: torch.device) -> Bench:
-        """Builds the readers and lays the lines on the device."""
+        """Builds the recognizers and lays the lines on the device."""
         train, validation = inputs.batches(device)
         characters = sum(map(len, inputs.pairs.train.transcripts))
         guide = inputs.guide.build(device)

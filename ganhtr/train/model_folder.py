@@ -1,7 +1,7 @@
 """A model folder: what a study leaves of its best trial, and all that is needed to restore lines with it.
 
     generator.safetensors   weights of the generator (`ganhtr.train.checkpoint.save_generator`)
-    guide.safetensors       the recognizer that guided it (`ganhtr.train.reader.ReaderWeights`)
+    guide.safetensors       the recognizer that guided it (`ganhtr.recognizers.weights.RecognizerWeights`)
     config.json             preset, config (every key of `Config.flat()`), charset
 """
 
@@ -20,20 +20,21 @@ from torch import nn
 from ganhtr.charset import Charset
 from ganhtr.config import Config, ConfigError, build_config
 from ganhtr.models import generator as generators
-from ganhtr.models.recognizer import LineReader
-from ganhtr.recognizers.weights import ReaderWeights
+from ganhtr.models.recognizer import LineRecognizer
+from ganhtr.older_version import OlderVersionError, is_older, refusal
+from ganhtr.recognizers.weights import RecognizerWeights
 
 GENERATOR, GUIDE, CONFIG = FILES = ("generator.safetensors", "guide.safetensors", "config.json")
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained generator and the reader that guided it, both frozen and in eval mode on one device."""
+    """A trained generator and the recognizer that guided it, both frozen and in eval mode on one device."""
 
     config: Config
     charset: Charset
     generator: nn.Module
-    reader: LineReader
+    recognizer: LineRecognizer
     device: torch.device
 
 
@@ -67,6 +68,8 @@ def _read_config(path: Path) -> tuple[Config, Charset]:
     if not (isinstance(preset, str) and isinstance(keys, dict) and isinstance(characters, str)):
         raise ValueError(f"{path}: preset and charset must be text and config an object, got {_kind(preset)}, {_kind(characters)} and "
                          f"{_kind(keys)}. Copy the model folder anew")
+    if is_older(keys):
+        raise OlderVersionError(refusal(path))
     try:
         return build_config(preset, keys), Charset(characters)
     except ConfigError as error:
@@ -80,11 +83,13 @@ def _kind(value: object) -> str:
     return type(value).__name__
 
 
-def _read_guide(path: Path, config: Config, charset: Charset) -> ReaderWeights:
+def _read_guide(path: Path, config: Config, charset: Charset) -> RecognizerWeights:
     try:
-        guide = ReaderWeights.load(path)
+        guide = RecognizerWeights.load(path)
+    except OlderVersionError:
+        raise
     except ValueError as error:
-        raise ValueError(f"{path}: must be the reader that guided the generator, got a file that does not load "
+        raise ValueError(f"{path}: must be the recognizer that guided the generator, got a file that does not load "
                          f"({error.__cause__}). Copy the model folder anew") from error
     if guide.charset != charset.characters:
         raise ValueError(f"{path}: charset must be that of {CONFIG}, got that of a model folder of another charset. Copy all files of "

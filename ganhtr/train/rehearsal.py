@@ -11,7 +11,7 @@ from ganhtr.charset import Charset
 from ganhtr.config import Config
 from ganhtr.data.batches import LineBatches
 from ganhtr.data.pairs import Lines
-from ganhtr.models.recognizer import build_reader, freeze
+from ganhtr.models.recognizer import build_recognizer, freeze
 from ganhtr.train.state import TrainState, build_state
 from ganhtr.train.step import train_step
 
@@ -31,7 +31,7 @@ def random_lines(config: Config, count: int) -> Lines:
 def rehearse(config: Config, device: torch.device, steps: int = 2) -> tuple[float, TrainState]:
     """Seconds a training step takes (the fastest of `steps`, after one to warm up), and the state that took them."""
     data = config.data
-    guide = freeze(build_reader(config.recognizer, LETTERS.classes, data.height, data.width)).to(device, memory_format=torch.channels_last)
+    guide = freeze(build_recognizer(config.guide, LETTERS.classes, data.height, data.width)).to(device, memory_format=torch.channels_last)
     state = build_state(config, LETTERS, guide.widths, device)
     batch = LineBatches(random_lines(config, config.train.batch_size), LETTERS, device).take(np.arange(config.train.batch_size))
     best = float("inf")

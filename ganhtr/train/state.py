@@ -29,7 +29,7 @@ ADAM_EPS = 1e-7  # Keras' epsilon
 
 @dataclass
 class TrainState:
-    """Everything that a step changes. The readers are frozen and live beside it."""
+    """Everything that a step changes. The recognizers are frozen and live beside it."""
 
     config: Config
     charset: Charset

@@ -24,7 +24,7 @@ from ganhtr.losses.total import weighted_total
 from ganhtr.metrics.text import greedy_decode
 from ganhtr.models.batch_norm import without_statistics
 from ganhtr.models.matcher import Matcher
-from ganhtr.models.recognizer import LineReader
+from ganhtr.models.recognizer import LineRecognizer
 from ganhtr.seeds import derive_seed
 from ganhtr.train.contrast import Levels, compare_frames, compare_lines, given_texts, instance_labels, length_top1, shares
 from ganhtr.train.state import TrainState
@@ -56,14 +56,14 @@ def restore(generator: nn.Module, degraded_B1HW: torch.Tensor, inside_B11W: torc
     return torch.where(inside_B11W, generator(degraded_B1HW), 1.0)
 
 
-def look(guide: LineReader, image: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+def look(guide: LineRecognizer, image: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """The guide's feature levels and its logits of an image."""
     cnn, proj = guide.trunk(image)
     encoder = guide.encode(proj)
     return {"cnn": cnn, "proj": proj, "encoder": encoder}, guide.spell(encoder)
 
 
-def view(state: TrainState, guide: LineReader, batch: Batch) -> Seen:
+def view(state: TrainState, guide: LineRecognizer, batch: Batch) -> Seen:
     """Restores a batch and looks at it."""
     restored = restore(state.generator, batch.degraded, batch.inside)
     image = restored.detach().requires_grad_()
@@ -71,13 +71,13 @@ def view(state: TrainState, guide: LineReader, batch: Batch) -> Seen:
 
 
 @torch.no_grad()
-def with_clean_taps(guide: LineReader, parts: list[Batch]) -> list[Batch]:
+def with_clean_taps(guide: LineRecognizer, parts: list[Batch]) -> list[Batch]:
     """The parts with the guide's features of their clean lines, which several losses look at, computed now where they were not before."""
     return [part if part.clean_tap is not None else replace(part, clean_tap=guide.tap(part.clean)) for part in parts]
 
 
 @torch.no_grad()
-def twin_levels(guide: LineReader, parts: list[Batch], twin: str, names: Collection[str]) -> Levels:
+def twin_levels(guide: LineRecognizer, parts: list[Batch], twin: str, names: Collection[str]) -> Levels:
     """The guide's features of the lines' twins, `clean` or `degraded`, on the levels named: of all parts together, without gradient."""
     each = []
     for part in parts:
@@ -87,7 +87,7 @@ def twin_levels(guide: LineReader, parts: list[Batch], twin: str, names: Collect
     return {name: torch.cat([levels[name] for levels in each]) for name in names}
 
 
-def clean_logits(state: TrainState, guide: LineReader, batch: Batch) -> torch.Tensor | None:
+def clean_logits(state: TrainState, guide: LineRecognizer, batch: Batch) -> torch.Tensor | None:
     """The guide's logits of the clean lines where the discriminator is given readings, else None."""
     if state.config.train.discriminator_text == "ground_truth":
         return None
@@ -98,7 +98,7 @@ def clean_logits(state: TrainState, guide: LineReader, batch: Batch) -> torch.Te
 
 def discriminator_texts(state: TrainState, batch: Batch, frames: torch.Tensor, clean_logits: torch.Tensor | None,
                         restored_logits: torch.Tensor) -> GivenTexts:
-    """The transcription with both images, or, where the clean lines' logits are given, what the reader reads in each."""
+    """The transcription with both images, or, where the clean lines' logits are given, what the recognizer reads in each."""
     if clean_logits is None:
         truth = (batch.text, batch.text_lengths)
         return GivenTexts(truth, truth)
@@ -136,7 +136,7 @@ def update_discriminator(state: TrainState, parts: list[Batch], images: list[tor
     return {**{name: torch.stack(held).mean() for name, held in values.items()}, "discriminator_norm": norm}
 
 
-def train_step(state: TrainState, guide: LineReader, batch: Batch, pixels_per_character: float, measure: bool = False) -> Values:
+def train_step(state: TrainState, guide: LineRecognizer, batch: Batch, pixels_per_character: float, measure: bool = False) -> Values:
     """Both updates on one batch.
 
     In one part the generator runs once: its output serves the discriminator's update, the contrastive loss and the generator's losses. In
@@ -179,7 +179,7 @@ def train_step(state: TrainState, guide: LineReader, batch: Batch, pixels_per_ch
     return {**means, **values}
 
 
-def generator_backward(state: TrainState, guide: LineReader, batch: Batch, seen: Seen, texts: GivenTexts, at_levels: Levels, parts: int,
+def generator_backward(state: TrainState, guide: LineRecognizer, batch: Batch, seen: Seen, texts: GivenTexts, at_levels: Levels, parts: int,
                        measure: bool) -> Values:
     """Adds the gradient of one of `parts` parts of a batch to the generator's; the part's losses, and `total` without the contrastive term.
 
@@ -213,7 +213,7 @@ def gradient_ratio(contrast: torch.Tensor, pixel_term: torch.Tensor, image: torc
     return torch.where(norms[1] > 0, norms[0] / norms[1], float("nan"))
 
 
-def update_matcher(state: TrainState, matcher: Matcher, guide: LineReader, batch: Batch, parts: list[Batch],
+def update_matcher(state: TrainState, matcher: Matcher, guide: LineRecognizer, batch: Batch, parts: list[Batch],
                    seen: list[Seen]) -> tuple[Levels, Values]:
     """The contrastive loss of a batch (and its parts): its gradient at the guide's features, and a step of what the loss learns.
 

@@ -19,7 +19,7 @@ import torch
 
 from ganhtr.config import RULES, build_config
 from ganhtr.data.batches import LineBatches
-from ganhtr.models.recognizer import build_reader, freeze
+from ganhtr.models.recognizer import build_recognizer, freeze
 from ganhtr.train.rehearsal import LETTERS, random_lines
 from ganhtr.train.state import build_state
 from ganhtr.train.step import train_step
@@ -43,7 +43,7 @@ def stepper(preset, overrides):
     config = build_config(preset, overrides)
     data = config.data
     torch.manual_seed(0)
-    guide = freeze(build_reader(config.recognizer, LETTERS.classes, data.height, data.width)).to(memory_format=torch.channels_last)
+    guide = freeze(build_recognizer(config.guide, LETTERS.classes, data.height, data.width)).to(memory_format=torch.channels_last)
     state = build_state(config, LETTERS, guide.widths, torch.device("cpu"))
     batch = LineBatches(random_lines(config, config.train.batch_size), LETTERS, torch.device("cpu")).take(range(config.train.batch_size))
     with torch.no_grad():

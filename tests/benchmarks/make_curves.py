@@ -4,7 +4,7 @@
     python tests/benchmarks/make_curves.py --join PART.csv... learning_curves.csv.gz
 
 Reduced size: built-in lines of 32 x 128 px, generator base 4 with 4 levels, batch 4, 18 epochs of 8 steps with a cosine schedule, InfoNCE
-at temperature 0.07, all else preset tiny. One thread. A run is one seed; both readers are trained on first use.
+at temperature 0.07, all else preset tiny. One thread. A run is one seed; both recognizers are trained on first use.
 """
 
 from __future__ import annotations

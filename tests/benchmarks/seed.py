@@ -1,4 +1,4 @@
-"""The original's sizes without Ray: `python tests/benchmarks/seed.py [--device cuda] [--epochs 30] [--steps 100] [--reader-epochs 10]`.
+"""The original's sizes without Ray: `python tests/benchmarks/seed.py [--device cuda] [--epochs 30] [--steps 100] [--recognizer-epochs 10]`.
 
 Trains preset `seed` on built-in lines of 128 x 1024, OFF and ON, through `fit` alone, and prints for each arm the best epoch, seconds a
 step, the peak of the device's memory, and the share of its measured FP32 matrix rate that a step's arithmetic comes to.
@@ -82,10 +82,10 @@ def main():
     options.add_argument("--epochs", type=int, default=30)
     options.add_argument("--steps", type=int, default=100)
     options.add_argument("--lines", type=int, default=3200)
-    options.add_argument("--reader-epochs", type=int, default=10)
+    options.add_argument("--recognizer-epochs", type=int, default=10)
     asked = options.parse_args()
     device = torch.device(asked.device)
-    shared = {"data.lines": asked.lines, "reader.epochs": asked.reader_epochs, "train.epochs": asked.epochs,
+    shared = {"data.lines": asked.lines, "recognizer_training.epochs": asked.recognizer_epochs, "train.epochs": asked.epochs,
               "train.steps_per_epoch": asked.steps, **ORIGINAL}
     config = build_config("seed", shared)
     inputs = prepare_inputs(config, load_pairs(BUILTIN, config.data), device, lambda line: print(line, flush=True))

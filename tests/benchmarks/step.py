@@ -1,6 +1,6 @@
 """Seconds of a training step against a plain reference, alternating in one process: `python tests/benchmarks/step.py [preset ...]`.
 
-The reference is what a careful person writes first: one generator forward, the reader frozen with requires_grad_(False) and in eval mode,
+The reference is what a careful person writes first: one generator forward, the recognizer frozen with requires_grad_(False) and in eval mode,
 NCHW tensors, the same losses, optimisers, threads and batch, everything eager. Each change is then added by itself.
 """
 
@@ -22,7 +22,7 @@ from ganhtr.config import build_config
 from ganhtr.data.batches import LineBatches
 from ganhtr.losses import adversarial, pixel, recognition
 from ganhtr.losses.total import weighted_total
-from ganhtr.models.recognizer import build_reader, freeze
+from ganhtr.models.recognizer import build_recognizer, freeze
 from ganhtr.train.contrast import length_top1, retrieval_top1
 from ganhtr.train.rehearsal import LETTERS, random_lines
 from ganhtr.train.state import build_state
@@ -72,7 +72,7 @@ def reference_step(state, guide, batch, gains):
     discriminator.requires_grad_(True)
 
 
-GAINS = ("clean features cached", "no gradients of D in G's update", "texts shared", "fused Adam", "batch norm folded in the reader",
+GAINS = ("clean features cached", "no gradients of D in G's update", "texts shared", "fused Adam", "batch norm folded in the recognizer",
          "channels last")
 
 
@@ -87,8 +87,8 @@ def variant(config, gains, whole=False):
     """A callable that takes one step with these gains; with `whole` it is the project's own step."""
     data = config.data
     torch.manual_seed(0)
-    reader = build_reader(config.recognizer, LETTERS.classes, data.height, data.width)
-    guide = freeze(reader) if whole or "batch norm folded in the reader" in gains else reader.eval().requires_grad_(False)
+    recognizer = build_recognizer(config.guide, LETTERS.classes, data.height, data.width)
+    guide = freeze(recognizer) if whole or "batch norm folded in the recognizer" in gains else recognizer.eval().requires_grad_(False)
     state = build_state(config, LETTERS, guide.widths, torch.device("cpu"))
     layout = torch.channels_last if whole or "channels last" in gains else torch.contiguous_format
     for module in (guide, state.generator, state.discriminator):

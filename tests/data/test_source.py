@@ -242,14 +242,14 @@ def test_a_changed_byte_changes_the_digest(folder, name):
     lambda folder: Image.new("L", (41, 32), 255).save(folder / "page3/1.png"),
     lambda folder: (folder / "lines.tsv").write_text((folder / "lines.tsv").read_text().replace("xD1", "xDD")),
 ])
-def test_what_a_reader_trains_on_changes_the_clean_digest(folder, change):
+def test_what_a_recognizer_trains_on_changes_the_clean_digest(folder, change):
     before = load_pairs(str(folder), DATA)
     change(folder)
     after = load_pairs(str(folder), DATA)
     assert after.digest != before.digest and after.clean_digest != before.clean_digest
 
 
-def test_what_a_reader_never_sees_leaves_the_clean_digest(folder):
+def test_what_a_recognizer_never_sees_leaves_the_clean_digest(folder):
     before = load_pairs(str(folder), DATA)
     test_page = next(group for group in GROUPS if SPLIT[group] == 2)
     for change in (lambda: add_twins(folder, ["page3/1.png"]), lambda: Image.new("L", (9, 9)).save(folder / test_page / "1.png")):

@@ -21,7 +21,7 @@ def caught():
 
 @pytest.fixture(scope="session")
 def new_study(tmp_path_factory, inputs):
-    """new_study(space, seed): a study's request and folder, with the lines and readers of `inputs`."""
+    """new_study(space, seed): a study's request and folder, with the lines and recognizers of `inputs`."""
     def make(space, seed=0):
         sizes = {key: value for key, value in SMALL.items() if key not in ("train.epochs", "train.steps_per_epoch")}
         request = Request(space, "tiny", "a test", sizes, "builtin", None, None, space.trials, seed, 1, 0)

@@ -19,8 +19,8 @@ from ganhtr.charset import Charset
 from ganhtr.data.batches import LineBatches
 from ganhtr.losses.recognition import ctc
 from ganhtr.metrics.text import greedy_decode, text_errors
-from ganhtr.models.recognizer import build_reader
-from ganhtr.recognizers.weights import ReaderWeights
+from ganhtr.models.recognizer import build_recognizer
+from ganhtr.recognizers.weights import RecognizerWeights
 from ganhtr.train import evaluate as evaluate_module
 from ganhtr.train import fit as fit_module
 from ganhtr.train import inputs as inputs_module
@@ -35,15 +35,15 @@ VOC = Charset(string.ascii_letters + string.digits + string.punctuation + "àâ�
 
 
 def spelt(labels, classes, frames, blank=0):
-    """Logits (T, K) of a reader that is 99 % sure of every frame: a frame for each label, and a blank behind it."""
+    """Logits (T, K) of a recognizer that is 99 % sure of every frame: a frame for each label, and a blank behind it."""
     best = torch.full((frames,), blank)
     best[:2 * len(labels):2] = torch.as_tensor(labels)
     return math.log(0.99 / (0.01 / (classes - 1))) * F.one_hot(best, classes).float()
 
 
-# --- 1: the blank was the reader's last class, the loss took 0 for it; the value was clipped at 300 and had no gradient ---
+# --- 1: the blank was the recognizer's last class, the loss took 0 for it; the value was clipped at 300 and had no gradient ---
 
-def test_1_ctc_blank_is_0_for_the_reader_and_for_the_loss(caught):
+def test_1_ctc_blank_is_0_for_the_recognizer_and_for_the_loss(caught):
     text, frames = "Maetsuycker,Nassauw,koffij,negen.", torch.tensor([128])
     labels = VOC.target(text)
 
@@ -52,7 +52,7 @@ def test_1_ctc_blank_is_0_for_the_reader_and_for_the_loss(caught):
 
     def check(logits_TK, loss_of):
         loss = loss_of(logits_TK.requires_grad_())
-        assert 0 < loss < 5, "a perfect reader costs next to nothing"
+        assert 0 < loss < 5, "a perfect recognizer costs next to nothing"
         assert torch.autograd.grad(loss, logits_TK)[0].abs().sum() > 0.1, "what it costs has a gradient"
 
     right, faulty = spelt(labels, VOC.classes, 128), spelt(labels - 1, VOC.classes, 128, blank=len(VOC))
@@ -64,7 +64,7 @@ def test_1_ctc_blank_is_0_for_the_reader_and_for_the_loss(caught):
     assert clipped == 300 and not torch.autograd.grad(clipped, faulty)[0].any()
 
 
-def test_1_ctc_takes_the_readers_labels_in_training_and_in_validation(inputs, pairs, small, monkeypatch, caught):
+def test_1_ctc_takes_the_recognizers_labels_in_training_and_in_validation(inputs, pairs, small, monkeypatch, caught):
     characters = pairs.charset.characters
 
     def by_hand(bench, image, batch, texts):
@@ -93,10 +93,10 @@ def by_length_alone(labels, frames):
     return np.array([len(label) for label in labels]) > frames
 
 
-def test_1_ctc_infinite_losses_are_counted_and_named(small, make_pairs, make_inputs, fresh_reader, monkeypatch, caught):
+def test_1_ctc_infinite_losses_are_counted_and_named(small, make_pairs, make_inputs, fresh_recognizer, monkeypatch, caught):
     pairs = make_pairs(train=("ab", "a" * 10, "ba", "a"), validation=("a", "a" * 10))  # ten of a kind need 19 frames, and have 16 at most
     config = small(**{"train.epochs": 1})
-    monkeypatch.setattr(inputs_module, "obtain_reader", lambda role, pairs, config, *_: fresh_reader(config, pairs))
+    monkeypatch.setattr(inputs_module, "obtain_recognizer", lambda role, pairs, config, *_: fresh_recognizer(config, pairs))
     log_probs = torch.zeros(16, 1, 2).log_softmax(dim=2)
     assert F.ctc_loss(log_probs, torch.ones(10, dtype=torch.long), [16], [10], reduction="sum").isinf()
 
@@ -124,7 +124,7 @@ REFERENCES, READINGS = ("Nassauw", "koffij", "Anna fee", "bee"), ("Nasauw", "kof
 
 
 class Speaker(nn.Module):
-    """A reader that says given texts in turn, whatever it is shown: the same of a restored and of a clean line."""
+    """A recognizer that says given texts in turn, whatever it is shown: the same of a restored and of a clean line."""
 
     stride = 4
 
@@ -171,14 +171,14 @@ def test_2_cer_and_wer_are_taken_against_the_untouched_transcription(fault, make
 
 def test_3_the_recognizer_is_frozen_in_loss_and_validation(inputs, new_state, small, same_tensors, caught):
     def check(bench):
-        readers, modes = (bench.guide, bench.judge), set()
-        before = [{name: tensor.clone() for name, tensor in reader.state_dict().items()} for reader in readers]
-        for reader in readers:
-            reader.dropout.register_forward_pre_hook(lambda dropout, _: modes.add(dropout.training))
+        recognizers, modes = (bench.guide, bench.judge), set()
+        before = [{name: tensor.clone() for name, tensor in recognizer.state_dict().items()} for recognizer in recognizers]
+        for recognizer in recognizers:
+            recognizer.dropout.register_forward_pre_hook(lambda dropout, _: modes.add(dropout.training))
         assert len(list(fit(new_state(small()), bench))) == 2
         assert modes == {False}, "no dropout in any call of the two epochs"
-        assert same_tensors([dict(reader.state_dict()) for reader in readers], before), "nothing drifts"
-        assert not any(parameter.requires_grad for reader in readers for parameter in reader.parameters())
+        assert same_tensors([dict(recognizer.state_dict()) for recognizer in recognizers], before), "nothing drifts"
+        assert not any(parameter.requires_grad for recognizer in recognizers for parameter in recognizer.parameters())
 
     check(Bench.of(inputs, CPU))
     for role in ("guide", "judge"):
@@ -200,9 +200,9 @@ def test_3_the_gradient_flows_through_the_recognizer_to_the_image(bench, caught)
 
 def skip_mismatch(weights):
     """The faulty loader: takes the arrays that fit and leaves the others at random."""
-    reader = build_reader(weights.config, len(weights.charset) + 1, weights.height, weights.width)
-    own = reader.state_dict()
-    return reader.load_state_dict({name: torch.from_numpy(array) for name, array in weights.arrays.items()
+    recognizer = build_recognizer(weights.config, len(weights.charset) + 1, weights.height, weights.width)
+    own = recognizer.state_dict()
+    return recognizer.load_state_dict({name: torch.from_numpy(array) for name, array in weights.arrays.items()
                                    if own[name].shape == array.shape}, strict=False)
 
 
@@ -221,6 +221,6 @@ def test_3_weights_that_do_not_fit_are_refused(damage, inputs, tmp_path, caught)
         else:
             raise AssertionError("random weights passed silently")
 
-    check(lambda: ReaderWeights.load(tmp_path / "guide.safetensors"))
+    check(lambda: RecognizerWeights.load(tmp_path / "guide.safetensors"))
     check(lambda: damaged.build(CPU))
     caught(check, lambda: skip_mismatch(damaged))

@@ -95,9 +95,9 @@ def test_a_line_does_not_depend_on_the_others(ctc_case):
 
 
 def test_the_convention_of_the_blank():
-    """A reader sure of every frame costs < 5 nats where the blank is 0, > 500 where its blank is the last class.
+    """A recognizer sure of every frame costs < 5 nats where the blank is 0, > 500 where its blank is the last class.
 
-    The experiment's first fault: its reader gave character i the class i - 1 and the blank class 108; the loss took 0
+    The experiment's first fault: its recognizer gave character i the class i - 1 and the blank class 108; the loss took 0
     for the blank and i for the character, and its value, clipped, had no gradient.
     """
     characters, frames = 108, 128

@@ -7,7 +7,7 @@ from torch import nn
 from ganhtr.config import build_config
 from ganhtr.models.discriminator import Discriminator
 from ganhtr.models.generator import ConvNormAct, UNet
-from ganhtr.models.recognizer import build_reader
+from ganhtr.models.recognizer import build_recognizer
 
 TINY, SEED = build_config(), build_config("seed")
 STATISTICS = ("running_mean", "running_var")
@@ -17,7 +17,7 @@ def networks(config, tokens, classes):
     height, width = config.data.height, config.data.width
     return {"generator": UNet(config.generator),
             "discriminator": Discriminator(config.discriminator, height, width, tokens),
-            "recognizer": build_reader(config.recognizer, classes, height, width)}
+            "recognizer": build_recognizer(config.guide, classes, height, width)}
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_the_discriminator_gives_a_logit_a_line(tiny_networks):
     assert (swapped != logits).all()
 
 
-def test_the_readers_give_features_and_logits_a_frame(tiny_networks):
+def test_the_recognizers_give_features_and_logits_a_frame(tiny_networks):
     tap, logits = tiny_networks["recognizer"](torch.rand(2, 1, 32, 256))
     assert tap.shape == (2, 64, 128) and logits.shape == (2, 64, 29)
     assert tiny_networks["recognizer"].features == 128 and tiny_networks["recognizer"].stride == 4

@@ -1,4 +1,4 @@
-"""Where readers come from: named files, shipped, kept by digest, trained and resumed; loaded strictly; and the two that are shipped."""
+"""Where recognizers come from: named files, shipped, kept by digest, trained and resumed; loaded strictly; and the two that are shipped."""
 
 import copy
 import dataclasses
@@ -13,38 +13,38 @@ import torch
 from ganhtr.atomic import write_atomically
 from ganhtr.charset import Charset
 from ganhtr.config import ConfigError, build_config
-from ganhtr.config_sections import DataConfig, ReaderConfig, RecognizerConfig
+from ganhtr.config_sections import DataConfig, RecognizerConfig, RecognizerTrainingConfig
 from ganhtr.data import source
 from ganhtr.data.batches import LineBatches
 from ganhtr.data.drawn.register import CHARACTERS
 from ganhtr.metrics.text import greedy_decode, text_errors
-from ganhtr.models.recognizer import build_reader
-from ganhtr.recognizers import obtain as reader_module
-from ganhtr.recognizers.obtain import difference, obtain_reader
-from ganhtr.recognizers.readings import reader_cer
+from ganhtr.models.recognizer import build_recognizer
+from ganhtr.recognizers import obtain as recognizer_module
+from ganhtr.recognizers.obtain import difference, obtain_recognizer
+from ganhtr.recognizers.readings import recognizer_cer
 from ganhtr.recognizers.training import Recipe
-from ganhtr.recognizers.weights import ReaderWeights
+from ganhtr.recognizers.weights import RecognizerWeights
 from ganhtr.train.inputs import prepare_inputs
 
 CPU = torch.device("cpu")
-TRAINING = ReaderConfig(epochs=4, batch_size=4, lr=0.02)
-SHIPPED = [reader_module.SHIPPED / f"{role}.safetensors" for role in ("guide", "judge")]
+TRAINING = RecognizerTrainingConfig(epochs=4, batch_size=4, lr=0.02)
+SHIPPED = [recognizer_module.SHIPPED / f"{role}.safetensors" for role in ("guide", "judge")]
 OTHER = {
     RecognizerConfig: {"kind": "transformer", "base": 5, "dim": 16, "layers": 2, "heads": 4, "dropout": 0.2, "seed": 9, "weights": "x"},
-    ReaderConfig: {"epochs": 5, "batch_size": 5, "lr": 0.01},
+    RecognizerTrainingConfig: {"epochs": 5, "batch_size": 5, "lr": 0.01},
 }
 
 
 @pytest.fixture(autouse=True)
 def empty_shelves(tmp_path, monkeypatch):
-    """No reader is shipped and none is in the cache."""
-    monkeypatch.setattr(reader_module, "SHIPPED", tmp_path / "shipped")
+    """No recognizer is shipped and none is in the cache."""
+    monkeypatch.setattr(recognizer_module, "SHIPPED", tmp_path / "shipped")
     monkeypatch.setenv("GANHTR_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
 def config(small):
-    return small().recognizer
+    return small().guide
 
 
 @pytest.fixture
@@ -53,20 +53,20 @@ def weights(inputs):
 
 
 def equal(a, b):
-    """Whether the arrays of two readers are equal, bit by bit."""
+    """Whether the arrays of two recognizers are equal, bit by bit."""
     return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a)
 
 
-def test_a_saved_reader_is_loaded_whole(weights, tmp_path, pairs):
-    path = tmp_path / "folder" / "reader.safetensors"
+def test_a_saved_recognizer_is_loaded_whole(weights, tmp_path, pairs):
+    path = tmp_path / "folder" / "recognizer.safetensors"
     weights.save(path)
-    loaded = ReaderWeights.load(path)
-    for field in dataclasses.fields(ReaderWeights):
+    loaded = RecognizerWeights.load(path)
+    for field in dataclasses.fields(RecognizerWeights):
         if field.name != "arrays":
             assert getattr(loaded, field.name) == getattr(weights, field.name)
     assert equal(loaded.arrays, weights.arrays) and [file.name for file in path.parent.iterdir()] == [path.name]
     images = LineBatches(pairs.train, pairs.charset, CPU).take(np.arange(4)).clean
-    original = build_reader(weights.config, pairs.charset.classes, 32, 64).eval()
+    original = build_recognizer(weights.config, pairs.charset.classes, 32, 64).eval()
     original.load_state_dict({name: torch.from_numpy(array) for name, array in weights.arrays.items()})
     for a, b in zip(loaded.build(CPU)(images), original(images), strict=True):
         assert torch.allclose(a, b, atol=1e-4)
@@ -84,7 +84,7 @@ def test_arrays_that_do_not_fit_are_refused(change, fault, weights):
         dataclasses.replace(weights, arrays=change(weights.arrays)).build(CPU)
 
 
-def test_a_reader_of_another_charset_is_refused(weights):
+def test_a_recognizer_of_another_charset_is_refused(weights):
     with pytest.raises(RuntimeError, match="size mismatch for classify"):
         dataclasses.replace(weights, charset=weights.charset + "z").build(CPU)
 
@@ -99,17 +99,17 @@ def test_building_does_not_hand_out_the_arrays(weights):
 
 @pytest.mark.parametrize("damage", ["missing", "text", "half", "bare", "another's", "no json", "lacking", "other key", "list", "other size",
                                     "huge", "odd heads", "no charset", "twice", "no height", "wordy"])
-def test_a_damaged_reader_is_named(damage, weights, tmp_path):
-    path = tmp_path / "reader.safetensors"
+def test_a_damaged_recognizer_is_named(damage, weights, tmp_path):
+    path = tmp_path / "recognizer.safetensors"
     weights.save(path)
     with safetensors.safe_open(path, framework="numpy") as held:
-        meta = json.loads(held.metadata()["reader"])
+        meta = json.loads(held.metadata()["recognizer"])
     def changed(**values):
-        return {"reader": json.dumps({**meta, **{key: value for key, value in values.items() if key != "config"},
+        return {"recognizer": json.dumps({**meta, **{key: value for key, value in values.items() if key != "config"},
                                       "config": {**meta["config"], **values.get("config", {})}})}
 
-    told = {"bare": None, "another's": {"generator": "{}"}, "no json": {"reader": "{"}, "list": {"reader": "[]"},
-            "lacking": {"reader": json.dumps({k: v for k, v in meta.items() if k != "cer"})},
+    told = {"bare": None, "another's": {"generator": "{}"}, "no json": {"recognizer": "{"}, "list": {"recognizer": "[]"},
+            "lacking": {"recognizer": json.dumps({k: v for k, v in meta.items() if k != "cer"})},
             "other key": changed(config={"depth": 3}), "other size": changed(config={"base": 5}),
             "huge": changed(config={"base": 10**9}), "odd heads": changed(config={"kind": "transformer", "heads": 7}),
             "no charset": changed(charset=""), "twice": changed(charset="abcdeff"), "no height": changed(height=0),
@@ -117,47 +117,47 @@ def test_a_damaged_reader_is_named(damage, weights, tmp_path):
     if damage == "missing":
         path.unlink()
     elif damage in ("text", "half"):
-        path.write_bytes({"text": b"no reader", "half": path.read_bytes()[:2000]}[damage])
+        path.write_bytes({"text": b"no recognizer", "half": path.read_bytes()[:2000]}[damage])
     else:
         safetensors.numpy.save_file(weights.arrays, path, metadata=told[damage])
-    with pytest.raises(ValueError, match="(?s)reader.safetensors: must be a reader's safetensors file, .* Name a file"):
-        ReaderWeights.load(path)
+    with pytest.raises(ValueError, match="(?s)recognizer.safetensors: must be a recognizer's safetensors file, .* Name a file"):
+        RecognizerWeights.load(path)
 
 
 def test_a_second_call_reads_the_cache(config, pairs):
     said = []
-    first = obtain_reader("guide", pairs, config, TRAINING, CPU, said.append)
+    first = obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append)
     assert len(said) == 4 and "epoch 1/4" in said[0]
-    kept = source.cache_folder() / "readers" / f"guide-{Recipe(pairs, config, TRAINING).digest}.safetensors"
+    kept = source.cache_folder() / "recognizers" / f"guide-{Recipe(pairs, config, TRAINING).digest}.safetensors"
     assert list(kept.parent.iterdir()) == [kept]  # no checkpoint stays
     said.clear()
-    second = obtain_reader("guide", pairs, config, TRAINING, CPU, said.append)
-    assert said == [f"guide reader: from the cache, CER {first.cer:.1%} on clean search-validation lines"]
+    second = obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append)
+    assert said == [f"guide recognizer: from the cache, CER {first.cer:.1%} on clean search-validation lines"]
     assert equal(first.arrays, second.arrays) and first.digest == second.digest
     said.clear()
-    obtain_reader("judge", pairs, config, TRAINING, CPU, said.append)
+    obtain_recognizer("judge", pairs, config, TRAINING, CPU, said.append)
     assert len(said) == 4
 
 
-def test_a_shipped_reader_serves_where_it_fits_and_starts_another_where_not(config, pairs, fresh_reader):
+def test_a_shipped_recognizer_serves_where_it_fits_and_starts_another_where_not(config, pairs, fresh_recognizer):
     said = []
-    made = obtain_reader("guide", pairs, config, TRAINING, CPU, said.append)
-    made.save(reader_module.SHIPPED / "guide.safetensors")
+    made = obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append)
+    made.save(recognizer_module.SHIPPED / "guide.safetensors")
     said.clear()
-    assert equal(obtain_reader("guide", pairs, config, TRAINING, CPU, said.append).arrays, made.arrays)
-    assert said == [f"guide reader: shipped weights, CER {made.cer:.1%} on clean search-validation lines"]
+    assert equal(obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append).arrays, made.arrays)
+    assert said == [f"guide recognizer: shipped weights, CER {made.cer:.1%} on clean search-validation lines"]
     said.clear()
     other = dataclasses.replace(pairs, clean_digest="other")
-    obtain_reader("guide", other, config, TRAINING, CPU, said.append)
+    obtain_recognizer("guide", other, config, TRAINING, CPU, said.append)
     count = len(made.arrays)
-    assert said[0] == f"guide reader: starts from the shipped one ({count} of {count} arrays, 7 of 7 characters)"
+    assert said[0] == f"guide recognizer: starts from the shipped one ({count} of {count} arrays, 7 of 7 characters)"
     assert len(said) == 5
     said.clear()
-    obtain_reader("guide", other, dataclasses.replace(config, kind="transformer"), TRAINING, CPU, said.append)
+    obtain_recognizer("guide", other, dataclasses.replace(config, kind="transformer"), TRAINING, CPU, said.append)
     assert not any("starts from" in line for line in said)
 
 
-def test_every_setting_of_a_reader_is_in_its_digest_but_the_name_of_weights(config, pairs):
+def test_every_setting_of_a_recognizer_is_in_its_digest_but_the_name_of_weights(config, pairs):
     def digest_of(pairs, config, training):
         return Recipe(pairs, config, training).digest
 
@@ -165,8 +165,8 @@ def test_every_setting_of_a_reader_is_in_its_digest_but_the_name_of_weights(conf
     for field in dataclasses.fields(RecognizerConfig):
         changed = dataclasses.replace(config, **{field.name: OTHER[RecognizerConfig][field.name]})
         digests += [digest_of(pairs, changed, TRAINING)] if field.name != "weights" else []
-    for field in dataclasses.fields(ReaderConfig):
-        changed = dataclasses.replace(TRAINING, **{field.name: OTHER[ReaderConfig][field.name]})
+    for field in dataclasses.fields(RecognizerTrainingConfig):
+        changed = dataclasses.replace(TRAINING, **{field.name: OTHER[RecognizerTrainingConfig][field.name]})
         digests.append(digest_of(pairs, config, changed))
     digests.append(digest_of(dataclasses.replace(pairs, charset=Charset("fedcba ")), config, TRAINING))
     digests.append(digest_of(dataclasses.replace(pairs, clean_digest="x"), config, TRAINING))
@@ -176,19 +176,19 @@ def test_every_setting_of_a_reader_is_in_its_digest_but_the_name_of_weights(conf
 
 
 def test_digests_are_those_of_the_first_version(pairs):
-    """The shipped readers and every cache are found by them."""
-    assert Recipe(pairs, RecognizerConfig(), ReaderConfig()).digest == "239db78fe11fef81"
-    assert Recipe(pairs, RecognizerConfig(kind="transformer", dim=64), ReaderConfig(epochs=3)).digest == "23c4af80e33ced0a"
+    """The shipped recognizers and every cache are found by them."""
+    assert Recipe(pairs, RecognizerConfig(), RecognizerTrainingConfig()).digest == "239db78fe11fef81"
+    assert Recipe(pairs, RecognizerConfig(kind="transformer", dim=64), RecognizerTrainingConfig(epochs=3)).digest == "23c4af80e33ced0a"
 
 
 def test_a_file_of_the_first_version_loads(weights, tmp_path):
-    path = tmp_path / "reader.safetensors"
+    path = tmp_path / "recognizer.safetensors"
     weights.save(path)
     with safetensors.safe_open(path, framework="numpy") as held:
-        meta = json.loads(held.metadata()["reader"])
+        meta = json.loads(held.metadata()["recognizer"])
     del meta["config"]["weights"]
-    safetensors.numpy.save_file(weights.arrays, path, metadata={"reader": json.dumps(meta)})
-    assert ReaderWeights.load(path).config == weights.config
+    safetensors.numpy.save_file(weights.arrays, path, metadata={"recognizer": json.dumps(meta)})
+    assert RecognizerWeights.load(path).config == weights.config
 
 
 class Killed(BaseException):
@@ -203,124 +203,124 @@ def killed_after(epoch, said):
     return say
 
 
-def test_a_search_that_was_killed_goes_on_with_its_reader(config, pairs):
+def test_a_search_that_was_killed_goes_on_with_its_recognizer(config, pairs):
     said = []
-    whole = obtain_reader("judge", pairs, config, TRAINING, CPU, said.append)
+    whole = obtain_recognizer("judge", pairs, config, TRAINING, CPU, said.append)
     with pytest.raises(Killed):
-        obtain_reader("guide", pairs, config, TRAINING, CPU, killed_after(3, said))
+        obtain_recognizer("guide", pairs, config, TRAINING, CPU, killed_after(3, said))
     said.clear()
-    resumed = obtain_reader("guide", pairs, config, TRAINING, CPU, said.append)
-    assert said[0] == "guide reader: goes on after epoch 3 of 4" and len(said) == 2 and "epoch 4/4" in said[1]
+    resumed = obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append)
+    assert said[0] == "guide recognizer: goes on after epoch 3 of 4" and len(said) == 2 and "epoch 4/4" in said[1]
     assert equal(whole.arrays, resumed.arrays) and whole.cer == resumed.cer
-    assert len(list((source.cache_folder() / "readers").iterdir())) == 2
+    assert len(list((source.cache_folder() / "recognizers").iterdir())) == 2
 
 
 @pytest.mark.parametrize(("fault", "words"), [("damaged", "does not load"), ("of another start", "start 'nothing' there, 'fresh 1' here")])
-def test_a_checkpoint_in_the_cache_that_will_not_do_is_not_in_the_way(fault, words, config, pairs, fresh_reader):
+def test_a_checkpoint_in_the_cache_that_will_not_do_is_not_in_the_way(fault, words, config, pairs, fresh_recognizer):
     said = []
     with pytest.raises(Killed):
-        obtain_reader("guide", pairs, config, TRAINING, CPU, killed_after(2, said))
-    (part,) = (source.cache_folder() / "readers").iterdir()
+        obtain_recognizer("guide", pairs, config, TRAINING, CPU, killed_after(2, said))
+    (part,) = (source.cache_folder() / "recognizers").iterdir()
     if fault == "damaged":
         part.write_bytes(part.read_bytes()[:-100])
     else:  # another version of the package
-        fresh_reader(config, pairs).save(reader_module.SHIPPED / "guide.safetensors")
+        fresh_recognizer(config, pairs).save(recognizer_module.SHIPPED / "guide.safetensors")
     said.clear()
-    made = obtain_reader("guide", pairs, config, TRAINING, CPU, said.append)
-    assert "guide reader: starts anew. " in said[0] and words in said[0]
+    made = obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append)
+    assert "guide recognizer: starts anew. " in said[0] and words in said[0]
     assert "epoch 1/4" in said[-4] and "epoch 4/4" in said[-1] and not part.exists()
-    assert ReaderWeights.load(part.with_suffix("")).cer == made.cer
+    assert RecognizerWeights.load(part.with_suffix("")).cer == made.cer
 
 
 @pytest.fixture
 def named(config, tmp_path):
     """named(weights, **settings): a configuration that names these weights, saved under a name with a space."""
     def name(weights, **settings):
-        path = tmp_path / "my reader.safetensors"
+        path = tmp_path / "my recognizer.safetensors"
         weights.save(path)
         return dataclasses.replace(config, weights=str(path), **settings)
     return name
 
 
-def test_a_named_reader_is_taken_as_it_is(named, weights, pairs):
+def test_a_named_recognizer_is_taken_as_it_is(named, weights, pairs):
     said = []
     config = named(weights, dim=50, seed=7)  # what the file says holds
-    made = obtain_reader("judge", pairs, config, TRAINING, CPU, said.append)
-    assert said == [f"judge reader: {config.weights}, CER 0.0% on the clean search-validation lines that it was trained beside"]
-    assert equal(made.arrays, weights.arrays) and made.config == weights.config and not (source.cache_folder() / "readers").exists()
+    made = obtain_recognizer("judge", pairs, config, TRAINING, CPU, said.append)
+    assert said == [f"judge recognizer: {config.weights}, CER 0.0% on the clean search-validation lines that it was trained beside"]
+    assert equal(made.arrays, weights.arrays) and made.config == weights.config and not (source.cache_folder() / "recognizers").exists()
 
 
-def test_a_named_reader_is_known_by_what_is_in_its_file(named, weights, pairs):
+def test_a_named_recognizer_is_known_by_what_is_in_its_file(named, weights, pairs):
     def digest(given):
-        return obtain_reader("guide", pairs, named(given), TRAINING, CPU, [].append).digest
+        return obtain_recognizer("guide", pairs, named(given), TRAINING, CPU, [].append).digest
 
     other = dataclasses.replace(weights, arrays={**weights.arrays, "classify.bias": weights.arrays["classify.bias"] + 1})
     assert digest(weights) == digest(weights) != digest(other)
     assert Recipe(pairs, weights.config, TRAINING).digest not in (digest(weights), digest(other))
 
 
-@pytest.mark.parametrize(("role", "key"), [("guide", "recognizer.weights"), ("judge", "judge.weights")])
+@pytest.mark.parametrize(("role", "key"), [("guide", "guide.weights"), ("judge", "judge.weights")])
 def test_named_weights_that_are_missing_are_named(role, key, pairs, config, tmp_path):
     config = dataclasses.replace(config, weights=str(tmp_path / "no.safetensors"))
-    fault = rf"^{key} must be a file of a trained reader, got .*no\.safetensors, which is missing.*reader train$"
+    fault = rf"^{key} must be a file of a trained recognizer, got .*no\.safetensors, which is missing.*recognizer train$"
     with pytest.raises(ValueError, match=fault):
-        obtain_reader(role, pairs, config, TRAINING, CPU, [].append)
+        obtain_recognizer(role, pairs, config, TRAINING, CPU, [].append)
 
 
 @pytest.mark.parametrize(("changes", "kind", "fault"), [
-    ({"charset": " abcdeg"}, "crnn", "only the reader has 'g'; only the lines have 'f'. Give study and reader the same --charset FILE"),
+    ({"charset": " abcdeg"}, "crnn", "only the recognizer has 'g'; only the lines have 'f'. Give study and recognizer the same --charset FILE"),
     ({"charset": " abcdfe"}, "crnn", "the same characters in another order"),
-    ({"height": 48}, "crnn", r"data.height must be the reader's \(48\) with recognizer.weights, got 32. Set it to 48"),
-    ({"width": 128}, "transformer", r"data.width must be the reader's \(128\) with recognizer.weights, got 64. Set it to 128"),
+    ({"height": 48}, "crnn", r"data.height must be the recognizer's \(48\) with guide.weights, got 32. Set it to 48"),
+    ({"width": 128}, "transformer", r"data.width must be the recognizer's \(128\) with guide.weights, got 64. Set it to 128"),
 ], ids=["charset", "order", "height", "width"])
-def test_named_weights_for_other_lines_are_refused(changes, kind, fault, named, pairs, fresh_reader, small, monkeypatch):
-    weights = fresh_reader(small(**{"recognizer.kind": kind}).recognizer, pairs)
-    reader = build_reader(weights.config, len(pairs.charset) + 1, changes.get("height", 32), changes.get("width", 64))
-    arrays = {name: tensor.numpy() for name, tensor in reader.state_dict().items()}
-    with pytest.raises(ValueError, match=f"my reader.safetensors: .*{fault}") as caught:
-        obtain_reader("guide", pairs, named(dataclasses.replace(weights, arrays=arrays, **changes)), TRAINING, CPU, [].append)
+def test_named_weights_for_other_lines_are_refused(changes, kind, fault, named, pairs, fresh_recognizer, small, monkeypatch):
+    weights = fresh_recognizer(small(**{"guide.kind": kind}).guide, pairs)
+    recognizer = build_recognizer(weights.config, len(pairs.charset) + 1, changes.get("height", 32), changes.get("width", 64))
+    arrays = {name: tensor.numpy() for name, tensor in recognizer.state_dict().items()}
+    with pytest.raises(ValueError, match=f"my recognizer.safetensors: .*{fault}") as caught:
+        obtain_recognizer("guide", pairs, named(dataclasses.replace(weights, arrays=arrays, **changes)), TRAINING, CPU, [].append)
     assert "\n" not in str(caught.value)
 
 
 def test_a_crnn_of_another_width_is_taken_and_two_faults_are_told_at_once(named, weights, pairs):
-    assert obtain_reader("guide", pairs, named(dataclasses.replace(weights, width=256)), TRAINING, CPU, [].append).width == 256
+    assert obtain_recognizer("guide", pairs, named(dataclasses.replace(weights, width=256)), TRAINING, CPU, [].append).width == 256
     with pytest.raises(ValueError, match=r"data\.height(.|\n)*charset"):
-        obtain_reader("guide", pairs, named(dataclasses.replace(weights, height=64, charset=" abcdez")), TRAINING, CPU, [].append)
+        obtain_recognizer("guide", pairs, named(dataclasses.replace(weights, height=64, charset=" abcdez")), TRAINING, CPU, [].append)
 
 
 def test_a_study_whose_guide_and_judge_are_one_file_says_so(weights, pairs, small, tmp_path):
     for name, arrays in (("a", weights.arrays), ("b", {**weights.arrays, "classify.bias": weights.arrays["classify.bias"] + 1})):
         dataclasses.replace(weights, arrays=arrays).save(tmp_path / name)
     for judge, notes in (("a", 1), ("b", 0)):
-        config = small(**{"recognizer.weights": str(tmp_path / "a"), "judge.weights": str(tmp_path / judge)})
+        config = small(**{"guide.weights": str(tmp_path / "a"), "judge.weights": str(tmp_path / judge)})
         made = prepare_inputs(config, pairs, CPU, [].append)
-        assert sum("guide and judge are the same reader" in note for note in made.pairs.notes) == notes
+        assert sum("guide and judge are the same recognizer" in note for note in made.pairs.notes) == notes
         assert equal(made.guide.arrays, weights.arrays) and equal(made.judge.arrays, weights.arrays) == (judge == "a")
 
 
-def test_a_generator_is_no_reader(config, pairs, new_state, small, tmp_path):
+def test_a_generator_is_no_recognizer(config, pairs, new_state, small, tmp_path):
     path = tmp_path / "generator.safetensors"
     state = new_state(small())
     write_atomically(path, safetensors.torch.save({name: tensor.contiguous() for name, tensor in state.generator.state_dict().items()}))
     config = dataclasses.replace(config, weights=str(path))
-    with pytest.raises(ValueError, match=r"generator.safetensors: must be a reader's .*no description of a reader.* Name a file"):
-        obtain_reader("guide", pairs, config, TRAINING, CPU, [].append)
+    with pytest.raises(ValueError, match=r"generator.safetensors: must be a recognizer's .*no description of a recognizer.* Name a file"):
+        obtain_recognizer("guide", pairs, config, TRAINING, CPU, [].append)
 
 
 def test_a_difference_of_charsets_is_told_in_full_and_in_short():
-    assert difference("ab", "bc") == "only the reader has 'a'; only the lines have 'c'"
+    assert difference("ab", "bc") == "only the recognizer has 'a'; only the lines have 'c'"
     assert difference("".join(map(chr, range(200, 230))), "a").endswith("'Û' and 10 more; only the lines have 'a'")
 
 
 @pytest.mark.parametrize(("kind", "width", "stride"), [("crnn", 34, 4), ("transformer", 36, 8)])
-def test_no_line_has_more_frames_than_its_reader(kind, width, stride):
-    settings = {"generator.levels": 1, "recognizer.kind": kind, "judge.kind": kind, "judge.dim": 64}
+def test_no_line_has_more_frames_than_its_recognizer(kind, width, stride):
+    settings = {"generator.levels": 1, "guide.kind": kind, "judge.kind": kind, "judge.dim": 64}
     with pytest.raises(ConfigError, match=f"data.width must be a multiple of {stride}"):
         build_config("tiny", {**settings, "data.width": width})
     fitting = width + stride // 2
-    config = build_config("tiny", {**settings, "data.width": fitting, "recognizer.base": 2, "recognizer.dim": 16})
-    reader = build_reader(config.recognizer, 5, 32, fitting)
-    assert reader(torch.rand(2, 1, 32, fitting))[1].shape[1] == -(-fitting // reader.stride)
+    config = build_config("tiny", {**settings, "data.width": fitting, "guide.base": 2, "guide.dim": 16})
+    recognizer = build_recognizer(config.guide, 5, 32, fitting)
+    assert recognizer(torch.rand(2, 1, 32, fitting))[1].shape[1] == -(-fitting // recognizer.stride)
 
 
 @pytest.fixture
@@ -332,33 +332,33 @@ def built_in(tmp_path, monkeypatch):
 
 
 shipped = pytest.mark.skipif(not all(path.exists() for path in SHIPPED),
-                             reason="no shipped readers; `make readers` trains them")
+                             reason="no shipped recognizers; `make recognizers` trains them")
 
 
 @shipped
-def test_the_shipped_readers_are_small():
+def test_the_shipped_recognizers_are_small():
     assert sum(path.stat().st_size for path in SHIPPED) <= 4 * 2**20
 
 
 @shipped
-def test_the_shipped_readers_read_clean_lines_and_the_guide_no_degraded_ones(built_in):
-    guide, judge = map(ReaderWeights.load, SHIPPED)
+def test_the_shipped_recognizers_read_clean_lines_and_the_guide_no_degraded_ones(built_in):
+    guide, judge = map(RecognizerWeights.load, SHIPPED)
     for held in (guide, judge):
-        assert reader_cer(held.build(CPU), built_in) == pytest.approx(held.cer, abs=0.002)
+        assert recognizer_cer(held.build(CPU), built_in) == pytest.approx(held.cer, abs=0.002)
         assert held.cer <= 0.05
-    batch, reader = built_in.take(np.arange(64)), guide.build(CPU)
-    readings = greedy_decode(reader(batch.degraded)[1], batch.frames(reader.stride), built_in.charset)
+    batch, recognizer = built_in.take(np.arange(64)), guide.build(CPU)
+    readings = greedy_decode(recognizer(batch.degraded)[1], batch.frames(recognizer.stride), built_in.charset)
     assert text_errors(built_in.lines.transcripts, readings).cer >= 0.8
 
 
 @shipped
-def test_a_default_study_takes_the_shipped_readers_as_they_are(monkeypatch, pairs):
-    monkeypatch.setattr(reader_module, "SHIPPED", SHIPPED[0].parent)
+def test_a_default_study_takes_the_shipped_recognizers_as_they_are(monkeypatch, pairs):
+    monkeypatch.setattr(recognizer_module, "SHIPPED", SHIPPED[0].parent)
     config, made = build_config("tiny"), []
     monkeypatch.setattr(source, "_make", lambda *arguments: made.append(arguments[-1]))
     source._prepared(source.BUILTIN, config.data, None, None)
     default = dataclasses.replace(pairs, clean_digest=made[0], charset=Charset(CHARACTERS))
     said = []
-    for role, settings in (("guide", config.recognizer), ("judge", config.judge)):
-        obtain_reader(role, default, settings, config.reader, CPU, said.append)
-    assert [line.split(",")[0] for line in said] == ["guide reader: shipped weights", "judge reader: shipped weights"]
+    for role, settings in (("guide", config.guide), ("judge", config.judge)):
+        obtain_recognizer(role, default, settings, config.recognizer_training, CPU, said.append)
+    assert [line.split(",")[0] for line in said] == ["guide recognizer: shipped weights", "judge recognizer: shipped weights"]

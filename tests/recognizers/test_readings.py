@@ -68,11 +68,11 @@ def test_errors_are_counted_against_the_untouched_transcription(readings, pairs)
                         f"WER {words / spaced:.1%} ({words} edits to {spaced} words)")
 
 
-def test_a_reader_reads_in_eval_mode_and_learns_nothing(small, pairs, held):
-    reader = CRNN(dataclasses.replace(small().recognizer, dropout=0.9), pairs.charset.classes, 32, 64).train()
-    before = {name: tensor.clone() for name, tensor in reader.state_dict().items()}
-    assert read_lines(reader, held) == read_lines(reader, held) and not reader.training
-    assert all(torch.equal(before[name], tensor) for name, tensor in reader.state_dict().items())
+def test_a_recognizer_reads_in_eval_mode_and_learns_nothing(small, pairs, held):
+    recognizer = CRNN(dataclasses.replace(small().guide, dropout=0.9), pairs.charset.classes, 32, 64).train()
+    before = {name: tensor.clone() for name, tensor in recognizer.state_dict().items()}
+    assert read_lines(recognizer, held) == read_lines(recognizer, held) and not recognizer.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in recognizer.state_dict().items())
 
 
 @given(st.text(alphabet="abc", max_size=12), st.text(alphabet="abc", max_size=12))

@@ -1,4 +1,4 @@
-"""Training a reader: on clean training lines alone, of both kinds, from another reader, and after it was broken off."""
+"""Training a recognizer: on clean training lines alone, of both kinds, from another recognizer, and after it was broken off."""
 
 import dataclasses
 import io
@@ -10,34 +10,34 @@ import pytest
 import torch
 
 from ganhtr.charset import Charset
-from ganhtr.config_sections import ReaderConfig, RecognizerConfig
+from ganhtr.config_sections import RecognizerConfig, RecognizerTrainingConfig
 from ganhtr.data.batches import LineBatches
 from ganhtr.data.drawn.fonts import stroke_fonts
 from ganhtr.data.drawn.synthetic import render_line
 from ganhtr.data.pairs import Lines, Pairs, fit_line
-from ganhtr.models.recognizer import build_reader
-from ganhtr.recognizers import training as reader_training
+from ganhtr.models.recognizer import build_recognizer
+from ganhtr.recognizers import training as recognizer_training
 from ganhtr.recognizers.checkpoint import CheckpointError
-from ganhtr.recognizers.readings import reader_cer
-from ganhtr.recognizers.training import Recipe, begin, part_of, train_reader, train_to_file, vary, warm_start
-from ganhtr.recognizers.weights import ReaderWeights
+from ganhtr.recognizers.readings import recognizer_cer
+from ganhtr.recognizers.training import Recipe, begin, part_of, train_recognizer, train_to_file, vary, warm_start
+from ganhtr.recognizers.weights import RecognizerWeights
 
 CPU = torch.device("cpu")
-TRAINING = ReaderConfig(epochs=4, batch_size=4, lr=0.02)
+TRAINING = RecognizerTrainingConfig(epochs=4, batch_size=4, lr=0.02)
 OTHER = {"kind": "transformer", "base": 5, "dim": 16, "layers": 2, "heads": 4, "dropout": 0.2, "seed": 9}
 
 
 @pytest.fixture
 def config(small):
-    return small().recognizer
+    return small().guide
 
 
 def trained(config, pairs, said=None, **options):
-    return train_reader(Recipe(pairs, config, TRAINING), CPU, [].append if said is None else said.append, **options)
+    return train_recognizer(Recipe(pairs, config, TRAINING), CPU, [].append if said is None else said.append, **options)
 
 
 def equal(a, b):
-    """Whether the arrays of two readers are equal, bit by bit."""
+    """Whether the arrays of two recognizers are equal, bit by bit."""
     return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a)
 
 
@@ -52,14 +52,14 @@ def test_training_lowers_the_loss_and_says_so(config, pairs):
     made = trained(config, pairs, said)
     losses = [float(re.search(r"epoch \d/4, CTC ([\d.]+) nats", line)[1]) for line in said]
     assert len(losses) == 4 and losses[-1] < 0.8 * losses[0]
-    assert [line.split(",")[0] for line in said] == [f"reader: epoch {i}/4" for i in range(1, 5)]
+    assert [line.split(",")[0] for line in said] == [f"recognizer: epoch {i}/4" for i in range(1, 5)]
     assert f"CER {made.cer:.1%}" in said[-1]
     held = LineBatches(pairs.validation, pairs.charset, CPU)
-    assert reader_cer(made.build(CPU), held) == pytest.approx(made.cer)
+    assert recognizer_cer(made.build(CPU), held) == pytest.approx(made.cer)
 
 
 @pytest.mark.parametrize("kind", ["crnn", "transformer"])
-def test_the_same_seed_trains_the_same_reader(kind, config, pairs):
+def test_the_same_seed_trains_the_same_recognizer(kind, config, pairs):
     config = dataclasses.replace(config, kind=kind, dropout=0.3)
     made = []
     for seed in (1, 1, 2):
@@ -107,14 +107,14 @@ def test_variation_moves_and_tints_the_ink_alone():
     assert shifts == {-2, -1, 0, 1, 2}
 
 
-def test_a_warm_start_copies_class_rows_by_character(config, pairs, fresh_reader):
-    start = fresh_reader(config, pairs)  # charset " abcdef"
+def test_a_warm_start_copies_class_rows_by_character(config, pairs, fresh_recognizer):
+    start = fresh_recognizer(config, pairs)  # charset " abcdef"
     charset = Charset("fzb a")
-    reader = build_reader(config, charset.classes, 32, 64)
-    own = {name: tensor.clone().numpy() for name, tensor in reader.state_dict().items()}
-    assert warm_start(reader, start, charset) == f"{len(own)} of {len(own)} arrays, 4 of 5 characters"
+    recognizer = build_recognizer(config, charset.classes, 32, 64)
+    own = {name: tensor.clone().numpy() for name, tensor in recognizer.state_dict().items()}
+    assert warm_start(recognizer, start, charset) == f"{len(own)} of {len(own)} arrays, 4 of 5 characters"
     source_of = {0: 0, 1: 7, 3: 3, 4: 1, 5: 2}  # blank, f, b, space, a; z (2) is new
-    for name, tensor in reader.state_dict().items():
+    for name, tensor in recognizer.state_dict().items():
         if name.split(".")[0] in ("classify", "shortcut"):
             for to, take in source_of.items():
                 assert np.array_equal(tensor[to].numpy(), start.arrays[name][take]), (name, to)
@@ -123,22 +123,22 @@ def test_a_warm_start_copies_class_rows_by_character(config, pairs, fresh_reader
             assert np.array_equal(tensor.numpy(), start.arrays[name]), name
 
 
-def test_a_warm_start_permutes_rows_of_a_charset_of_equal_size(config, pairs, fresh_reader):
-    start = fresh_reader(config, pairs)
-    reader = build_reader(config, 8, 32, 64)
-    warm_start(reader, start, Charset("fedcba "))
-    assert np.array_equal(reader.classify.weight[1:].detach().numpy(), start.arrays["classify.weight"][:0:-1])
+def test_a_warm_start_permutes_rows_of_a_charset_of_equal_size(config, pairs, fresh_recognizer):
+    start = fresh_recognizer(config, pairs)
+    recognizer = build_recognizer(config, 8, 32, 64)
+    warm_start(recognizer, start, Charset("fedcba "))
+    assert np.array_equal(recognizer.classify.weight[1:].detach().numpy(), start.arrays["classify.weight"][:0:-1])
 
 
-def test_a_warm_start_leaves_what_does_not_fit(config, pairs, fresh_reader):
-    start = fresh_reader(config, pairs)
-    reader = build_reader(dataclasses.replace(config, dim=10), pairs.charset.classes, 32, 64)
-    own = {name: tensor.clone() for name, tensor in reader.state_dict().items()}
-    words = warm_start(reader, start, pairs.charset)
+def test_a_warm_start_leaves_what_does_not_fit(config, pairs, fresh_recognizer):
+    start = fresh_recognizer(config, pairs)
+    recognizer = build_recognizer(dataclasses.replace(config, dim=10), pairs.charset.classes, 32, 64)
+    own = {name: tensor.clone() for name, tensor in recognizer.state_dict().items()}
+    words = warm_start(recognizer, start, pairs.charset)
     fitting = [name for name, tensor in own.items() if tuple(tensor.shape) == start.arrays[name].shape]
     assert words == f"{len(fitting)} of {len(own)} arrays, 7 of 7 characters" and 0 < len(fitting) < len(own)
-    assert torch.equal(reader.classify.weight, own["classify.weight"])
-    assert np.array_equal(reader.state_dict()["shortcut.weight"].numpy(), start.arrays["shortcut.weight"])
+    assert torch.equal(recognizer.classify.weight, own["classify.weight"])
+    assert np.array_equal(recognizer.state_dict()["shortcut.weight"].numpy(), start.arrays["shortcut.weight"])
 
 
 def eight_words(height):
@@ -157,20 +157,20 @@ def eight_words(height):
 ], ids=["crnn", "transformer"])
 def test_both_kinds_learn_to_read(height, settings, epochs, lr):
     pairs = eight_words(height)
-    made = train_reader(Recipe(pairs, RecognizerConfig(**settings), ReaderConfig(epochs, 8, lr)), CPU, [].append)
+    made = train_recognizer(Recipe(pairs, RecognizerConfig(**settings), RecognizerTrainingConfig(epochs, 8, lr)), CPU, [].append)
     held = LineBatches(pairs.validation, pairs.charset, CPU)
-    assert reader_cer(made.build(CPU), held) < 0.2  # frozen and in eval mode
+    assert recognizer_cer(made.build(CPU), held) < 0.2  # frozen and in eval mode
 
 
 def test_early_batch_norm_statistics_are_the_mean_of_all_batches(pairs):
-    """Else a momentum of 0.01 leaves a reader blind in eval mode long after it has learned to read in training mode."""
-    recipe = Recipe(pairs, RecognizerConfig("transformer", 2, 8, 1, 2), ReaderConfig(20, 4, 1e-7))
+    """Else a momentum of 0.01 leaves a recognizer blind in eval mode long after it has learned to read in training mode."""
+    recipe = Recipe(pairs, RecognizerConfig("transformer", 2, 8, 1, 2), RecognizerTrainingConfig(20, 4, 1e-7))
     state, lines = begin(recipe, 2, CPU), LineBatches(pairs.train, pairs.charset, CPU)
-    norm, means = state.reader.convolutions[1], []
-    state.reader.convolutions[0].register_forward_hook(lambda module, given, made: means.append(made.detach().mean(dim=(0, 2, 3))))
-    state.reader.train()
+    norm, means = state.recognizer.convolutions[1], []
+    state.recognizer.convolutions[0].register_forward_hook(lambda module, given, made: means.append(made.detach().mean(dim=(0, 2, 3))))
+    state.recognizer.train()
     for step in range(20):
-        reader_training.train_step(state, lines, 4, step, 0)
+        recognizer_training.train_step(state, lines, 4, step, 0)
         if step in (0, 4, 19):
             assert torch.allclose(norm.running_mean, torch.stack(means).mean(dim=0), atol=1e-4)
     momenta = [[state.settle_norms(step), norm.momentum][1] for step in (0, 49, 99, 100, 5000)]
@@ -180,14 +180,14 @@ def test_early_batch_norm_statistics_are_the_mean_of_all_batches(pairs):
 def test_lines_that_no_path_can_spell_are_counted_and_only_those_are_refused(config, make_pairs):
     said = []
     trained(config, make_pairs(train=("ab", "ab" * 12, "cd")), said)
-    assert said[0] == "reader: 1 of 3 training lines teach nothing: their transcriptions are longer than their frames allow"
+    assert said[0] == "recognizer: 1 of 3 training lines teach nothing: their transcriptions are longer than their frames allow"
     with pytest.raises(ValueError, match=r"transcriptions must fit the frames of their lines \(4 pixels each\), got none.*data.height"):
         trained(config, make_pairs(train=("ab" * 12,) * 4))
 
 
 def test_a_loss_that_is_no_number_stops_the_training(config, pairs, monkeypatch):
-    monkeypatch.setattr(reader_training, "ctc", lambda logits, *rest: logits.sum(dim=(1, 2)) * float("nan"))
-    with pytest.raises(ValueError, match="reader: the CTC loss must stay finite, got nan in epoch 1. Lower reader.lr"):
+    monkeypatch.setattr(recognizer_training, "ctc", lambda logits, *rest: logits.sum(dim=(1, 2)) * float("nan"))
+    with pytest.raises(ValueError, match="recognizer: the CTC loss must stay finite, got nan in epoch 1. Lower recognizer_training.lr"):
         trained(config, pairs)
 
 
@@ -197,7 +197,7 @@ class Killed(BaseException):
 
 def broken_off(path, recipe, monkeypatch, step=None, saving=False, resume=False):
     """A training that ends in its `step`, or when its weights are about to be saved; returns what it said."""
-    said, own = [], reader_training.train_step
+    said, own = [], recognizer_training.train_step
     with monkeypatch.context() as patch:
         def die(state, lines, batch_size, number, seed):
             if number == step:
@@ -207,18 +207,18 @@ def broken_off(path, recipe, monkeypatch, step=None, saving=False, resume=False)
         def die_saving(*_):
             raise Killed
 
-        patch.setattr(reader_training, "train_step", die)
+        patch.setattr(recognizer_training, "train_step", die)
         if saving:
-            patch.setattr(ReaderWeights, "save", die_saving)
+            patch.setattr(RecognizerWeights, "save", die_saving)
         with pytest.raises(Killed):
             train_to_file(path, recipe, CPU, said.append, resume=resume)
     return said
 
 
 @pytest.mark.parametrize("kind", ["crnn", "transformer"])
-def test_a_training_that_was_broken_off_ends_with_the_same_file(kind, config, pairs, tmp_path, monkeypatch, fresh_reader):
+def test_a_training_that_was_broken_off_ends_with_the_same_file(kind, config, pairs, tmp_path, monkeypatch, fresh_recognizer):
     config = dataclasses.replace(config, kind=kind, dropout=0.3)
-    start = fresh_reader(config, make_other(pairs))
+    start = fresh_recognizer(config, make_other(pairs))
     recipe = Recipe(pairs, config, TRAINING, start)  # 4 epochs of 2 steps
     said, whole, broken = [], tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
     train_to_file(whole, recipe, CPU, said.append)
@@ -226,13 +226,13 @@ def test_a_training_that_was_broken_off_ends_with_the_same_file(kind, config, pa
     assert not any("goes on" in line for line in broken_off(broken, recipe, monkeypatch, step=3)) and kept.exists() and not broken.exists()
     torch.manual_seed(99)
     again = broken_off(broken, recipe, monkeypatch, step=6, resume=True)
-    assert "reader: goes on after epoch 1 of 4" in again and not any("starts from" in line for line in again)
-    assert [line.split(",")[0] for line in again if "CTC" in line] == ["reader: epoch 2/4", "reader: epoch 3/4"]
+    assert "recognizer: goes on after epoch 1 of 4" in again and not any("starts from" in line for line in again)
+    assert [line.split(",")[0] for line in again if "CTC" in line] == ["recognizer: epoch 2/4", "recognizer: epoch 3/4"]
     assert broken_off(broken, recipe, monkeypatch, saving=True, resume=True)[-1] == said[-1]
     train_to_file(broken, recipe, CPU, again.append, resume=True)
-    assert again[-1] == "reader: goes on after epoch 4 of 4"
+    assert again[-1] == "recognizer: goes on after epoch 4 of 4"
     assert whole.read_bytes() == broken.read_bytes() and sorted(tmp_path.iterdir()) == [broken, whole]
-    assert not equal(ReaderWeights.load(whole).arrays, train_reader(dataclasses.replace(recipe, start=None), CPU, said.append).arrays)
+    assert not equal(RecognizerWeights.load(whole).arrays, train_recognizer(dataclasses.replace(recipe, start=None), CPU, said.append).arrays)
 
 
 def make_other(pairs):
@@ -248,20 +248,20 @@ def test_without_resume_a_training_starts_anew(config, pairs, tmp_path, monkeypa
 
 @pytest.fixture
 def checkpoint(config, pairs, tmp_path, monkeypatch):
-    """The path of a reader whose training was broken off after the second epoch."""
+    """The path of a recognizer whose training was broken off after the second epoch."""
     path = tmp_path / "r.safetensors"
     broken_off(path, Recipe(pairs, config, TRAINING), monkeypatch, step=5)
     return path
 
 
-CHANGED = [("recognizer", key, value) for key, value in OTHER.items()] + [("reader", "epochs", 5), ("reader", "batch_size", 5),
-                                                                            ("reader", "lr", 0.01)]
+CHANGED = [("guide", key, value) for key, value in OTHER.items()] + [("recognizer_training", "epochs", 5), ("recognizer_training", "batch_size", 5),
+                                                                            ("recognizer_training", "lr", 0.01)]
 
 
 @pytest.mark.parametrize(("section", "key", "value"), CHANGED, ids=[f"{section}.{key}" for section, key, _ in CHANGED])
 def test_a_checkpoint_of_other_settings_is_refused(section, key, value, checkpoint, config, pairs):
     recipe = Recipe(pairs, config, TRAINING)
-    recipe = (dataclasses.replace(recipe, config=dataclasses.replace(config, **{key: value})) if section == "recognizer" else
+    recipe = (dataclasses.replace(recipe, config=dataclasses.replace(config, **{key: value})) if section == "guide" else
               dataclasses.replace(recipe, training=dataclasses.replace(TRAINING, **{key: value})))
     held = part_of(checkpoint).read_bytes()
     with pytest.raises(CheckpointError, match=rf"r\.safetensors\.part: .*\({section}\.{key} \S+ there, {value!r} here\)\. Give what"):
@@ -269,14 +269,14 @@ def test_a_checkpoint_of_other_settings_is_refused(section, key, value, checkpoi
     assert part_of(checkpoint).read_bytes() == held
 
 
-def test_a_checkpoint_of_other_lines_charset_or_start_is_refused(checkpoint, config, pairs, fresh_reader):
+def test_a_checkpoint_of_other_lines_charset_or_start_is_refused(checkpoint, config, pairs, fresh_recognizer):
     recipe = Recipe(pairs, config, TRAINING)
     for changed, words in ((dataclasses.replace(pairs, clean_digest="new"), "lines 'c' there, 'new' here"),
                            (make_other(pairs), "characters ' abcdef' there, 'fedcba' here")):
         with pytest.raises(CheckpointError, match=re.escape(words)):
             train_to_file(checkpoint, dataclasses.replace(recipe, pairs=changed), CPU, [].append, resume=True)
     with pytest.raises(CheckpointError, match="start 'nothing' there, 'fresh 1' here"):
-        train_to_file(checkpoint, dataclasses.replace(recipe, start=fresh_reader(config, pairs)), CPU, [].append, resume=True)
+        train_to_file(checkpoint, dataclasses.replace(recipe, start=fresh_recognizer(config, pairs)), CPU, [].append, resume=True)
 
 
 def flipped(path):
@@ -307,7 +307,7 @@ def test_a_damaged_checkpoint_is_named(damage, checkpoint, config, pairs, capsys
     held = torch.load(part, weights_only=True)
     made = {"empty": lambda: b"", "half": lambda: part.read_bytes()[:5000], "a byte": lambda: flipped(part),
             "code": lambda: saved({**held, "epoch": Evil()}), "lacking": lambda: saved({"settings": held["settings"]}),
-            "list": lambda: saved([1]), "no tensor": lambda: saved({**held, "reader": {**held["reader"], "classify.bias": torch.ones(3)}})}
+            "list": lambda: saved([1]), "no tensor": lambda: saved({**held, "recognizer": {**held["recognizer"], "classify.bias": torch.ones(3)}})}
     part.write_bytes(made[damage]())
     with pytest.raises(CheckpointError, match=r"(?s)r\.safetensors\.part: must be .* Delete it to start anew"):
         train_to_file(checkpoint, Recipe(pairs, config, TRAINING), CPU, [].append, resume=True)

@@ -15,7 +15,7 @@ READINGS = ("cab", "bd", "deaf!", "", "dabdab", "ebb", "e fee", "eg", "abee")  #
 
 
 class Script(nn.Module):
-    """A reader that reads given texts in turn, a frame a character and a blank, and noise behind a line's own width."""
+    """A recognizer that reads given texts in turn, a frame a character and a blank, and noise behind a line's own width."""
 
     stride = 4
 

@@ -1,4 +1,4 @@
-"""What all trials share: the guide's features of the clean lines, notes about unspellable lines, weak readers."""
+"""What all trials share: the guide's features of the clean lines, notes about unspellable lines, weak recognizers."""
 
 import dataclasses
 
@@ -16,20 +16,20 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def prepared(small, fresh_reader, monkeypatch):
-    """prepared(pairs, overrides): inputs with untrained readers."""
+def prepared(small, fresh_recognizer, monkeypatch):
+    """prepared(pairs, overrides): inputs with untrained recognizers."""
     def obtain(role, pairs, config, training, device, say):
         say(role)
-        return fresh_reader(config, pairs)
+        return fresh_recognizer(config, pairs)
 
-    monkeypatch.setattr(inputs_module, "obtain_reader", obtain)
+    monkeypatch.setattr(inputs_module, "obtain_recognizer", obtain)
     return lambda pairs, say=str, **overrides: prepare_inputs(small(**overrides), pairs, CPU, say)
 
 
 @pytest.mark.parametrize("kind", ["crnn", "transformer"])
 def test_taps_are_the_guides_features_of_the_clean_training_lines(kind, prepared, make_pairs):
     pairs = make_pairs(train=("ab", "cd", "ef") * 13)  # more than one chunk
-    inputs = prepared(pairs, **{"recognizer.kind": kind})
+    inputs = prepared(pairs, **{"guide.kind": kind})
     guide = inputs.guide.build(CPU)
     assert inputs.taps.shape == (39, 64 // guide.stride, guide.features) and inputs.taps.dtype == np.float32
     for i in (0, 31, 32, 38):
@@ -37,7 +37,7 @@ def test_taps_are_the_guides_features_of_the_clean_training_lines(kind, prepared
         assert np.allclose(inputs.taps[i], guide.tap(clean)[0].numpy(), atol=1e-5)
 
 
-def test_guide_and_judge_are_readers_of_their_own(prepared, pairs):
+def test_guide_and_judge_are_recognizers_of_their_own(prepared, pairs):
     said = []
     inputs = prepared(pairs, said.append)
     assert said == ["guide", "judge"]
@@ -82,10 +82,10 @@ def test_notes_name_the_lines_that_no_path_can_spell(prepared, make_pairs):
 
 @pytest.mark.parametrize(("guide", "judge", "weak"), [
     (0.3, 0.3, False), (0.31, 0.1, True), (0.1, 0.31, True), (0, 0, False)])
-def test_a_reader_is_weak_beyond_thirty_percent(guide, judge, weak, inputs):
+def test_a_recognizer_is_weak_beyond_thirty_percent(guide, judge, weak, inputs):
     given = dataclasses.replace(inputs, guide=dataclasses.replace(inputs.guide, cer=guide),
                                 judge=dataclasses.replace(inputs.judge, cer=judge))
-    assert given.weak_reader == weak
+    assert given.weak_recognizer == weak
 
 
 def test_the_bench_knows_its_lines(inputs, pairs):
@@ -93,4 +93,4 @@ def test_the_bench_knows_its_lines(inputs, pairs):
     assert len(bench.train) == 10 and len(bench.validation) == 18
     characters = sum(map(len, pairs.train.transcripts))
     assert bench.pixels_per_character == pytest.approx(pairs.train.widths.sum() / characters)
-    assert not any(p.requires_grad for reader in (bench.guide, bench.judge) for p in reader.parameters())
+    assert not any(p.requires_grad for recognizer in (bench.guide, bench.judge) for p in recognizer.parameters())

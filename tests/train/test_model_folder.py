@@ -44,13 +44,13 @@ def refusal(folder):
 
 def test_what_was_saved_comes_back_frozen(folder, state, inputs, pairs):
     model = load_model(folder, CPU)
-    for network in (model.generator, model.reader):
+    for network in (model.generator, model.recognizer):
         assert not any(module.training for module in network.modules())
         assert not any(parameter.requires_grad or parameter.is_meta for parameter in network.parameters())
     batch = LineBatches(pairs.validation, pairs.charset, CPU).take(np.arange(4))
     expected = by_generator(state.generator)(batch)
     assert torch.equal(by_generator(model.generator)(batch), expected) and expected.std() > 0.01
-    assert torch.equal(model.reader(batch.clean)[1], inputs.guide.build(CPU)(batch.clean)[1])
+    assert torch.equal(model.recognizer(batch.clean)[1], inputs.guide.build(CPU)(batch.clean)[1])
     assert (model.config, model.charset) == (state.config, pairs.charset)
 
 

@@ -110,7 +110,7 @@ def test_dropout_depends_on_the_step_alone(bench, new_state, small):
 
 @pytest.mark.parametrize("kind", ["crnn", "transformer"])
 def test_the_guide_stays_frozen_in_eval_mode(kind, small, pairs, make_inputs, same_tensors):
-    config = small(**{"recognizer.kind": kind, "recognizer.dropout": 0.5})
+    config = small(**{"guide.kind": kind, "guide.dropout": 0.5})
     bench = Bench.of(make_inputs(config, pairs), CPU)
     before = copy.deepcopy(bench.guide.state_dict())
     state = build_state(config, pairs.charset, bench.guide.widths, CPU)
@@ -316,7 +316,7 @@ def test_the_discriminator_is_given_the_text_asked_for(kind, bench, new_state, s
             assert all(torch.equal(a, b) for a, b in zip(told, read, strict=True))
 
 
-def test_predicted_texts_are_what_the_reader_reads_within_the_width(bench, new_state, small, pairs):
+def test_predicted_texts_are_what_the_recognizer_reads_within_the_width(bench, new_state, small, pairs):
     state, batch = new_state(small()), bench.train.take(np.arange(4))
     readings = torch.zeros((2, 4, 4), dtype=torch.int64)
     readings[0] = torch.tensor([[1, 1, 2, 0], [2, 0, 2, 3], [0, 0, 0, 0], [3, 3, 0, 3]])

@@ -1,4 +1,4 @@
-"""A study small enough for a test: random lines, readers with fresh weights, a generator of a few hundred parameters."""
+"""A study small enough for a test: random lines, recognizers with fresh weights, a generator of a few hundred parameters."""
 
 from dataclasses import replace
 
@@ -8,15 +8,15 @@ import torch
 
 from ganhtr.config import build_config
 from ganhtr.data.pairs import Pairs
-from ganhtr.models.recognizer import build_reader
-from ganhtr.recognizers.weights import ReaderWeights
+from ganhtr.models.recognizer import build_recognizer
+from ganhtr.recognizers.weights import RecognizerWeights
 from ganhtr.train.inputs import TrialInputs
 from ganhtr.train.rehearsal import LETTERS, random_lines
 from tune.space.load import space_from_plain
 from tune.study.request import Request
 
 SMALL = {"data.height": 16, "data.width": 64, "generator.base": 2, "generator.levels": 2, "discriminator.base": 2,
-         "discriminator.hidden": 4, "recognizer.base": 2, "recognizer.dim": 4, "recognizer.layers": 1, "judge.base": 2, "judge.dim": 4,
+         "discriminator.hidden": 4, "guide.base": 2, "guide.dim": 4, "guide.layers": 1, "judge.base": 2, "judge.dim": 4,
          "judge.layers": 1, "train.batch_size": 4}
 SPACE = {
     "budget": {"trials": 6, "epochs": 3, "steps_per_epoch": 2},
@@ -52,15 +52,15 @@ def request_of(space):
 
 @pytest.fixture
 def inputs():
-    """Random lines, readers that were never trained."""
+    """Random lines, recognizers that were never trained."""
     torch.manual_seed(0)
     config = build_config("tiny", SMALL)
-    def reader(part, cer):
-        net = build_reader(part, LETTERS.classes, config.data.height, config.data.width)
+    def recognizer(part, cer):
+        net = build_recognizer(part, LETTERS.classes, config.data.height, config.data.width)
         arrays = {name: tensor.numpy() for name, tensor in net.state_dict().items()}
-        return ReaderWeights(part, LETTERS.characters, config.data.height, config.data.width, cer, "test", arrays)
+        return RecognizerWeights(part, LETTERS.characters, config.data.height, config.data.width, cer, "test", arrays)
     pairs = Pairs(random_lines(config, 12), random_lines(config, 5), LETTERS, "random", "digest", "clean")
-    return TrialInputs(pairs, reader(config.recognizer, 0.02), reader(config.judge, 0.04), None)
+    return TrialInputs(pairs, recognizer(config.guide, 0.02), recognizer(config.judge, 0.04), None)
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ class Made:
                 image.save(folder / f"comparison_{name}_sample_{line}.png")
 
 
-def make_study(path, request, trials, name="made", experiment=True, notes=(), data="lines", readers=(0.02, 0.04)):
+def make_study(path, request, trials, name="made", experiment=True, notes=(), data="lines", recognizers=(0.02, 0.04)):
     """The study's folder, its request and its rows."""
     folder = StudyFolder(path / name)
     folder.path.mkdir(parents=True)
@@ -110,7 +110,7 @@ def make_study(path, request, trials, name="made", experiment=True, notes=(), da
         "objective": "score", "python": "3.11", "packages": {"torch": "2"}, "commit": "abc", "gpu": None,
         "machine": {"system": "Linux", "processor": "x86_64", "cpus": 2, "memory_gb": 8.0},
         "data": {"name": data, "train": 12, "validation": 5, "charset": "abc", "notes": list(notes)},
-        "readers": {"guide": {"cer_clean": readers[0]}, "judge": {"cer_clean": readers[1]}}}))
+        "recognizers": {"guide": {"cer_clean": recognizers[0]}, "judge": {"cer_clean": recognizers[1]}}}))
     (folder.path / "study.yaml").write_text("{}")
     return folder, request, rows
 

@@ -72,6 +72,6 @@ def preview(request: Request, results: Path) -> str:
     finished, running = checkpoint_bytes(state)
     disk = request.trials * finished + slots * (running - finished)
     lines += ["", f"to expect: {seconds:.2f} s a step here, {clock(trial)} a trial, {slots} at a time, about "
-              f"{clock(trial * -(-request.trials // slots))} in all if none stops early, beside data and readers made on first use;",
+              f"{clock(trial * -(-request.trials // slots))} in all if none stops early, beside data and recognizers made on first use;",
               f"           {disk / 2**20:.0f} MB of weights in {results.resolve()}"]
     return "\n".join(lines)

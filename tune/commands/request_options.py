@@ -13,7 +13,7 @@ from tune.study.request import Request
 from tune.warm_start.origin import split_source
 
 SPACES = ROOT / "search_spaces"
-READER_FILES = ("recognizer.weights", "judge.weights")
+RECOGNIZER_FILES = ("guide.weights", "judge.weights")
 
 
 def choose_preset(asked: str | None, space: Space) -> tuple[str, str]:
@@ -59,7 +59,7 @@ def build_request(space: str, data: str, charset: Path | None, fonts: Path | Non
     if computed := sorted(set(chosen.derived) & set(settings)):
         raise ConfigError([f"--set {key} must be a key that the space does not derive: {chosen.name} computes it. Change the space"
                            for key in computed])
-    for key in READER_FILES:  # workers and --resume may run in another folder
+    for key in RECOGNIZER_FILES:  # workers and --resume may run in another folder
         if path := settings.get(key, chosen.fixed.get(key)):
             settings[key] = str(Path(path).resolve())
     named, reason = choose_preset(preset, chosen)

@@ -70,7 +70,7 @@ def caution(pair: Pair, differ: list[bool]) -> list[str]:
         return ["The arms differ in these runs; two seeds cannot tell whether they would in others." if any(differ)
                 else "The arms do not differ in these runs; two seeds cannot tell whether they would in others."]
     return [f"± is the standard error of the mean paired difference; the intervals are t-intervals over {count} seeds, one for each metric "
-            "and not corrected for their number. They cover the change of the seed, with the lines and the readers as they are."]
+            "and not corrected for their number. They cover the change of the seed, with the lines and the recognizers as they are."]
 
 
 def conclusion_section(pair: Pair, preset: str | None) -> list[str]:

@@ -19,9 +19,9 @@ LINES = 2  # lines shown at every sampled epoch
 FILES = {"report.md": "this report", "trials.csv": "a row a trial",
          "confirm/": "the runs behind the verdict, and every opening of the test lines", "region.png": "the good region, with the trials",
          "best/": "the best trial, to restore with: weights, guide, configuration",
-         "study.yaml": "everything that was asked for, resolved", "environment.json": "versions, machine, data, readers",
+         "study.yaml": "everything that was asked for, resolved", "environment.json": "versions, machine, data, recognizers",
          "references.json": "degraded, Sauvola and clean lines, measured as the trials are", "study.journal": "Optuna's journal",
-         "readers/": "guide and judge, as every trial had them",
+         "recognizers/": "guide and judge, as every trial had them",
          "sessions.json": "when searches ran", "logs/ray.log": "what Ray and its workers said", f"{STRIPS}/": "the strips of sample images"}
 OF_A_TRIAL = {"config.json": "its configuration", "metrics/training_metrics_fp32.json": "every epoch, every step",
               "lines/": "the values of every search-validation line, an epoch a file", "samples/": "sample images",

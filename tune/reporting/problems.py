@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ganhtr.train.inputs import WEAK_READER
+from ganhtr.train.inputs import WEAK_RECOGNIZER
 from tune.report_markup import cell, listed
 from tune.reporting.pair import ArmTrial, Pair
 from tune.reporting.paired_difference import mean
@@ -33,7 +33,7 @@ class Problem:
 def problems(rows: list[Row], pair: Pair | None, compared: list[Row], environment: Mapping[str, Any],
              references: Mapping[str, Any], objective: str) -> list[Problem]:
     """All of them; `compared` are the trials whose figures the report rests on."""
-    found = [*weak_readers(environment, objective), *pleased_guide(compared, references), *discriminator(rows), *ended_badly(rows, pair)]
+    found = [*weak_recognizers(environment, objective), *pleased_guide(compared, references), *discriminator(rows), *ended_badly(rows, pair)]
     if pair is not None:
         trials = [trial for arm in pair.arms for trial in arm.trials]
         found += [*infeasible_lines(trials), *not_finite(trials)]
@@ -44,15 +44,15 @@ def problems(rows: list[Row], pair: Pair | None, compared: list[Row], environmen
     return found
 
 
-def weak_readers(environment: Mapping[str, Any], objective: str) -> list[Problem]:
-    """Readers that read even clean lines badly."""
-    readers = environment.get("readers", {})
-    clean = {role: readers.get(role, {}).get("cer_clean") for role in ("guide", "judge")}
-    if all(cer is None or cer <= WEAK_READER for cer in clean.values()):
+def weak_recognizers(environment: Mapping[str, Any], objective: str) -> list[Problem]:
+    """Recognizers that read even clean lines badly."""
+    recognizers = environment.get("recognizers", {})
+    clean = {role: recognizers.get(role, {}).get("cer_clean") for role in ("guide", "judge")}
+    if all(cer is None or cer <= WEAK_RECOGNIZER for cer in clean.values()):
         return []
     told = " and ".join(f"{cer:.2f} ({role})" for role, cer in clean.items() if cer is not None)
-    return [Problem("weak readers",
-                    f"The readers are too weak to judge text: CER on clean lines is {told}, above {WEAK_READER:.2f}. CER and WER carry no "
+    return [Problem("weak recognizers",
+                    f"The recognizers are too weak to judge text: CER on clean lines is {told}, above {WEAK_RECOGNIZER:.2f}. CER and WER carry no "
                     f"weight here; the search maximised {objective}, and the result rests on PSNR and SSIM.")]
 
 

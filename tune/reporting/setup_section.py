@@ -1,4 +1,4 @@
-"""The section "Set-up" of a report: machine, data, readers, the parameters in which two arms differ and those that both share."""
+"""The section "Set-up" of a report: machine, data, recognizers, the parameters in which two arms differ and those that both share."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def machine_lines(environment: Mapping[str, Any]) -> list[str]:
 
 def setup_section(folder: StudyFolder, request: Request, rows: list[Row], environment: Mapping[str, Any], pair: Pair | None) -> list[str]:
     """The section "Set-up"."""
-    config, data, readers = request.config(), environment.get("data", {}), environment.get("readers", {})
+    config, data, recognizers = request.config(), environment.get("data", {}), environment.get("recognizers", {})
     ended = [row for row in rows if row.status not in ("running", "waiting")]
-    clean = {role: shown(readers.get(role, {}).get("cer_clean"), "{:.3f}") for role in ("guide", "judge")}
+    clean = {role: shown(recognizers.get(role, {}).get("cer_clean"), "{:.3f}") for role in ("guide", "judge")}
     opened = folder.read_json("confirm/openings.json").get("openings", [])
     return [
         *machine_lines(environment),
@@ -88,7 +88,7 @@ def setup_section(folder: StudyFolder, request: Request, rows: list[Row], enviro
         f"search-validation lines of {config.data.height} x {config.data.width} px, {len(data.get('charset') or '')} characters; "
         f"{'the test split was opened for the verdict alone' if opened else 'the test split was not opened'}.",
         *(f"- Note: {cell(note)}" for note in data.get("notes", [])),
-        f"- Readers: CER on clean search-validation lines {clean['guide']} (guide), {clean['judge']} (judge).",
+        f"- Recognizers: CER on clean search-validation lines {clean['guide']} (guide), {clean['judge']} (judge).",
         f"- Preset {request.preset} ({cell(request.preset_reason)}), study seed {request.seed}.",
         *([f"- Batches of more than {config.train.micro_batch} lines were run in parts: the gradient is that of the whole batch, "
            "also of the contrastive loss, but batch norm takes its statistics from a part."] if config.train.micro_batch else []),

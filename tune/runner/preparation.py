@@ -13,7 +13,7 @@ from ganhtr.data.pairs import Pairs
 from ganhtr.data.source import load_pairs
 from ganhtr.train.evaluate import reference_metrics
 from ganhtr.train.fit import Bench
-from ganhtr.train.inputs import WEAK_READER, TrialInputs, prepare_inputs
+from ganhtr.train.inputs import WEAK_RECOGNIZER, TrialInputs, prepare_inputs
 from tune.metric import OBJECTIVES
 from tune.runner.trainable import TrialPlan, local_device
 from tune.study.folder import StudyError, StudyFolder
@@ -32,7 +32,7 @@ def open_data(request: Request, say: Say) -> Pairs:
 
 
 def inputs_of(request: Request, pairs: Pairs, say: Say) -> TrialInputs:
-    """The study's pairs with both readers, trained now where they are not in the cache."""
+    """The study's pairs with both recognizers, trained now where they are not in the cache."""
     torch.set_num_threads(os.cpu_count() or 1)
     inputs = prepare_inputs(request.config(), pairs, local_device(request.device), say)
     for note in inputs.pairs.notes:
@@ -41,12 +41,12 @@ def inputs_of(request: Request, pairs: Pairs, say: Say) -> TrialInputs:
 
 
 def objective_of(request: Request, inputs: TrialInputs, say: Say) -> str:
-    """The space's objective, or PSNR where it rests on text that the readers are too weak to judge."""
+    """The space's objective, or PSNR where it rests on text that the recognizers are too weak to judge."""
     objective = request.space.objective
-    if not (OBJECTIVES[objective].reads and inputs.weak_reader):
+    if not (OBJECTIVES[objective].reads and inputs.weak_recognizer):
         return objective
-    say(f"note: the readers are too weak to judge text (CER on clean lines {inputs.guide.cer:.2f} guide, {inputs.judge.cer:.2f} judge, "
-        f"above {WEAK_READER:.2f}): the search maximises PSNR instead of {objective}")
+    say(f"note: the recognizers are too weak to judge text (CER on clean lines {inputs.guide.cer:.2f} guide, {inputs.judge.cer:.2f} judge, "
+        f"above {WEAK_RECOGNIZER:.2f}): the search maximises PSNR instead of {objective}")
     return "psnr"
 
 
@@ -58,19 +58,19 @@ def plan_of(request: Request, folder: StudyFolder, objective: str) -> TrialPlan:
 
 
 def write_start(folder: StudyFolder, inputs: TrialInputs, objective: str, device: str) -> None:
-    """The files that stand before the first trial: readers, reference rows and environment.
+    """The files that stand before the first trial: recognizers, reference rows and environment.
 
-    Raises: StudyError when the study was begun with other lines or readers: its trials could not be compared.
+    Raises: StudyError when the study was begun with other lines or recognizers: its trials could not be compared.
     """
     pairs, held = inputs.pairs, folder.read_json("environment.json")
     if held:
-        began = (held["data"]["digest"], *(held["readers"][role]["digest"] for role in ("guide", "judge")))
+        began = (held["data"]["digest"], *(held["recognizers"][role]["digest"] for role in ("guide", "judge")))
         if began != (pairs.digest, inputs.guide.digest, inputs.judge.digest):
-            raise StudyError(f"{folder.path}: --resume must find the data and the readers that the study was begun with, got others "
+            raise StudyError(f"{folder.path}: --resume must find the data and the recognizers that the study was begun with, got others "
                              f"(data {pairs.digest}, begun with {began[0]}). Put the data back as it was, or start a new study")
-    for role, reader in (("guide", inputs.guide), ("judge", inputs.judge)):
-        if not folder.reader(role).exists():  # a study of an older version has none
-            reader.save(folder.reader(role))
+    for role, recognizer in (("guide", inputs.guide), ("judge", inputs.judge)):
+        if not folder.recognizer(role).exists():  # a study of an older version has none
+            recognizer.save(folder.recognizer(role))
     if held:
         return
     bench = Bench.of(inputs, torch.device("cpu"))
@@ -79,8 +79,8 @@ def write_start(folder: StudyFolder, inputs: TrialInputs, objective: str, device
         "objective": objective, "gpu": torch.cuda.get_device_name() if local_device(device).type == "cuda" else None,
         "data": {"name": pairs.name, "digest": pairs.digest, "train": len(pairs.train), "validation": len(pairs.validation),
                  "charset": pairs.charset.characters, "notes": pairs.notes},
-        "readers": {role: {"digest": reader.digest, "cer_clean": reader.cer}
-                    for role, reader in (("guide", inputs.guide), ("judge", inputs.judge))}})
+        "recognizers": {role: {"digest": recognizer.digest, "cer_clean": recognizer.cer}
+                    for role, recognizer in (("guide", inputs.guide), ("judge", inputs.judge))}})
 
 
 def begin(folder: StudyFolder, request: Request, pairs: Pairs, say: Say) -> tuple[TrialInputs, TrialPlan]:

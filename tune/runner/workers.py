@@ -1,4 +1,4 @@
-"""Ray's workers for the length of a study, with its lines and readers in the object store: they run what a searcher proposes."""
+"""Ray's workers for the length of a study, with its lines and recognizers in the object store: they run what a searcher proposes."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class OptunaSearcher(Searcher):
                  base: Mapping[str, Any] | None = None):
         super().__init__()  # no metric for Ray to insist on: a trial that fails at once has none
         self.space, self.journal, self.trials, self.seed = space, journal, trials, seed
-        self.objectives = (objective or space.objective, *space.objectives[1:])  # a study whose readers are weak maximises PSNR instead
+        self.objectives = (objective or space.objective, *space.objectives[1:])  # a study whose recognizers are weak maximises PSNR instead
         self.base = base  # the configuration that every trial starts from, for derived values
         self.began = time.monotonic() - spent_seconds
         self.arms: dict[str, ArmStudy] = {}

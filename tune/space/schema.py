@@ -1,4 +1,4 @@
-"""JSON Schema of a space file, for editors. It is generated from the rules that the reader itself follows.
+"""JSON Schema of a space file, for editors. It is generated from the rules that loading follows.
 
 A schema cannot see everything (an inverted range, a cycle of conditions): `load_space` has the last word.
 """

@@ -1,4 +1,4 @@
-"""The sections of a space file and what may stand in them: checks that every reader of a section makes."""
+"""The sections of a space file and what may stand in them: checks that all sections share."""
 
 from __future__ import annotations
 

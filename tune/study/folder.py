@@ -4,7 +4,7 @@
     environment.json   versions, commit, machine, data
     study.journal      Optuna's journal, an Optuna study for each arm
     references.json    degraded, Sauvola and clean lines, measured as the trials are
-    readers/           guide and judge, as every trial had them
+    recognizers/           guide and judge, as every trial had them
     trials.csv         a row a trial
     trials/<id>/       see trial_folder.py
     confirm/           the runs behind the verdict, see confirmation.py
@@ -34,6 +34,7 @@ from typing import Any
 import yaml
 
 from ganhtr.atomic import to_json, write_atomically
+from ganhtr.older_version import is_older, refusal
 from tune import ROOT
 from tune.study.disk import disk_faults_told
 from tune.study.request import Request
@@ -55,6 +56,10 @@ class StudyError(ValueError):
     """A study folder that cannot be made, or is not what was asked for."""
 
 
+class OlderStudyError(StudyError):
+    """A study that an older version wrote."""
+
+
 
 
 @dataclass
@@ -72,9 +77,9 @@ class StudyFolder:
     def log(self) -> Path:
         return self.path / "logs" / "ray.log"
 
-    def reader(self, role: str) -> Path:
+    def recognizer(self, role: str) -> Path:
         """Where the guide or the judge is kept."""
-        return self.path / "readers" / f"{role}.safetensors"
+        return self.path / "recognizers" / f"{role}.safetensors"
 
     @classmethod
     def planned(cls, results: Path, name: str | None, request: Request) -> StudyFolder:
@@ -126,7 +131,12 @@ class StudyFolder:
         """What was asked for. Raises: StudyError when study.yaml is damaged."""
         path = self.path / "study.yaml"
         try:
-            return Request.of(yaml.safe_load(path.read_text(encoding="utf-8")))
+            plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+            if is_older(plain["config"]):
+                raise OlderStudyError(refusal(path))
+            return Request.of(plain)
+        except OlderStudyError:
+            raise
         except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError, ValueError) as error:
             raise StudyError(f"{path}: must be the settings that a search wrote, got a file that does not load ({error})") from error
 
@@ -152,7 +162,7 @@ class StudyFolder:
             return True
 
     def write_environment(self, extra: dict[str, Any]) -> None:
-        """Writes versions, commit and machine, and `extra` (data and readers)."""
+        """Writes versions, commit and machine, and `extra` (data and recognizers)."""
         versions = {name: metadata.version(name) for name in PACKAGES}
         write_atomically(self.path / "environment.json", to_json({
             "python": platform.python_version(), "packages": versions, "commit": git("rev-parse", "HEAD") or None,

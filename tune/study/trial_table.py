@@ -95,13 +95,13 @@ def write_csv(folder: StudyFolder, rows: list[Row]) -> None:
 def write_best(folder: StudyFolder, row: Row) -> None:
     """Puts the best trial into best/, with all that is needed to restore lines with it: weights, the guide, configuration and charset.
 
-    A study of an older version kept no readers: its best/ has no guide.
+    A study of an older version kept no recognizers: its best/ has no guide.
     """
     source, target = folder.path / "trials" / row.id, folder.path / "best"
     target.mkdir(exist_ok=True)
     write_atomically(target / "generator.safetensors", (source / "best.safetensors").read_bytes())
-    if folder.reader("guide").exists():
-        write_atomically(target / "guide.safetensors", folder.reader("guide").read_bytes())
+    if folder.recognizer("guide").exists():
+        write_atomically(target / "guide.safetensors", folder.recognizer("guide").read_bytes())
     held = json.loads((source / "config.json").read_text(encoding="utf-8"))
     charset = folder.read_json("environment.json").get("data", {}).get("charset")
     write_atomically(target / "config.json", to_json({**held, "charset": charset, "best_epoch": row.best_epoch, "metrics": row.metrics}))

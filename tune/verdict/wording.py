@@ -1,4 +1,4 @@
-"""A verdict for a reader: a table, a sentence for each metric, the differences by seed, and how it was judged."""
+"""A verdict for a person: a table, a sentence for each metric, the differences by seed, and how it was judged."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from ganhtr.older_version import is_older, refusal
 from tune.space.source import LONGEST_FAULT, printable
 from tune.warm_start.optuna_journal import read_journal
 from tune.warm_start.optuna_sqlite import MAGIC, read_sqlite
@@ -90,21 +91,24 @@ def _own(path: Path, wanted: str, objectives: Sequence[str], environment: Mappin
     if not (path / "study.yaml").is_file() or not (path / "study.journal").is_file():
         raise ValueError(f"{path}: a folder must be a study of ours with study.yaml and study.journal, got one without. Name the file "
                          "itself of another storage")
+    asked = _plain(path / "study.yaml")
+    config = asked["config"] if isinstance(asked.get("config"), dict) else {}
+    if is_older(config):
+        raise ValueError(refusal(path / "study.yaml"))
+    held = _plain(path / "environment.json")
     studies, said = _stored(path / "study.journal")
     chosen = _chosen(path, [study for study in studies if study.name == "on"], wanted)
-    asked, held = _plain(path / "study.yaml"), _plain(path / "environment.json")
     space = asked["space"] if isinstance(asked.get("space"), dict) else {}
-    config = asked["config"] if isinstance(asked.get("config"), dict) else {}
     settings = {key: value for key, value in config.items() if isinstance(value, (str, bool, int, float))}
     theirs = _names(space.get("objective"))
-    # A search whose readers were weak maximised something else than was asked for.
+    # A search whose recognizers were weak maximised something else than was asked for.
     theirs[:1] = _names(held.get("objective")) or theirs[:1]
     scale = None
     if theirs != list(objectives):
         scale = f"it maximised {' and '.join(theirs) or 'what it does not say'}, and this search {' and '.join(objectives)}"
     elif environment and _digest(held, "data") != _digest(environment, "data"):
         scale = "it ran on other data"
-    elif environment and _digest(held, "readers", "guide") != _digest(environment, "readers", "guide"):
+    elif environment and _digest(held, "recognizers", "guide") != _digest(environment, "recognizers", "guide"):
         said.append("another guide read its lines: its CER and WER may differ a little from this search's")
     return Origin(chosen, f"{path.resolve().name}/on", tuple(said), True, settings, space.get("constraints"), scale)
 

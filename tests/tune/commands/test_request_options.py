@@ -46,18 +46,18 @@ def test_the_on_arm_of_an_experiment_keeps_its_loss(asked):
     assert asked(EXPERIMENT, set_=["contrastive.formulation=infonce"]).config().contrastive.formulation == "infonce"
 
 
-def test_files_of_readers_are_named_so_that_any_folder_finds_them(asked, tmp_path, monkeypatch):
+def test_files_of_recognizers_are_named_so_that_any_folder_finds_them(asked, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    space = {**SPACE, "fixed": {"judge.weights": "kept/judge.safetensors", "recognizer.weights": "other"}}
-    request = asked(space, set_=["recognizer.weights=guide.safetensors"])
+    space = {**SPACE, "fixed": {"judge.weights": "kept/judge.safetensors", "guide.weights": "other"}}
+    request = asked(space, set_=["guide.weights=guide.safetensors"])
     monkeypatch.chdir("/")
     config = Request.of(yaml.safe_load(yaml.safe_dump(request.plain()))).config()
-    assert config.recognizer.weights == str(tmp_path / "guide.safetensors")
+    assert config.guide.weights == str(tmp_path / "guide.safetensors")
     assert config.judge.weights == str(tmp_path / "kept/judge.safetensors")
-    assert asked(SPACE).config().recognizer.weights == ""
+    assert asked(SPACE).config().guide.weights == ""
 
 
 def test_what_looks_like_a_number_is_text_where_the_key_takes_text():
-    given = ["recognizer.weights=1743", "train.batch_size=4", "loss.ctc=1e-3", "contrastive.symmetric=true", "head.kind=true"]
-    assert parse_settings(given) == {"recognizer.weights": "1743", "train.batch_size": 4, "loss.ctc": 0.001,
+    given = ["guide.weights=1743", "train.batch_size=4", "loss.ctc=1e-3", "contrastive.symmetric=true", "head.kind=true"]
+    assert parse_settings(given) == {"guide.weights": "1743", "train.batch_size": 4, "loss.ctc": 0.001,
                                      "contrastive.symmetric": True, "head.kind": "true"}

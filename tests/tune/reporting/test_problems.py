@@ -45,8 +45,8 @@ def test_many_failures_are_counted_and_those_of_the_pair_named(met):
     assert text.startswith("21 trials failed and cannot win: on-000 (its worker died") and text.endswith("; 13 more are in trials.csv.")
 
 
-def test_readers(met):
-    text = met(two_arms(), readers=(0.02, 0.45))["weak readers"]
+def test_recognizers(met):
+    text = met(two_arms(), recognizers=(0.02, 0.45))["weak recognizers"]
     assert "0.02 (guide) and 0.45 (judge), above 0.30" in text and "maximised score" in text
 
 

@@ -46,7 +46,7 @@ def test_equal_arms_are_said_to_be_equal(made):
     assert "differ in no parameter but the seed" in text and cells(text)["contrastive.weight"] == ["2"]
 
 
-def test_machine_data_and_readers(made):
+def test_machine_data_and_recognizers(made):
     folder, request, rows = made(*two_arms(), notes=["3 lines <b>| squeezed"], data="a|<script>")
     request = replace(request, preset_reason="<i>")
     text = "\n".join(setup_section(folder, request, rows, folder.read_json("environment.json"), None))
@@ -59,10 +59,10 @@ def test_machine_data_and_readers(made):
 
 def test_where_the_data_lies_is_not_told_and_what_was_set_is(made):
     folder, request, rows = made(*two_arms(), data="/home/somebody/archive/lines")
-    request = replace(request, settings={"train.steps_per_epoch": 40, "reader.epochs": 20})
+    request = replace(request, settings={"train.steps_per_epoch": 40, "recognizer_training.epochs": 20})
     text = "\n".join(setup_section(folder, request, rows, folder.read_json("environment.json"), None))
     assert "Data: lines: 12 training" in text and "somebody" not in text
-    assert "Set on the command line: train.steps_per_epoch 40, reader.epochs 20." in text
+    assert "Set on the command line: train.steps_per_epoch 40, recognizer_training.epochs 20." in text
 
 
 @pytest.mark.parametrize("micro", [0, 2])

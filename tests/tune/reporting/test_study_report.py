@@ -38,7 +38,7 @@ def test_a_search_of_ten_thousand_is_reported_and_stays_readable(searched):
     assert (folder.path / "region.png").stat().st_size < 200_000
 
 
-def test_sections_come_in_the_order_of_what_a_reader_asks(searched):
+def test_sections_come_in_the_order_of_what_a_recognizer_asks(searched):
     headings = [line[3:] for line in searched(made_search(60, 0.5))[0].splitlines() if line.startswith("## ")]
     assert headings[:4] == ["Verdict", "Trials", "Parameter importance", "Good region"] and headings[4].startswith("OFF against on-")
 
@@ -94,7 +94,7 @@ def test_a_search_without_enough_trials_says_so(searched):
     assert "Nothing can be said: that takes 10 finished contrastive trials" in text and "No region stands out" in text
 
 
-def test_weak_readers_leave_one_objective_of_two_that_are_the_same(searched, tmp_path):
+def test_weak_recognizers_leave_one_objective_of_two_that_are_the_same(searched, tmp_path):
     space = replace(SPACE, objectives=("cer", "score"))  # environment.json: the search maximised score instead of cer
     text, folder = searched(made_search(20), space)
     assert json.loads((folder.path / "environment.json").read_text())["objective"] == "score" and "## Pareto front" not in text

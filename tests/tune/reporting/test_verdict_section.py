@@ -1,4 +1,4 @@
-"""The verdict in a report: what a reader must find there, from the files that a confirmation writes."""
+"""The verdict in a report: what a recognizer must find there, from the files that a confirmation writes."""
 
 import json
 

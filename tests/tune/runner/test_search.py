@@ -28,7 +28,7 @@ from tune.commands.search import app
 from tune.runner.trainable import GanHtrTrial
 
 ROOT = Path(__file__).resolve().parents[3]
-TINY = {**SMALL, "data.height": 16, "data.width": 64, "data.lines": 32, "reader.epochs": 1}
+TINY = {**SMALL, "data.height": 16, "data.width": 64, "data.lines": 32, "recognizer_training.epochs": 1}
 
 
 def journal_of(folder):

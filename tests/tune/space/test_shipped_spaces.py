@@ -8,7 +8,7 @@ import torch
 
 from ganhtr.config import PRESETS, build_config
 from ganhtr.data.batches import LineBatches
-from ganhtr.models.recognizer import build_reader, freeze
+from ganhtr.models.recognizer import build_recognizer, freeze
 from ganhtr.train.fit import training_batch
 from ganhtr.train.rehearsal import LETTERS, random_lines
 from ganhtr.train.state import build_state
@@ -16,8 +16,8 @@ from ganhtr.train.step import train_step
 from tune.space.load import config_faults, load_space
 
 SPACES = sorted((Path(__file__).parents[3] / "search_spaces").glob("*.yaml"))
-SMALL = {"data.height": 32, "data.width": 64, "discriminator.base": 2, "discriminator.hidden": 8, "recognizer.base": 4, "recognizer.dim": 8,
-         "recognizer.layers": 1}
+SMALL = {"data.height": 32, "data.width": 64, "discriminator.base": 2, "discriminator.hidden": 8, "guide.base": 4, "guide.dim": 8,
+         "guide.layers": 1}
 ASKED = {"contrastive", "experiment", "formulations", "heads", "loss_weights", "optimisation", "augmentation", "multiscale", "architecture"}
 
 
@@ -52,7 +52,7 @@ def test_a_few_trials_of_each_space_train(path):
         values = space.random_values(seed)
         small = {"generator.base": 2} if "generator.base" not in values else {}
         config = build_config("tiny", {**space.overrides(values), **SMALL, **small})
-        guide = freeze(build_reader(config.recognizer, LETTERS.classes, 32, 64))
+        guide = freeze(build_recognizer(config.guide, LETTERS.classes, 32, 64))
         state = build_state(config, LETTERS, guide.widths, torch.device("cpu"))
         lines = LineBatches(random_lines(config, config.train.batch_size), LETTERS, torch.device("cpu"))
         batch = training_batch(state, lines, np.arange(config.train.batch_size))

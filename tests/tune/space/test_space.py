@@ -1,4 +1,4 @@
-"""A valid space samples what it allows, and only that; it survives a round trip; its schema agrees with the reader."""
+"""A valid space samples what it allows, and only that; it survives a round trip; its schema agrees with what is read."""
 
 import dataclasses
 import math
@@ -298,7 +298,7 @@ def test_an_experiment_follows_the_schema(text, tmp_path):
     "space: {head.dim: {int: [8, 16], log: true, step: 2}}", "space: {head.dim: {int: [8, 16], step: 0}}",
     "space: {head.dim: {int: [8, 16], when: {head.knid: mlp}}}", "space: {head.dim: {int: [8, 16], default: x}}",
 ])
-def test_the_schema_refuses_what_the_reader_refuses(text, tmp_path):
+def test_the_schema_refuses_what_loading_refuses(text, tmp_path):
     assert not SCHEMA.is_valid(parse_yaml(text, "f").value)
     with pytest.raises(SpaceError):
         load(tmp_path, text)

@@ -115,7 +115,7 @@ def test_locks_of_killed_users_are_removed(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["study.journal"]
 
 
-def test_a_reader_changes_nothing_and_follows_a_writer(tmp_path):
+def test_reading_changes_nothing_and_follows_a_writer(tmp_path):
     path = tmp_path / "study.journal"
     storage = open_journal(path)
     study = study_in(storage)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from optuna.trial import TrialState
 
-from ganhtr.recognizers.weights import ReaderWeights
+from ganhtr.recognizers.weights import RecognizerWeights
 from ganhtr.train.model_folder import load_model
 from tests.tune.runner.test_trainable import config_of, drive, trial_class
 from tune.runner.preparation import plan_of, write_start
@@ -49,10 +49,10 @@ def test_memory_stands_in_the_table_where_it_was_measured(trained, peak, row_has
     assert float(read["psnr"]) == rows[0].metrics["psnr"] and read["seconds"] == f"{rows[0].seconds:.1f}"
 
 
-def test_a_study_keeps_the_readers_that_it_used(trained, inputs):
+def test_a_study_keeps_the_recognizers_that_it_used(trained, inputs):
     folder, _ = trained
     for role, used in (("guide", inputs.guide), ("judge", inputs.judge)):
-        kept = ReaderWeights.load(folder.path / "readers" / f"{role}.safetensors")
+        kept = RecognizerWeights.load(folder.path / "recognizers" / f"{role}.safetensors")
         assert (kept.config, kept.charset, kept.cer, kept.digest) == (used.config, used.charset, used.cer, used.digest)
         assert all((kept.arrays[name] == array).all() for name, array in used.arrays.items())
 
@@ -67,23 +67,23 @@ def test_best_can_be_restored_with_from_the_folder_alone(trained, inputs, tmp_pa
     model = load_model(moved, CPU)
     assert model.charset == inputs.pairs.charset and model.config.train.seed == 5
     image = torch.rand(1, 1, 16, 64, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(model.reader(image)[1], inputs.guide.build(CPU)(image)[1])
+    assert torch.equal(model.recognizer(image)[1], inputs.guide.build(CPU)(image)[1])
 
 
 def test_best_of_an_older_study_has_no_guide(trained):
     folder, rows = trained
     for role in ("guide", "judge"):
-        (folder.path / "readers" / f"{role}.safetensors").unlink()
+        (folder.path / "recognizers" / f"{role}.safetensors").unlink()
     write_best(folder, best_row(rows))
     assert sorted(path.name for path in (folder.path / "best").iterdir()) == ["config.json", "generator.safetensors"]
 
 
-def test_an_older_study_gets_its_readers_when_it_goes_on_but_never_others(trained, inputs):
+def test_an_older_study_gets_its_recognizers_when_it_goes_on_but_never_others(trained, inputs):
     folder, _ = trained
-    guide = folder.path / "readers/guide.safetensors"
+    guide = folder.path / "recognizers/guide.safetensors"
     before = guide.read_bytes()
     guide.unlink()
-    with pytest.raises(StudyError, match="readers that the study was begun with"):
+    with pytest.raises(StudyError, match="recognizers that the study was begun with"):
         write_start(folder, replace(inputs, guide=replace(inputs.guide, digest="another")), "score", "cpu")
     assert not guide.exists()
     write_start(folder, inputs, "score", "cpu")

@@ -20,12 +20,12 @@ WHOLE = [f"{arm},{seed},{line},psnr,{value + seed / 8},1" for seed in (0, 1) for
 @pytest.fixture
 def read(tmp_path):
     """read(rows, header): the table of a CSV file of these rows."""
-    def reader(rows, header=HEADER):
+    def recognizer(rows, header=HEADER):
         path = tmp_path / "lines.csv"
         path.write_text(header + "\n".join(rows) + "\n", encoding="utf-8")
         return read_line_values(path)
 
-    return reader
+    return recognizer
 
 
 def faults_of(read, rows, header=HEADER):

@@ -1,4 +1,4 @@
-"""A verdict in words: what a reader must find in the report."""
+"""A verdict in words: what a recognizer must find in the report."""
 
 import re
 

@@ -356,7 +356,7 @@ def own(tmp_path):
         folder = tmp_path / "earlier"
         folder.mkdir()
         space = {**SPACE, "objective": "score", **(space_changes or {})}
-        held = {"objective": "score", "data": {"digest": "d"}, "readers": {"guide": {"digest": "g"}}, **environment}
+        held = {"objective": "score", "data": {"digest": "d"}, "recognizers": {"guide": {"digest": "g"}}, **environment}
         settings = {"head.kind": "mlp", "head.layers": 3, "train.epochs": 5, **(config or {})}
         (folder / "study.yaml").write_text(yaml.safe_dump({"space": space, "config": settings}))
         (folder / "environment.json").write_text(json.dumps(held))
@@ -375,7 +375,7 @@ def own(tmp_path):
     return make
 
 
-ENVIRONMENT = {"objective": "score", "data": {"digest": "d"}, "readers": {"guide": {"digest": "g"}}}
+ENVIRONMENT = {"objective": "score", "data": {"digest": "d"}, "recognizers": {"guide": {"digest": "g"}}}
 
 
 @pytest.mark.parametrize("part", ["", "study.journal"])
@@ -405,7 +405,7 @@ def test_values_of_another_scale_are_no_history(own, space, changes, objectives,
 
 def test_another_guide_and_other_settings_are_said(own):
     space = space_from_plain({**SPACE, "budget": {"epochs": 20}})
-    history = read_history(own(readers={}), space, ("score",), ENVIRONMENT)
+    history = read_history(own(recognizers={}), space, ("score",), ENVIRONMENT)
     assert len(history.trials) == 3
     assert "another guide" in text_of(history) and "its trials had train.epochs 5 (here 20)" in text_of(history)
 

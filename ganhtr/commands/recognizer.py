@@ -1,4 +1,4 @@
-"""`python -m ganhtr reader`: trains a line reader to a file that a study can name, and measures one."""
+"""`python -m ganhtr recognizer`: trains a line recognizer to a file that a study can name, and measures one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import torch
 
     from ganhtr.data.pairs import Pairs
-    from ganhtr.recognizers.weights import ReaderWeights
+    from ganhtr.recognizers.weights import RecognizerWeights
 
-app = typer.Typer(no_args_is_help=True, help="Trains line readers, and measures them.")
-TRAINED_BY = ("data", "recognizer", "reader")  # the keys that a reader's training looks at
+app = typer.Typer(no_args_is_help=True, help="Trains line recognizers, and measures them.")
+TRAINED_BY = ("data", "guide", "recognizer_training")  # the keys that a recognizer's training looks at
 Data = Annotated[str, typer.Option(help="builtin, or the path of a source of lines.")]
 CharsetFile = Annotated[Path | None, typer.Option(help="One character a line. Default: those of the training transcriptions.")]
 Fonts = Annotated[Path | None, typer.Option(help="TTF or OTF files for the built-in lines, beside the stroke fonts.")]
@@ -29,7 +29,7 @@ Picture = Annotated[Path | None, typer.Option(help="PNG of some search-validatio
 
 @app.command()
 def train(
-    out: Annotated[Path, typer.Option(help="The file to write, such as reader.safetensors.")],
+    out: Annotated[Path, typer.Option(help="The file to write, such as recognizer.safetensors.")],
     data: Data = "builtin",
     charset: CharsetFile = None,
     fonts: Fonts = None,
@@ -39,12 +39,12 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Seed of weights and training. Default: the preset's.")] = None,
     set_: Settings = [],  # noqa: B006
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training to this file that was broken off.")] = False,
-    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Do not start from a shipped reader of the kind.")] = False,
+    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Do not start from a shipped recognizer of the kind.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
     picture: Picture = None,
     device: Device = None,
 ) -> None:
-    """Trains a reader with CTC on the clean training lines.
+    """Trains a recognizer with CTC on the clean training lines.
 
     Search-validation lines measure it, the test split stays closed. After each epoch a checkpoint is written to FILE.part; after Ctrl-C
     or a crash, --resume goes on from there and ends with the same weights.
@@ -52,7 +52,7 @@ def train(
     from ganhtr.data.source import load_pairs
     from ganhtr.recognizers.training import Recipe, part_of, train_to_file
 
-    options = {"recognizer.kind": kind, "reader.epochs": epochs, "recognizer.seed": seed}
+    options = {"guide.kind": kind, "recognizer_training.epochs": epochs, "guide.seed": seed}
     config = config_of(preset, {**parse_settings(set_, TRAINED_BY), **{key: value for key, value in options.items() if value is not None}})
     place = device_of(device)
     check_out(out, part_of(out), resume, force)
@@ -62,7 +62,7 @@ def train(
     if resume and not part_of(out).exists():
         say(f"there is no {part_of(out)} to go on from: starts with the first epoch")
     try:
-        weights = train_to_file(out, Recipe(pairs, config.recognizer, config.reader, start), place, say, resume=resume)
+        weights = train_to_file(out, Recipe(pairs, config.guide, config.recognizer_training, start), place, say, resume=resume)
     except KeyboardInterrupt:
         say(f"interrupted; --resume goes on from {part_of(out)}" if part_of(out).exists() else "interrupted in the first epoch")
         raise typer.Exit(130) from None
@@ -72,7 +72,7 @@ def train(
 
 @app.command()
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="A trained reader.")],
+    file: Annotated[Path, typer.Argument(help="A trained recognizer.")],
     data: Data = "builtin",
     charset: CharsetFile = None,
     fonts: Fonts = None,
@@ -80,26 +80,26 @@ def evaluate(
     picture: Picture = None,
     device: Device = None,
 ) -> None:
-    """Measures a reader on the search-validation lines, clean and degraded: CER and WER against the untouched transcription.
+    """Measures a recognizer on the search-validation lines, clean and degraded: CER and WER against the untouched transcription.
 
     The split is the one that a study of these lines sees (--set data.seed=... where the study sets it); the test split stays closed.
     """
     from ganhtr.data.source import load_pairs
-    from ganhtr.recognizers.weights import ReaderWeights
+    from ganhtr.recognizers.weights import RecognizerWeights
 
     place = device_of(device)
-    weights = ReaderWeights.load(file)
+    weights = RecognizerWeights.load(file)
     settings = parse_settings(set_, ("data",))
     for key, own in (("data.height", weights.height), ("data.width", weights.width)):
         if settings.setdefault(key, own) != own:
-            raise ConfigError([f"{file}: {key} must be the reader's ({own}), got {settings[key]}. Leave it out"])
+            raise ConfigError([f"{file}: {key} must be the recognizer's ({own}), got {settings[key]}. Leave it out"])
     pairs = load_pairs(data, config_of("tiny", settings).data, charset, fonts)
     say_data(pairs)
     measure(weights, pairs, place, file, picture)
 
 
-def measure(weights: ReaderWeights, pairs: Pairs, device: torch.device, file: Path, picture: Path | None) -> None:
-    """Says how well a reader reads the search-validation lines, with its own charset, and draws some of them."""
+def measure(weights: RecognizerWeights, pairs: Pairs, device: torch.device, file: Path, picture: Path | None) -> None:
+    """Says how well a recognizer reads the search-validation lines, with its own charset, and draws some of them."""
     from ganhtr.atomic import write_atomically
     from ganhtr.charset import Charset
     from ganhtr.data.batches import LineBatches
@@ -110,7 +110,7 @@ def measure(weights: ReaderWeights, pairs: Pairs, device: torch.device, file: Pa
     own = Charset(weights.charset)
     if own != pairs.charset:
         for note in unknown_note("search-validation", own.outside(pairs.validation.transcripts)):
-            say(f"note: by the reader's charset, {note}")
+            say(f"note: by the recognizer's charset, {note}")
     readings = Readings.of(weights.build(device), LineBatches(pairs.validation, own, device))
     say(f"search-validation, {len(pairs.validation)} lines:")
     for line in readings.words():
@@ -122,19 +122,19 @@ def measure(weights: ReaderWeights, pairs: Pairs, device: torch.device, file: Pa
         say(f"picture: {picture}")
 
 
-def start_of(config: Config) -> ReaderWeights | None:
-    """The shipped reader of the same kind, of the same sizes if there is one."""
-    from ganhtr.recognizers.obtain import ROLES, shipped_reader
+def start_of(config: Config) -> RecognizerWeights | None:
+    """The shipped recognizer of the same kind, of the same sizes if there is one."""
+    from ganhtr.recognizers.obtain import ROLES, shipped_recognizer
 
-    alike = [held for role in ROLES if (held := shipped_reader(role)) is not None and held.config.kind == config.recognizer.kind]
-    sizes = (config.recognizer.base, config.recognizer.dim, config.recognizer.layers)
+    alike = [held for role in ROLES if (held := shipped_recognizer(role)) is not None and held.config.kind == config.guide.kind]
+    sizes = (config.guide.base, config.guide.dim, config.guide.layers)
     return min(alike, key=lambda held: (held.config.base, held.config.dim, held.config.layers) != sizes, default=None)
 
 
 def config_of(preset: str, settings: dict[str, Any]) -> Config:
-    """The configuration, of which only the lines and the reader count here. Raises: ConfigError with every fault."""
-    if settings.get("recognizer.weights"):
-        raise ConfigError(["recognizer.weights must be left out here, where a reader is trained; a study names them"])
+    """The configuration, of which only the lines and the recognizer count here. Raises: ConfigError with every fault."""
+    if settings.get("guide.weights"):
+        raise ConfigError(["guide.weights must be left out here, where a recognizer is trained; a study names them"])
     return build_config(preset, {"generator.levels": 1, **settings})  # no generator need halve these lines
 
 
