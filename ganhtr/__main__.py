@@ -10,7 +10,12 @@ from ganhtr.commands import data, recognizer
 from ganhtr.commands.export import export
 from ganhtr.commands.restore import restore
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
 app.add_typer(data.app, name="data")
 app.add_typer(recognizer.app, name="recognizer")
 app.command()(restore)

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-UNREADABLE = (OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
+UNREADABLE = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    EOFError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -23,7 +32,9 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     Raises: OSError with the file's name, as on a full disk.
     """
-    half = path.with_name(f".{path.name}.{os.getpid()}.writing")  # two processes may train the same recognizer
+    half = path.with_name(
+        f".{path.name}.{os.getpid()}.writing"
+    )  # two processes may train the same recognizer
     try:
         with open(half, "wb") as file:
             file.write(data)
@@ -33,13 +44,16 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException as error:  # a full disk, Ctrl-C
         with suppress(OSError):
             half.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno and error.filename is None:  # the system names none when it is a write that fails
+        if (
+            isinstance(error, OSError) and error.errno and error.filename is None
+        ):  # the system names none when it is a write that fails
             error.filename = str(path)
         raise
 
 
 def to_json(value: Any) -> bytes:
     """Readable JSON (UTF-8) in which a number that is not finite is null."""
+
     def plain(item: Any) -> Any:
         if isinstance(item, dict):
             return {key: plain(each) for key, each in item.items()}
@@ -64,7 +78,9 @@ def read_torch(path: Path, device: torch.device, keys: tuple[str, ...]) -> dict[
     import torch
 
     with zipfile.ZipFile(path) as archive:
-        if (damaged := archive.testzip()) is not None:  # PyTorch itself does not look at the checksums
+        if (
+            damaged := archive.testzip()
+        ) is not None:  # PyTorch itself does not look at the checksums
             raise ValueError(f"{damaged} in it is damaged")
     entries = torch.load(path, map_location=device, weights_only=True)
     return {key: entries[key] for key in keys}

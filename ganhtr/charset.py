@@ -27,7 +27,10 @@ class Charset:
     def __post_init__(self) -> None:
         repeated = [c for c, n in Counter(self.characters).items() if n > 1]
         if not self.characters or repeated:
-            raise ValueError("charset: characters must be " + (f"distinct, got {repeated} more than once" if repeated else "at least one"))
+            raise ValueError(
+                "charset: characters must be "
+                + (f"distinct, got {repeated} more than once" if repeated else "at least one")
+            )
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -81,16 +84,24 @@ class Charset:
         try:
             rows = path.read_text(encoding="utf-8-sig").split("\n")
         except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: a charset must be a readable UTF-8 file, one character a line. {error}") from error
+            raise ValueError(
+                f"{path}: a charset must be a readable UTF-8 file, one character a line. {error}"
+            ) from error
         rows = [row.removesuffix("\r") for row in (rows[:-1] if rows[-1] == "" else rows)]
         seen: dict[str, int] = {}
         for number, row in enumerate(rows, start=1):
             character = unicodedata.normalize("NFC", row)
             if len(character) != 1:
-                raise ValueError(f"{path}:{number}: a line must hold exactly one character, got {row!r}")
+                raise ValueError(
+                    f"{path}:{number}: a line must hold exactly one character, got {row!r}"
+                )
             if character in seen:
-                raise ValueError(f"{path}:{number}: {character!r} stands on line {seen[character]} already. Remove one of them")
+                raise ValueError(
+                    f"{path}:{number}: {character!r} stands on line {seen[character]} already. Remove one of them"
+                )
             seen[character] = number
         if not seen:
-            raise ValueError(f"{path}: a charset must hold at least one character, got an empty file")
+            raise ValueError(
+                f"{path}: a charset must hold at least one character, got an empty file"
+            )
         return cls("".join(seen))

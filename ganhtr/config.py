@@ -13,7 +13,9 @@ from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
 from ganhtr.config_faults import joint_faults
-from ganhtr.config_sections import STRIDES as STRIDES  # for whoever needs a recognizer's frames without a recognizer
+from ganhtr.config_sections import (
+    STRIDES as STRIDES,
+)  # for whoever needs a recognizer's frames without a recognizer
 from ganhtr.config_sections import (
     AugmentConfig,
     ContrastiveConfig,
@@ -51,7 +53,8 @@ class Config:
         """Every key with its value, in the order of declaration."""
         return {
             f"{section.name}.{leaf.name}": getattr(getattr(self, section.name), leaf.name)
-            for section in fields(self) if section.name != "preset"
+            for section in fields(self)
+            if section.name != "preset"
             for leaf in fields(getattr(self, section.name))
         }
 
@@ -81,15 +84,21 @@ class Rule:
         """The rule in words, as it stands in an error message."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        name = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[self.type]
+        name = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[
+            self.type
+        ]
         if self.low is not None and self.high is not None:
             return f"{name} from {self.low:g} to {self.high:g}"
         return name if self.low is None else f"{name} of at least {self.low:g}"
 
     def fault(self, value: Any) -> str | None:
         """Why `value` does not do, or None. A whole number serves as a float; true and false are not numbers."""
-        fits = (isinstance(value, bool) if self.type is bool else
-                isinstance(value, self.type if self.type is not float else (int, float)) and not isinstance(value, bool))
+        fits = (
+            isinstance(value, bool)
+            if self.type is bool
+            else isinstance(value, self.type if self.type is not float else (int, float))
+            and not isinstance(value, bool)
+        )
         if fits and self.type is float:
             fits = value == value and abs(value) != float("inf")
         if fits and self.choices:
@@ -119,19 +128,41 @@ PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {**_JUDGE},
     # 64 high, for real lines on a CPU or a small card.
     "small": {
-        **_JUDGE, "data.height": 64, "data.width": 768, "discriminator.hidden": 128,
-        "train.batch_size": 4, "recognizer_training.epochs": 40, "recognizer_training.batch_size": 8, "recognizer_training.lr": 0.001,
+        **_JUDGE,
+        "data.height": 64,
+        "data.width": 768,
+        "discriminator.hidden": 128,
+        "train.batch_size": 4,
+        "recognizer_training.epochs": 40,
+        "recognizer_training.batch_size": 8,
+        "recognizer_training.lr": 0.001,
     },
     # The sizes and settings of the original experiment (128 x 1024, three networks of 31 M, 137 M and 28 M).
     "seed": {
-        "data.height": 128, "data.width": 1024, "generator.base": 64, "generator.bn_momentum": 0.01,
-        "discriminator.base": 64, "discriminator.hidden": 512, "discriminator.embedding": 64,
+        "data.height": 128,
+        "data.width": 1024,
+        "generator.base": 64,
+        "generator.bn_momentum": 0.01,
+        "discriminator.base": 64,
+        "discriminator.hidden": 512,
+        "discriminator.embedding": 64,
         "discriminator.text_hidden": 128,
-        "guide.kind": "transformer", "guide.base": 64, "guide.dim": 512, "guide.layers": 6,
-        "guide.dropout": 0.2, "judge.base": 32, "judge.dim": 256, "judge.seed": 2,
-        "recognizer_training.epochs": 100, "recognizer_training.lr": 0.0003,
-        "train.epochs": 30, "train.steps_per_epoch": 100, "train.batch_size": 4, "train.generator_lr": 0.0002,
-        "train.discriminator_lr": 0.0002, "train.contrastive_lr": 0.0002,
+        "guide.kind": "transformer",
+        "guide.base": 64,
+        "guide.dim": 512,
+        "guide.layers": 6,
+        "guide.dropout": 0.2,
+        "judge.base": 32,
+        "judge.dim": 256,
+        "judge.seed": 2,
+        "recognizer_training.epochs": 100,
+        "recognizer_training.lr": 0.0003,
+        "train.epochs": 30,
+        "train.steps_per_epoch": 100,
+        "train.batch_size": 4,
+        "train.generator_lr": 0.0002,
+        "train.discriminator_lr": 0.0002,
+        "train.contrastive_lr": 0.0002,
     },
 }
 
@@ -149,7 +180,11 @@ def nearest(name: str, known: Mapping[str, Any] | tuple | list) -> str:
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     if close:
         return f"Did you mean {close[0]}?"
-    return f"Known: {', '.join(sorted(known))}." if len(known) <= 12 else "`--dry-run` lists the known keys."
+    return (
+        f"Known: {', '.join(sorted(known))}."
+        if len(known) <= 12
+        else "`--dry-run` lists the known keys."
+    )
 
 
 def key_fault(key: str) -> str | None:
@@ -170,7 +205,9 @@ def parse_settings(words: list[str], sections: tuple[str, ...] = ()) -> dict[str
         elif fault := key_fault(key):
             faults.append(f"--set {fault}")
         elif sections and key.split(".")[0] not in sections:
-            faults.append(f"--set must be a key of {', '.join(name + '.*' for name in sections)} here, got {key}. Leave it out")
+            faults.append(
+                f"--set must be a key of {', '.join(name + '.*' for name in sections)} here, got {key}. Leave it out"
+            )
         else:
             settings[key] = text if RULES[key].type is str else _number_or_word(text)
     if faults:
@@ -193,7 +230,11 @@ def build_config(preset: str = "tiny", overrides: Mapping[str, Any] | None = Non
     Raises: ConfigError with every fault.
     """
     if preset not in PRESETS:
-        raise ConfigError([f"preset must be one of {', '.join(PRESETS)}, got {preset!r}. {nearest(preset, PRESETS)}"])
+        raise ConfigError(
+            [
+                f"preset must be one of {', '.join(PRESETS)}, got {preset!r}. {nearest(preset, PRESETS)}"
+            ]
+        )
     values = {key: rule.default for key, rule in RULES.items()} | PRESETS[preset]
     faults = []
     for key, value in (overrides or {}).items():
@@ -210,4 +251,6 @@ def build_config(preset: str = "tiny", overrides: Mapping[str, Any] | None = Non
         section, leaf = key.split(".")
         sections.setdefault(section, {})[leaf] = value
     types = get_type_hints(Config)
-    return Config(preset=preset, **{name: types[name](**leaves) for name, leaves in sections.items()})
+    return Config(
+        preset=preset, **{name: types[name](**leaves) for name, leaves in sections.items()}
+    )

@@ -50,8 +50,10 @@ def require_packages() -> None:
     """Raises: ValueError naming what ONNX export lacks."""
     missing = [name for name in PACKAGES if not _importable(name)]
     if missing:
-        raise ValueError(f"ONNX export: packages must include {', '.join(PACKAGES)}, got no {', no '.join(missing)}. "
-                         "pip install 'ganhtr-tune[onnx]'")
+        raise ValueError(
+            f"ONNX export: packages must include {', '.join(PACKAGES)}, got no {', no '.join(missing)}. "
+            "pip install 'ganhtr-tune[onnx]'"
+        )
 
 
 def _importable(name: str) -> bool:
@@ -74,12 +76,16 @@ def export_generator(model: Model, path: Path) -> Exported:
     differences = compare(model, written)
     worst = max(differences, key=lambda name: differences[name])
     if not differences[worst] <= LARGEST_DIFFERENCE:  # NaN is no agreement
-        raise ValueError(f"{path}: ONNX Runtime must agree with PyTorch to {LARGEST_DIFFERENCE:g}, got a difference of "
-                         f"{differences[worst]:.2g} on {worst}. Nothing was written; try other versions of {', '.join(PACKAGES)}")
+        raise ValueError(
+            f"{path}: ONNX Runtime must agree with PyTorch to {LARGEST_DIFFERENCE:g}, got a difference of "
+            f"{differences[worst]:.2g} on {worst}. Nothing was written; try other versions of {', '.join(PACKAGES)}"
+        )
     try:
         write_atomically(path, written)
     except OSError as error:
-        raise ValueError(f"{path}: must be a file that can be written, got: {error.strerror}. Choose another place") from error
+        raise ValueError(
+            f"{path}: must be a file that can be written, got: {error.strerror}. Choose another place"
+        ) from error
     return Exported(path, len(written), differences)
 
 
@@ -91,21 +97,42 @@ def _graph(model: Model) -> bytes:
     example = torch.ones(2, 1, data.height, data.width)
     free = {0: torch.export.Dim("batch"), 3: step * torch.export.Dim("steps")}
     with _quiet():
-        program = torch.onnx.export(model.generator, (example,), dynamo=True, opset_version=OPSET, input_names=[INPUT],
-                                    output_names=[OUTPUT], dynamic_shapes=(free,), verbose=False)
+        program = torch.onnx.export(
+            model.generator,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=(free,),
+            verbose=False,
+        )
     assert program is not None
     proto = program.model_proto
-    for part in (proto, proto.graph, *proto.graph.node, *proto.graph.input, *proto.graph.output, *proto.graph.value_info,
-                 *proto.graph.initializer):
+    for part in (
+        proto,
+        proto.graph,
+        *proto.graph.node,
+        *proto.graph.input,
+        *proto.graph.output,
+        *proto.graph.value_info,
+        *proto.graph.initializer,
+    ):
         del part.metadata_props[:]
-    onnx.helper.set_model_props(proto, {
-        INPUT: f"grey lines, 0 black to 1 white, {data.height} px high, laid on white paper of a width that {step} divides",
-        "trained_width": str(data.width)})
+    onnx.helper.set_model_props(
+        proto,
+        {
+            INPUT: f"grey lines, 0 black to 1 white, {data.height} px high, laid on white paper of a width that {step} divides",
+            "trained_width": str(data.width),
+        },
+    )
     try:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ValueError(f"ONNX export: the graph must pass onnx.checker, got {error}. Try other versions of "
-                         f"{', '.join(PACKAGES)}") from error
+        raise ValueError(
+            f"ONNX export: the graph must pass onnx.checker, got {error}. Try other versions of "
+            f"{', '.join(PACKAGES)}"
+        ) from error
     return proto.SerializeToString()
 
 
@@ -129,13 +156,17 @@ def compare(model: Model, written: bytes) -> dict[str, float]:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session: Any = onnxruntime.InferenceSession(written, options, providers=["CPUExecutionProvider"])
+    session: Any = onnxruntime.InferenceSession(
+        written, options, providers=["CPUExecutionProvider"]
+    )
     differences = {}
     for name, images in _inputs(model).items():
         with torch.no_grad():
             expected = model.generator(torch.from_numpy(images)).numpy()
         got = session.run([OUTPUT], {INPUT: images})[0]
-        differences[name] = float(np.abs(got - expected).max()) if got.shape == expected.shape else float("nan")
+        differences[name] = (
+            float(np.abs(got - expected).max()) if got.shape == expected.shape else float("nan")
+        )
     return differences
 
 
@@ -145,10 +176,14 @@ def _inputs(model: Model) -> dict[str, np.ndarray]:
     rng = numbers(0, "onnx export")
     inputs = {}
     for count, width in ((1, data.width), (3, data.width + 5 * step)):
-        inputs[f"noise, {count} x {width} px"] = rng.random((count, 1, data.height, width), dtype=np.float32)
+        inputs[f"noise, {count} x {width} px"] = rng.random(
+            (count, 1, data.height, width), dtype=np.float32
+        )
         lines = np.ones((count, 1, data.height, width), dtype=np.float32)
         for sheet in lines[:, 0]:
-            line = degrade(render_line("den 3 Maart", data.height, rng, stroke_fonts()[0], width), rng, 1.0)
+            line = degrade(
+                render_line("den 3 Maart", data.height, rng, stroke_fonts()[0], width), rng, 1.0
+            )
             sheet[:, : line.shape[1]] = line / np.float32(255)
         inputs[f"lines, {count} x {width} px"] = lines
     return inputs

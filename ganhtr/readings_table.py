@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from ganhtr.metrics.text import TextErrors, text_errors
 
 NAME = "readings.tsv"
-COLUMNS = ("file", "line", "reading_before", "reading_after", "transcription", "cer_before", "cer_after")
+COLUMNS = (
+    "file",
+    "line",
+    "reading_before",
+    "reading_after",
+    "transcription",
+    "cer_before",
+    "cer_after",
+)
 _SPECIAL = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
@@ -38,7 +46,9 @@ def errors_of(rows: Sequence[Row]) -> tuple[TextErrors, TextErrors]:
     """Errors of the readings before and after, over the rows that have a transcription."""
     held = [row for row in rows if row.transcription]
     references = [row.transcription for row in held]
-    return text_errors(references, [row.before for row in held]), text_errors(references, [row.after for row in held])
+    return text_errors(references, [row.before for row in held]), text_errors(
+        references, [row.after for row in held]
+    )
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -47,5 +57,12 @@ def table(rows: Sequence[Row]) -> str:
     written = ["\t".join(COLUMNS)]
     for row in rows:
         rates = [f"{cer:.4f}" for cer in next(cers)] if row.transcription else ["", ""]
-        written.append("\t".join([*map(escape, (row.file, row.line, row.before, row.after, row.transcription)), *rates]))
+        written.append(
+            "\t".join(
+                [
+                    *map(escape, (row.file, row.line, row.before, row.after, row.transcription)),
+                    *rates,
+                ]
+            )
+        )
     return "\n".join(written) + "\n"

@@ -50,10 +50,14 @@ def require_line(model: Model, image: np.ndarray) -> None:
     """Raises: ValueError when an image (h, w) is too small or too long for a line."""
     (h, w), data = image.shape, model.config.data
     if min(h, w) < SMALLEST:
-        raise ValueError(f"a line must be at least {SMALLEST} px high and {SMALLEST} px wide, got {h} x {w}. Cut the line anew")
+        raise ValueError(
+            f"a line must be at least {SMALLEST} px high and {SMALLEST} px wide, got {h} x {w}. Cut the line anew"
+        )
     if w * data.height > WIDEST * data.width * h:
-        raise ValueError(f"a line must be at most {WIDEST * data.width / data.height:g} times as wide as high, got {h} x {w}. "
-                         "Cut the line anew")
+        raise ValueError(
+            f"a line must be at most {WIDEST * data.width / data.height:g} times as wide as high, got {h} x {w}. "
+            "Cut the line anew"
+        )
 
 
 def restore_line(model: Model, image: np.ndarray) -> Restored:
@@ -73,7 +77,10 @@ def restore_lines(model: Model, images: Sequence[np.ndarray]) -> list[Restored]:
     degraded = [_at_height(model, image) for image in images]
     restored = _restored(model, degraded)
     read = zip(_readings(model, degraded), _readings(model, restored), strict=True)
-    return [Restored(_at_size(line, image.shape), *readings) for line, image, readings in zip(restored, images, read, strict=True)]
+    return [
+        Restored(_at_size(line, image.shape), *readings)
+        for line, image, readings in zip(restored, images, read, strict=True)
+    ]
 
 
 def restore_page(model: Model, page: Page) -> RestoredPage:
@@ -126,7 +133,10 @@ def _restored(model: Model, lines: Sequence[np.ndarray]) -> list[np.ndarray]:
         sheets, widths = _sheets(model, [lines[i] for i in indices], width)
         inside = (torch.arange(width, device=model.device) < widths[:, None])[:, None, None, :]
         images = (restore(model.generator, sheets, inside) * 255).round().byte()[:, 0].cpu().numpy()
-        done |= {i: image[:, : lines[i].shape[1]].copy() for i, image in zip(indices, images, strict=True)}
+        done |= {
+            i: image[:, : lines[i].shape[1]].copy()
+            for i, image in zip(indices, images, strict=True)
+        }
     return [done[i] for i in range(len(lines))]
 
 
@@ -135,10 +145,18 @@ def _readings(model: Model, lines: Sequence[np.ndarray]) -> list[str]:
     """What the guide reads in lines (H, own width). Only a recognizer that knows no other width gets a wide line squeezed."""
     any_width = isinstance(model.recognizer, CRNN)
     done: dict[int, str] = {}
-    for indices, width in _batches([_sheet_width(model, line.shape[1] if any_width else 1) for line in lines], model):
+    for indices, width in _batches(
+        [_sheet_width(model, line.shape[1] if any_width else 1) for line in lines], model
+    ):
         sheets, widths = _sheets(model, [lines[i] for i in indices], width)
         frames = (widths + model.recognizer.stride - 1) // model.recognizer.stride
-        done |= dict(zip(indices, greedy_decode(model.recognizer(sheets)[1], frames, model.charset), strict=True))
+        done |= dict(
+            zip(
+                indices,
+                greedy_decode(model.recognizer(sheets)[1], frames, model.charset),
+                strict=True,
+            )
+        )
     return [done[i] for i in range(len(lines))]
 
 
@@ -150,11 +168,15 @@ def _batches(sheet_widths: Sequence[int], model: Model) -> Iterator[tuple[list[i
     for width, indices in alike.items():
         size = max(1, AT_ONCE * model.config.data.width // width)
         for first in range(0, len(indices), size):
-            yield indices[first: first + size], width
+            yield indices[first : first + size], width
 
 
-def _sheets(model: Model, lines: Sequence[np.ndarray], width: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _sheets(
+    model: Model, lines: Sequence[np.ndarray], width: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Lines as the networks see them. Shapes: (B, 1, H, width) float32 in [0, 1]; each line's own width (B,)."""
-    laid, widths = zip(*[fit_line(line, model.config.data.height, width) for line in lines], strict=True)
+    laid, widths = zip(
+        *[fit_line(line, model.config.data.height, width) for line in lines], strict=True
+    )
     sheets = torch.from_numpy(np.stack(laid)).to(model.device)[:, None].float().div_(255)
     return sheets, torch.tensor(widths, device=model.device)

@@ -51,8 +51,10 @@ def find_jobs(inputs: Sequence[Path]) -> Jobs:
     """
     absent = [str(path) for path in inputs if not path.exists()]
     if absent:
-        raise ValueError(f"{', '.join(absent)}: must be an image, an ALTO or PAGE file, or a folder of them, got nothing there. "
-                         "Check the path")
+        raise ValueError(
+            f"{', '.join(absent)}: must be an image, an ALTO or PAGE file, or a folder of them, got nothing there. "
+            "Check the path"
+        )
     found: dict[Path, Job] = {}
     faults, passed, unread = [], [], set()
     for path, named in _files(inputs):
@@ -68,10 +70,16 @@ def find_jobs(inputs: Sequence[Path]) -> Jobs:
         else:
             passed.append(str(path))
     of_pages = {job.image.resolve() for job in found.values() if job.page}
-    jobs = tuple(job for key, job in found.items() if job.page or not (key in of_pages or key.with_suffix("") in unread))
+    jobs = tuple(
+        job
+        for key, job in found.items()
+        if job.page or not (key in of_pages or key.with_suffix("") in unread)
+    )
     if not jobs and not faults:
-        raise ValueError(f"{', '.join(map(str, inputs))}: must hold an image ({', '.join(IMAGES)}) or an ALTO or PAGE file, got none. "
-                         "Check the path")
+        raise ValueError(
+            f"{', '.join(map(str, inputs))}: must hold an image ({', '.join(IMAGES)}) or an ALTO or PAGE file, got none. "
+            "Check the path"
+        )
     _require_own_names(jobs)
     return Jobs(jobs, tuple(faults), tuple(passed))
 
@@ -83,7 +91,11 @@ def _files(inputs: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
             yield path, True
             continue
         for file in sorted(path.iterdir()):
-            if file.suffix.lower() in (*IMAGES, ".xml") and not file.name.startswith(".") and file.is_file():
+            if (
+                file.suffix.lower() in (*IMAGES, ".xml")
+                and not file.name.startswith(".")
+                and file.is_file()
+            ):
                 yield file, False
 
 
@@ -93,8 +105,10 @@ def _require_own_names(jobs: Sequence[Job]) -> None:
     for job in jobs:
         other = first.setdefault(job.target.casefold(), job)
         if other is not job:
-            raise ValueError(f"{job.source}: the name of a result must be its own, got {job.target} as for {other.source}. Restore them "
-                             "into two folders, or rename one")
+            raise ValueError(
+                f"{job.source}: the name of a result must be its own, got {job.target} as for {other.source}. Restore them "
+                "into two folders, or rename one"
+            )
 
 
 def require_free(out: Path, jobs: Sequence[Job], others: Sequence[str], force: bool) -> None:
@@ -108,12 +122,18 @@ def require_free(out: Path, jobs: Sequence[Job], others: Sequence[str], force: b
     given = {path.resolve() for job in jobs for path in (job.source, job.image)}
     own = [str(out / name) for name in names if (out / name).resolve() in given]
     if own:
-        raise ValueError(f"{_listed(own)}: --out must be a folder where no result replaces what is restored. Choose another")
+        raise ValueError(
+            f"{_listed(own)}: --out must be a folder where no result replaces what is restored. Choose another"
+        )
     held = [str(out / name) for name in names if os.path.lexists(out / name)]
     if held and not force:
-        raise ValueError(f"{_listed(held)}: --out must not hold files of the results' names. Choose another folder, or add --force to "
-                         "overwrite them")
+        raise ValueError(
+            f"{_listed(held)}: --out must not hold files of the results' names. Choose another folder, or add --force to "
+            "overwrite them"
+        )
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+    return ", ".join(names[:_LISTED]) + (
+        f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    )

@@ -24,15 +24,48 @@ torch.set_num_threads(1)
 
 CPU = torch.device("cpu")
 SMALL = {
-    "data.height": 32, "data.width": 64, "generator.base": 2, "generator.levels": 2, "discriminator.base": 2,
-    "discriminator.hidden": 8, "discriminator.embedding": 4, "discriminator.text_hidden": 4, "guide.base": 4,
-    "guide.dim": 8, "guide.layers": 1, "judge.base": 4, "judge.dim": 6, "judge.layers": 1,
-    "text_encoder.embedding": 4, "head.dim": 6, "head.width": 10, "train.batch_size": 4, "train.epochs": 2,
+    "data.height": 32,
+    "data.width": 64,
+    "generator.base": 2,
+    "generator.levels": 2,
+    "discriminator.base": 2,
+    "discriminator.hidden": 8,
+    "discriminator.embedding": 4,
+    "discriminator.text_hidden": 4,
+    "guide.base": 4,
+    "guide.dim": 8,
+    "guide.layers": 1,
+    "judge.base": 4,
+    "judge.dim": 6,
+    "judge.layers": 1,
+    "text_encoder.embedding": 4,
+    "head.dim": 6,
+    "head.width": 10,
+    "train.batch_size": 4,
+    "train.epochs": 2,
     "train.steps_per_epoch": 3,
 }
 TRAIN = ("abc", "dead", "face", "bad cab", "abc", "ace", "decade", "a", "fade", "bead")
-VALIDATION = ("cab", "bed", "deaf", "fab", "dab", "ebb", "fee", "egg", "a bee", "add", "cafe", "dace", "fed", "bee",
-              "ab", "ed", "be", "ad")  # more than one evaluation batch; g is no training character
+VALIDATION = (
+    "cab",
+    "bed",
+    "deaf",
+    "fab",
+    "dab",
+    "ebb",
+    "fee",
+    "egg",
+    "a bee",
+    "add",
+    "cafe",
+    "dace",
+    "fed",
+    "bee",
+    "ab",
+    "ed",
+    "be",
+    "ad",
+)  # more than one evaluation batch; g is no training character
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,26 +83,36 @@ def small():
 @pytest.fixture(scope="session")
 def draw_lines():
     """draw_lines(texts): lines of handwriting, 32 x 64, of different widths, degraded."""
+
     def draw(texts, split="train"):
         rows = []
         for i, text in enumerate(texts):
             rng = np.random.default_rng([len(split), i])
-            clean, width = fit_line(render_line(text or " ", 32, rng, stroke_fonts()[i % 3], 64), 32, 64)
+            clean, width = fit_line(
+                render_line(text or " ", 32, rng, stroke_fonts()[i % 3], 64), 32, 64
+            )
             degraded = np.full_like(clean, 255)
             degraded[:, :width] = degrade(clean[:, :width], rng, 1.0)
             rows.append((clean, degraded, width))
         clean, degraded, widths = map(np.array, zip(*rows, strict=True))
         names = tuple(f"{split}-{i}" for i in range(len(texts)))
         return Lines(clean, degraded, widths.astype(np.int32), tuple(texts), names, names)
+
     return draw
 
 
 @pytest.fixture(scope="session")
 def make_pairs(draw_lines):
     """make_pairs(train, validation): pairs of these transcriptions, charset from the training ones."""
+
     def make(train=TRAIN, validation=VALIDATION, **fields):
-        return Pairs(draw_lines(train), draw_lines(validation, "validation"), Charset.of(train),
-                     **{"name": "by hand", "digest": "d", "clean_digest": "c", **fields})
+        return Pairs(
+            draw_lines(train),
+            draw_lines(validation, "validation"),
+            Charset.of(train),
+            **{"name": "by hand", "digest": "d", "clean_digest": "c", **fields},
+        )
+
     return make
 
 
@@ -81,6 +124,7 @@ def pairs(make_pairs):
 @pytest.fixture(scope="session")
 def fresh_recognizer():
     """fresh_recognizer(config, pairs): an untrained recognizer; its batch norms know the lines, so that it tells them apart."""
+
     def make(config, pairs, cer=0.0):
         height, width = pairs.train.clean.shape[1:]
         with torch_stream(config.seed, "fresh"):
@@ -89,17 +133,25 @@ def fresh_recognizer():
                 if isinstance(module, torch.nn.BatchNorm2d):
                     module.momentum = None  # the plain mean of all that it sees
             with torch.no_grad():
-                recognizer(LineBatches(pairs.train, pairs.charset, CPU).take(np.arange(len(pairs.train))).clean)
+                recognizer(
+                    LineBatches(pairs.train, pairs.charset, CPU)
+                    .take(np.arange(len(pairs.train)))
+                    .clean
+                )
         arrays = {name: tensor.numpy() for name, tensor in recognizer.state_dict().items()}
-        return RecognizerWeights(config, pairs.charset.characters, height, width, cer, f"fresh {config.seed}", arrays)
+        return RecognizerWeights(
+            config, pairs.charset.characters, height, width, cer, f"fresh {config.seed}", arrays
+        )
+
     return make
 
 
 @pytest.fixture(scope="session")
 def make_inputs(fresh_recognizer):
     """make_inputs(config, pairs): trial inputs with untrained recognizers and no taps."""
-    return lambda config, pairs: TrialInputs(pairs, fresh_recognizer(config.guide, pairs),
-                                             fresh_recognizer(config.judge, pairs), None)
+    return lambda config, pairs: TrialInputs(
+        pairs, fresh_recognizer(config.guide, pairs), fresh_recognizer(config.judge, pairs), None
+    )
 
 
 @pytest.fixture(scope="session")
@@ -121,10 +173,12 @@ def new_state(bench, pairs):
 @pytest.fixture(scope="session")
 def same_tensors():
     """same_tensors(a, b): whether two nests of dicts, lists and tensors are equal, bit by bit."""
+
     def same(a, b):
         if isinstance(a, dict):
             return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
         if isinstance(a, (list, tuple)):
             return len(a) == len(b) and all(map(same, a, b))
         return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
     return same

@@ -20,19 +20,27 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else_and_names_it(tmp_path,
     path = tmp_path / "a.json"
     if before is not None:
         path.write_bytes(before)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))  # the system itself takes no more
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY)
+    )  # the system itself takes no more
     try:
         with pytest.raises(OSError, match=r"a\.json"):
             write_atomically(path, bytes(2000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    assert [each.read_bytes() for each in tmp_path.iterdir()] == ([] if before is None else [before])
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == (
+        [] if before is None else [before]
+    )
 
 
 def test_bytes_are_on_the_disk_before_the_name_is_theirs(tmp_path, monkeypatch):
     path, seen = tmp_path / "a", []
     force = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda number: (seen.append((os.fstat(number).st_size, path.exists())), force(number)))
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda number: (seen.append((os.fstat(number).st_size, path.exists())), force(number)),
+    )
     write_atomically(path, b"four")
     assert seen == [(4, False)]
 
@@ -42,6 +50,10 @@ def test_what_breaks_the_writing_is_not_hidden_by_the_tidying_up(tmp_path, monke
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", broken)
-    monkeypatch.setattr(type(tmp_path), "unlink", lambda *_, **__: (_ for _ in ()).throw(OSError(30, "Read-only file system")))
+    monkeypatch.setattr(
+        type(tmp_path),
+        "unlink",
+        lambda *_, **__: (_ for _ in ()).throw(OSError(30, "Read-only file system")),
+    )
     with pytest.raises(OSError, match=r"Input/output error: .*a'"):
         write_atomically(tmp_path / "a", b"four")

@@ -43,8 +43,10 @@ def test_decoding_passes_over_blank_and_unknown():
     assert ABC.decode([0, 1, 0, 5, 6, -1, 4, 3]) == "c b"
 
 
-@pytest.mark.parametrize(("characters", "message"), [
-    ("", "at least one"), ("aba", r"distinct, got \['a'\] more than once")])
+@pytest.mark.parametrize(
+    ("characters", "message"),
+    [("", "at least one"), ("aba", r"distinct, got \['a'\] more than once")],
+)
 def test_an_empty_or_repeating_set_is_refused(characters, message):
     with pytest.raises(ValueError, match=message):
         Charset(characters)
@@ -54,29 +56,50 @@ def test_the_set_of_some_texts_is_sorted_by_code_point():
     assert Charset.of(["ba", "", "éa B"]).characters == " Babé"
 
 
-@pytest.mark.parametrize(("content", "characters"), [
-    pytest.param(b"a\nb\n \n", "ab ", id="last line a space"), pytest.param(b"a\nb\n ", "ab ", id="no last newline"),
-    pytest.param(b" \na\n", " a", id="first line a space"), pytest.param(b"a\r\nb\r\n \r\n", "ab ", id="CRLF"),
-    pytest.param(b"\xef\xbb\xbfa\nb\n", "ab", id="BOM"), pytest.param("é\nß\n".encode(), "éß", id="UTF-8"),
-    pytest.param("e\u0301\nb\n".encode(), "éb", id="decomposed"), pytest.param(b"\t\n\\\n", "\t\\", id="tab"),
-    pytest.param("\u2028\na\n".encode(), "\u2028a", id="line separator")])
+@pytest.mark.parametrize(
+    ("content", "characters"),
+    [
+        pytest.param(b"a\nb\n \n", "ab ", id="last line a space"),
+        pytest.param(b"a\nb\n ", "ab ", id="no last newline"),
+        pytest.param(b" \na\n", " a", id="first line a space"),
+        pytest.param(b"a\r\nb\r\n \r\n", "ab ", id="CRLF"),
+        pytest.param(b"\xef\xbb\xbfa\nb\n", "ab", id="BOM"),
+        pytest.param("é\nß\n".encode(), "éß", id="UTF-8"),
+        pytest.param("e\u0301\nb\n".encode(), "éb", id="decomposed"),
+        pytest.param(b"\t\n\\\n", "\t\\", id="tab"),
+        pytest.param("\u2028\na\n".encode(), "\u2028a", id="line separator"),
+    ],
+)
 def test_a_file_holds_one_character_a_line(tmp_path, content, characters):
     (tmp_path / "c.txt").write_bytes(content)
     assert Charset.load(tmp_path / "c.txt").characters == characters
 
 
-@pytest.mark.parametrize(("content", "where", "message"), [
-    (b"a\nb\n \nb\n", ":4", "'b' stands on line 2 already. Remove one of them"),
-    ("é\ne\u0301\n".encode(), ":2", "stands on line 1 already"),
-    (b"a\nbc\n", ":2", "a line must hold exactly one character, got 'bc'"),
-    (b"a \nb\n", ":1", "a line must hold exactly one character, got 'a '"),
-    (b"a\n\nb\n", ":2", "a line must hold exactly one character, got ''"),
-    (b"a\nb\n\n", ":3", "a line must hold exactly one character, got ''"),
-    (b"", "", "at least one character, got an empty file"),
-    (b"\xef\xbb\xbf", "", "at least one character, got an empty file"),
-    (b"a\n\xe9\n", "", "a readable UTF-8 file")],
-    ids=["duplicate", "duplicate when composed", "two characters", "trailing space", "empty line", "empty last line",
-         "empty file", "only a BOM", "Latin-1"])
+@pytest.mark.parametrize(
+    ("content", "where", "message"),
+    [
+        (b"a\nb\n \nb\n", ":4", "'b' stands on line 2 already. Remove one of them"),
+        ("é\ne\u0301\n".encode(), ":2", "stands on line 1 already"),
+        (b"a\nbc\n", ":2", "a line must hold exactly one character, got 'bc'"),
+        (b"a \nb\n", ":1", "a line must hold exactly one character, got 'a '"),
+        (b"a\n\nb\n", ":2", "a line must hold exactly one character, got ''"),
+        (b"a\nb\n\n", ":3", "a line must hold exactly one character, got ''"),
+        (b"", "", "at least one character, got an empty file"),
+        (b"\xef\xbb\xbf", "", "at least one character, got an empty file"),
+        (b"a\n\xe9\n", "", "a readable UTF-8 file"),
+    ],
+    ids=[
+        "duplicate",
+        "duplicate when composed",
+        "two characters",
+        "trailing space",
+        "empty line",
+        "empty last line",
+        "empty file",
+        "only a BOM",
+        "Latin-1",
+    ],
+)
 def test_a_faulty_file_is_refused_with_its_line(tmp_path, content, where, message):
     path = tmp_path / "c.txt"
     path.write_bytes(content)

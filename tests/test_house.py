@@ -127,7 +127,9 @@ def forbidden_imports(graph):
     for name, targets in graph.items():
         inner = {target for target in targets if under(target, ["ganhtr", "tune"])}
         for package in (package for package in MAY if under(name, [package])):
-            wrong |= {f"{name} imports {target}" for target in inner if not under(target, MAY[package])}
+            wrong |= {
+                f"{name} imports {target}" for target in inner if not under(target, MAY[package])
+            }
     return wrong
 
 
@@ -150,19 +152,29 @@ def heavy_imports(graph):
         for prefix in (prefix for prefix in NEVER if under(name, [prefix])):
             allowed = COMMAND_LINE if under(name, GANHTR_COMMANDS) else ()
             never = [each for each in NEVER[prefix] if each not in allowed]
-            wrong |= {f"{name} brings in {target}" for target in reached(name, graph) if under(target, never)}
+            wrong |= {
+                f"{name} brings in {target}"
+                for target in reached(name, graph)
+                if under(target, never)
+            }
     return wrong
 
 
 def violations(root):
     graph = graph_of(root)
-    return sorted(forbidden_imports(graph) | upward_imports(graph) | heavy_imports(graph_of(root, types=False)))
+    return sorted(
+        forbidden_imports(graph)
+        | upward_imports(graph)
+        | heavy_imports(graph_of(root, types=False))
+    )
 
 
 def circle(graph):
     """A circle of modules, or None."""
     try:
-        graphlib.TopologicalSorter({name: targets & graph.keys() for name, targets in graph.items()}).prepare()
+        graphlib.TopologicalSorter(
+            {name: targets & graph.keys() for name, targets in graph.items()}
+        ).prepare()
     except graphlib.CycleError as error:
         return error.args[1]
     return None
@@ -178,9 +190,16 @@ def graph():
 
 
 def test_the_walker_sees_the_modules(graph):
-    assert {"ganhtr", "ganhtr.losses.contrastive.clip", "tune.space.space", "tune.search"} <= graph.keys()
+    assert {
+        "ganhtr",
+        "ganhtr.losses.contrastive.clip",
+        "tune.space.space",
+        "tune.search",
+    } <= graph.keys()
     assert "ganhtr.losses.contrastive.infonce" in graph["ganhtr.losses.contrastive.clip"]
-    assert {"ganhtr.losses.pixel", "ganhtr.losses.adversarial"} <= graph["ganhtr.train.step"]  # from their package
+    assert {"ganhtr.losses.pixel", "ganhtr.losses.adversarial"} <= graph[
+        "ganhtr.train.step"
+    ]  # from their package
     assert "jiwer" in graph["ganhtr.metrics.text"]  # inside a function
     assert "torch" in graph["ganhtr.metrics.text"]  # for the type checker only
     running = graph_of(ROOT, types=False)
@@ -212,7 +231,9 @@ def test_there_is_no_circle(graph):
 )
 def test_a_light_module_loads_no_heavy_one(module, absent):
     code = f"import sys, {module}; print([name for name in {absent} if name in sys.modules])"
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert ended.stdout.strip() == "[]"
 
 
@@ -222,15 +243,24 @@ def test_no_file_of_the_search_shadows_another_module():
 
 
 def test_every_file_says_what_it_is():
-    files = [path for folder in ("ganhtr", "tune", "tests") for path in (ROOT / folder).rglob("*.py")]
+    files = [
+        path for folder in ("ganhtr", "tune", "tests") for path in (ROOT / folder).rglob("*.py")
+    ]
     assert len(files) > 50
-    silent = [str(path) for path in files if not (ast.get_docstring(ast.parse(path.read_text())) or "").strip()]
+    silent = [
+        str(path)
+        for path in files
+        if not (ast.get_docstring(ast.parse(path.read_text())) or "").strip()
+    ]
     assert silent == []
 
 
 def test_no_module_is_long():
     files = [path for folder in ("ganhtr", "tune") for path in (ROOT / folder).rglob("*.py")]
-    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in files
+    }
     assert {name: lines for name, lines in lengths.items() if lines > 350} == {}
 
 
@@ -286,19 +316,55 @@ FIT, LOAD, WORKERS = "ganhtr/train/fit", "tune/space/load", "tune/runner/workers
         (FIT, "import tune.space", "ganhtr.train.fit imports tune.space"),
         (FIT, "def f():\n    from tune import space", "ganhtr.train.fit imports tune.space"),
         ("ganhtr/config", "from ray import tune as ray_tune", "ganhtr.config brings in ray"),
-        ("ganhtr/config", "try:\n    import optuna.study\nfinally:\n    0", "ganhtr.config brings in optuna.study"),
-        ("ganhtr/losses/__init__", "from ganhtr.models import net", "ganhtr.losses imports ganhtr.models.net"),
+        (
+            "ganhtr/config",
+            "try:\n    import optuna.study\nfinally:\n    0",
+            "ganhtr.config brings in optuna.study",
+        ),
+        (
+            "ganhtr/losses/__init__",
+            "from ganhtr.models import net",
+            "ganhtr.losses imports ganhtr.models.net",
+        ),
         ("ganhtr/losses/__init__", "from .. import models", "ganhtr.losses imports ganhtr.models"),
         ("ganhtr/models/net", "from ..losses import x", "ganhtr.models.net imports ganhtr.losses"),
-        ("ganhtr/models/net", "from ganhtr import losses", "ganhtr.models.net imports ganhtr.losses"),
-        ("ganhtr/data/__init__", "import ganhtr.train.fit as fit", "ganhtr.data imports ganhtr.train.fit"),
-        ("tune/search", "from ganhtr.models.net import Net", "tune.search imports ganhtr.models.net"),
+        (
+            "ganhtr/models/net",
+            "from ganhtr import losses",
+            "ganhtr.models.net imports ganhtr.losses",
+        ),
+        (
+            "ganhtr/data/__init__",
+            "import ganhtr.train.fit as fit",
+            "ganhtr.data imports ganhtr.train.fit",
+        ),
+        (
+            "tune/search",
+            "from ganhtr.models.net import Net",
+            "tune.search imports ganhtr.models.net",
+        ),
         ("tune/search", "import ganhtr", "tune.search imports ganhtr"),
-        ("tune/search", "if TYPE_CHECKING:\n    0\nelse:\n    import ganhtr.losses", "tune.search imports ganhtr.losses"),
-        ("tune/search", "if TYPE_CHECKING:\n    import ganhtr.losses", "tune.search imports ganhtr.losses"),
+        (
+            "tune/search",
+            "if TYPE_CHECKING:\n    0\nelse:\n    import ganhtr.losses",
+            "tune.search imports ganhtr.losses",
+        ),
+        (
+            "tune/search",
+            "if TYPE_CHECKING:\n    import ganhtr.losses",
+            "tune.search imports ganhtr.losses",
+        ),
         (LOAD, "import torch.nn as nn", "tune.space.load brings in torch.nn"),
-        (LOAD, "import tune.runner.workers", "tune.space.load imports tune.runner.workers, which is not below it"),
-        (WORKERS, "from tune import search", "tune.runner.workers imports tune.search, which is not below it"),
+        (
+            LOAD,
+            "import tune.runner.workers",
+            "tune.space.load imports tune.runner.workers, which is not below it",
+        ),
+        (
+            WORKERS,
+            "from tune import search",
+            "tune.runner.workers imports tune.search, which is not below it",
+        ),
         (
             WORKERS,
             "if TYPE_CHECKING:\n    import tune.reporting",
@@ -331,7 +397,10 @@ def test_the_walker_lets_the_permitted_pass(house, source):
 
 
 def test_the_walker_finds_a_circle(house):
-    names = {"tune/space/load": "def f():\n    from tune import search", "tune/search": "from .space.load import f"}
+    names = {
+        "tune/space/load": "def f():\n    from tune import search",
+        "tune/search": "from .space.load import f",
+    }
     assert set(circle(graph_of(house(names)))) == {"tune.space.load", "tune.search"}
     assert circle(graph_of(house({**names, "tune/space/load": ""}))) is None
     typed = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from tune import search"

@@ -25,13 +25,17 @@ def refusal(act):
 
 
 def test_sections_tell_the_version():
-    assert is_older(OLD_CONFIG) and not is_older({"guide.kind": 1, "judge.dim": 2, "recognizer_training.epochs": 3})
+    assert is_older(OLD_CONFIG) and not is_older(
+        {"guide.kind": 1, "judge.dim": 2, "recognizer_training.epochs": 3}
+    )
 
 
 def test_a_recognizer_file(tmp_path, inputs):
     path = tmp_path / "guide.safetensors"
     safetensors.numpy.save_file(inputs.guide.arrays, path, metadata={"reader": "{}"})
-    assert refusal(lambda: RecognizerWeights.load(path)).startswith(f"{path}: written by an older version")
+    assert refusal(lambda: RecognizerWeights.load(path)).startswith(
+        f"{path}: written by an older version"
+    )
 
 
 def test_a_model_folder(tmp_path, small, new_state, inputs):
@@ -47,8 +51,12 @@ def test_a_study_folder_and_a_warm_start_from_it(tmp_path):
 
     folder = tmp_path / "first"
     folder.mkdir()
-    (folder / "study.yaml").write_text(yaml.safe_dump({"config": OLD_CONFIG, "space": {}, "trials": 1}))
-    (folder / "study.journal").write_text('{"op_code": 0, "worker_id": "w", "study_name": "on", "directions": [2]}\n')
+    (folder / "study.yaml").write_text(
+        yaml.safe_dump({"config": OLD_CONFIG, "space": {}, "trials": 1})
+    )
+    (folder / "study.journal").write_text(
+        '{"op_code": 0, "worker_id": "w", "study_name": "on", "directions": [2]}\n'
+    )
     with pytest.raises(StudyError):
         StudyFolder(folder).request()
     assert str(folder / "study.yaml") in refusal(StudyFolder(folder).request)

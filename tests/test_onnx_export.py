@@ -21,9 +21,11 @@ for package in onnx_export.PACKAGES:
 @pytest.fixture
 def save(tmp_path, small, new_state, inputs):
     """save(**overrides): the model folder of an untrained generator."""
+
     def write(**overrides):
         save_model(tmp_path / "model", new_state(small(**overrides)), inputs.guide)
         return tmp_path / "model"
+
     return write
 
 
@@ -46,22 +48,43 @@ def test_the_file_runs_at_other_sizes_and_agrees(save, tmp_path, kind):
     import onnx
     import onnxruntime
 
-    path, model = tmp_path / "g.onnx", load_model(save(**{"generator.kind": kind, "generator.levels": 1}), CPU)
+    path, model = (
+        tmp_path / "g.onnx",
+        load_model(save(**{"generator.kind": kind, "generator.levels": 1}), CPU),
+    )
     written = export_generator(model, path)
     held = onnx.load(path)
     assert [(entry.domain, entry.version) for entry in held.opset_import] == [("", 18)]
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["g.onnx"] and written.bytes == path.stat().st_size
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [
+        "g.onnx"
+    ] and written.bytes == path.stat().st_size
     shape = held.graph.input[0].type.tensor_type.shape.dim
-    assert (shape[0].dim_param, shape[1].dim_value, shape[2].dim_value) == ("batch", 1, 32) and shape[3].dim_param
+    assert (shape[0].dim_param, shape[1].dim_value, shape[2].dim_value) == (
+        "batch",
+        1,
+        32,
+    ) and shape[3].dim_param
     assert b".py" not in path.read_bytes()  # no path of the machine that exported it
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for batch, width in ((1, 4), (2, 64), (5, 212)):
         images = torch.rand(batch, 1, 32, width)
         got = session.run(["restored"], {"degraded": images.numpy()})[0]
         expected = model.generator(images).numpy()
-        assert got.shape == images.shape and np.abs(got - expected).max() < 1e-5 and expected.std() > 1e-3
-    assert written.difference == max(written.differences.values()) < 1e-5 and len(written.differences) == 4
-    assert sorted(written.differences) == ["lines, 1 x 64 px", "lines, 3 x 74 px", "noise, 1 x 64 px", "noise, 3 x 74 px"]
+        assert (
+            got.shape == images.shape
+            and np.abs(got - expected).max() < 1e-5
+            and expected.std() > 1e-3
+        )
+    assert (
+        written.difference == max(written.differences.values()) < 1e-5
+        and len(written.differences) == 4
+    )
+    assert sorted(written.differences) == [
+        "lines, 1 x 64 px",
+        "lines, 3 x 74 px",
+        "noise, 1 x 64 px",
+        "noise, 3 x 74 px",
+    ]
 
 
 class Drifting(nn.Module):
@@ -79,10 +102,15 @@ class Drifting(nn.Module):
 def test_a_file_that_differs_is_not_kept(model, tmp_path, by, fine):
     path = tmp_path / "g.onnx"
     if fine:
-        assert export_generator(with_generator(model, Drifting(by)), path).difference == pytest.approx(by, rel=0.02)
+        assert export_generator(
+            with_generator(model, Drifting(by)), path
+        ).difference == pytest.approx(by, rel=0.02)
     else:
         path.write_text("older")
-        with pytest.raises(ValueError, match=r"g.onnx: ONNX Runtime must agree with PyTorch to 0.0001, got a difference of .* on \w+, "):
+        with pytest.raises(
+            ValueError,
+            match=r"g.onnx: ONNX Runtime must agree with PyTorch to 0.0001, got a difference of .* on \w+, ",
+        ):
             export_generator(with_generator(model, Drifting(by)), path)
         assert path.read_text() == "older"
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["g.onnx"]
@@ -90,12 +118,16 @@ def test_a_file_that_differs_is_not_kept(model, tmp_path, by, fine):
 
 def test_a_network_of_one_width_is_refused(model):
     """What holds at the traced width alone is found by the other width: its output has another shape or fails."""
+
     class Fixed(nn.Module):
         def forward(self, x):
             return x[:, :, :, : 64 if torch.compiler.is_exporting() else None] * 1.0
 
-    assert np.isnan(onnx_export.compare(with_generator(model, Fixed()), onnx_export._graph(with_generator(model, Fixed())))[
-        "noise, 3 x 74 px"])
+    assert np.isnan(
+        onnx_export.compare(
+            with_generator(model, Fixed()), onnx_export._graph(with_generator(model, Fixed()))
+        )["noise, 3 x 74 px"]
+    )
 
 
 @pytest.mark.parametrize("package", onnx_export.PACKAGES)
@@ -109,11 +141,15 @@ def test_a_missing_package_names_the_extra(model, tmp_path, monkeypatch, package
 @pytest.fixture
 def run(folder, monkeypatch, capsys):
     """run(*words): exit code, stdout and stderr of the command."""
+
     def call(*words):
-        monkeypatch.setattr(sys, "argv", ["ganhtr", "export", "--model", str(folder), *map(str, words)])
+        monkeypatch.setattr(
+            sys, "argv", ["ganhtr", "export", "--model", str(folder), *map(str, words)]
+        )
         with pytest.raises(SystemExit) as ended:
             __main__.main()
         return (ended.value.code, *capsys.readouterr())
+
     return call
 
 
@@ -123,7 +159,9 @@ def test_the_command_says_what_it_wrote_and_overwrites_only_with_force(run, tmp_
     code, _, told = run("--out", path)
     assert code == 2 and "Add --force" in told and path.read_text() == "mine"
     code, said, told = run("--out", path, "--force")
-    assert code in (0, None) and said.startswith(f"{path}: opset 18, {path.stat().st_size:,} bytes; largest difference from PyTorch ")
+    assert code in (0, None) and said.startswith(
+        f"{path}: opset 18, {path.stat().st_size:,} bytes; largest difference from PyTorch "
+    )
     assert "lines, 3 x 74 px" in said and told == ""
 
 

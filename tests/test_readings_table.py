@@ -15,16 +15,20 @@ def unescape(value):
         if value[at] != "\\":
             text, at = text + value[at], at + 1
         elif value[at + 1] == "u":
-            text, at = text + chr(int(value[at + 2: at + 6], 16)), at + 6
+            text, at = text + chr(int(value[at + 2 : at + 6], 16)), at + 6
         else:
             text, at = text + {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}[value[at + 1]], at + 2
     return text
 
 
-anything = st.text(st.one_of(st.characters(), st.sampled_from("\t\n\r\\\"'\x00\x0b\x85\u2028\udcff")))
+anything = st.text(
+    st.one_of(st.characters(), st.sampled_from("\t\n\r\\\"'\x00\x0b\x85\u2028\udcff"))
+)
 
 
-@given(rows=st.lists(st.builds(Row, anything, anything, anything, anything, st.just("")), max_size=4))
+@given(
+    rows=st.lists(st.builds(Row, anything, anything, anything, anything, st.just("")), max_size=4)
+)
 def test_any_text_comes_back(rows):
     written = table(rows)
     written.encode()  # no lone surrogate is left
@@ -34,23 +38,48 @@ def test_any_text_comes_back(rows):
     assert [Row(*map(unescape, row[:4])) for row in read[1:]] == rows
 
 
-@pytest.mark.parametrize(("text", "written"), [
-    ("Jan", "Jan"), ('"é ', '"é '), ("a\tb", "a\\tb"), ("a\nb\r", "a\\nb\\r"), ("\\n", "\\\\n"), ("\x00\x85", "\\u0000\\u0085")])
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("Jan", "Jan"),
+        ('"é ', '"é '),
+        ("a\tb", "a\\tb"),
+        ("a\nb\r", "a\\nb\\r"),
+        ("\\n", "\\\\n"),
+        ("\x00\x85", "\\u0000\\u0085"),
+    ],
+)
 def test_the_escapes(text, written):
     assert escape(text) == written
 
 
 def test_error_rates_stand_beside_transcriptions_only():
-    rows = [Row("p.xml", "l1", "abx", "abc", "abc"), Row("i.png", "", "zz", "zz"), Row("p.xml", "l2", "", "hello world", "held")]
+    rows = [
+        Row("p.xml", "l1", "abx", "abc", "abc"),
+        Row("i.png", "", "zz", "zz"),
+        Row("p.xml", "l2", "", "hello world", "held"),
+    ]
     read = [line.split("\t") for line in table(rows).split("\n")[1:-1]]
-    assert [row[:5] for row in read] == [["p.xml", "l1", "abx", "abc", "abc"], ["i.png", "", "zz", "zz", ""],
-                                         ["p.xml", "l2", "", "hello world", "held"]]
-    assert [row[5:] for row in read] == [[f"{jiwer.cer('abc', 'abx'):.4f}", "0.0000"], ["", ""],
-                                         ["1.0000", f"{jiwer.cer('held', 'hello world'):.4f}"]]
+    assert [row[:5] for row in read] == [
+        ["p.xml", "l1", "abx", "abc", "abc"],
+        ["i.png", "", "zz", "zz", ""],
+        ["p.xml", "l2", "", "hello world", "held"],
+    ]
+    assert [row[5:] for row in read] == [
+        [f"{jiwer.cer('abc', 'abx'):.4f}", "0.0000"],
+        ["", ""],
+        ["1.0000", f"{jiwer.cer('held', 'hello world'):.4f}"],
+    ]
     before, after = errors_of(rows)
-    assert before.cer == pytest.approx(jiwer.cer(["abc", "held"], ["abx", ""])) and len(after.char_lengths) == 2
+    assert (
+        before.cer == pytest.approx(jiwer.cer(["abc", "held"], ["abx", ""]))
+        and len(after.char_lengths) == 2
+    )
 
 
 def test_a_table_of_nothing_has_its_head():
-    assert table([]) == "file\tline\treading_before\treading_after\ttranscription\tcer_before\tcer_after\n"
+    assert (
+        table([])
+        == "file\tline\treading_before\treading_after\ttranscription\tcer_before\tcer_after\n"
+    )
     assert errors_of([])[0].cer == 0

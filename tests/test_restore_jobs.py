@@ -8,13 +8,16 @@ from PIL import Image
 
 from ganhtr.restore_jobs import find_jobs, require_free
 
-PAGE = ('<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"><Page imageFilename="{image}" imageWidth="20" '
-        'imageHeight="10"><TextRegion><TextLine id="a"><Coords points="0,0 20,0 20,10"/></TextLine></TextRegion></Page></PcGts>')
+PAGE = (
+    '<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"><Page imageFilename="{image}" imageWidth="20" '
+    'imageHeight="10"><TextRegion><TextLine id="a"><Coords points="0,0 20,0 20,10"/></TextLine></TextRegion></Page></PcGts>'
+)
 
 
 @pytest.fixture
 def folder(tmp_path):
     """folder(*names): images and other files of these names; an XML is a page of the image of its name."""
+
     def make(*names, under="in"):
         for name in names:
             path = tmp_path / under / name
@@ -26,6 +29,7 @@ def folder(tmp_path):
             else:
                 path.write_text("x")
         return tmp_path / under
+
     return make
 
 
@@ -34,17 +38,36 @@ def named(found):
 
 
 def test_a_folder_stands_for_its_images_and_pages(folder):
-    held = folder("b.png", "a.jpg", "C.PNG", "p.xml", "p.png", "notes.txt", ".hidden.png", "deeper/d.png")
+    held = folder(
+        "b.png", "a.jpg", "C.PNG", "p.xml", "p.png", "notes.txt", ".hidden.png", "deeper/d.png"
+    )
     found = find_jobs([held])
-    assert named(found) == [("C.PNG", "C.PNG", "C.png"), ("a.jpg", "a.jpg", "a.png"), ("b.png", "b.png", "b.png"),
-                            ("p.xml", "p.png", "p.png")]
-    assert found.faults == () and found.passed == () and [job.page is None for job in found.jobs] == [True] * 3 + [False]
+    assert named(found) == [
+        ("C.PNG", "C.PNG", "C.png"),
+        ("a.jpg", "a.jpg", "a.png"),
+        ("b.png", "b.png", "b.png"),
+        ("p.xml", "p.png", "p.png"),
+    ]
+    assert (
+        found.faults == ()
+        and found.passed == ()
+        and [job.page is None for job in found.jobs] == [True] * 3 + [False]
+    )
 
 
 def test_named_files_keep_their_order_and_count_once(folder, monkeypatch):
     held = folder("b.png", "a.png", "p.xml", "p.png")
     monkeypatch.chdir(held)
-    found = find_jobs([Path("b.png"), held / "p.png", Path("p.xml"), held / "b.png", Path("."), Path("../in/a.png")])
+    found = find_jobs(
+        [
+            Path("b.png"),
+            held / "p.png",
+            Path("p.xml"),
+            held / "b.png",
+            Path("."),
+            Path("../in/a.png"),
+        ]
+    )
     assert [source for source, _, _ in named(found)] == ["b.png", "p.xml", "a.png"]
     assert str(found.jobs[0].source) == "b.png"  # as it was given
 
@@ -60,7 +83,9 @@ def test_pages_that_cannot_be_read_are_faults_and_their_images_no_lines(folder):
     (held / "q.xml").write_text("<PcGts><Page></PcGts>")
     found = find_jobs([held])
     assert named(found) == [("a.png", "a.png", "a.png")]
-    assert len(found.faults) == 2 and found.faults[0].startswith(f"{held / 'p.xml'}: image must lie beside the page file")
+    assert len(found.faults) == 2 and found.faults[0].startswith(
+        f"{held / 'p.xml'}: image must lie beside the page file"
+    )
     assert found.faults[1].startswith(f"{held / 'q.xml'}: ")
 
 
@@ -74,16 +99,30 @@ def test_xml_that_is_no_page_is_passed_over_in_a_folder_and_a_fault_by_name(fold
 
 def test_an_input_that_is_not_there_or_empty(folder, tmp_path):
     held = folder("notes.txt")
-    with pytest.raises(ValueError, match=r"none, .*/not: must be an image, an ALTO or PAGE file, or a folder of them, got nothing there"):
+    with pytest.raises(
+        ValueError,
+        match=r"none, .*/not: must be an image, an ALTO or PAGE file, or a folder of them, got nothing there",
+    ):
         find_jobs([tmp_path / "none", held, tmp_path / "not"])
     with pytest.raises(ValueError, match="in: must hold an image .* got none"):
         find_jobs([held])
 
 
-@pytest.mark.parametrize("names", [("a.png", "a.jpg"), ("a.png", "A.tif"), ("x/a.png", "y/a.png"), ("a.png", "sub/a.xml", "sub/a.png")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a.png", "a.jpg"),
+        ("a.png", "A.tif"),
+        ("x/a.png", "y/a.png"),
+        ("a.png", "sub/a.xml", "sub/a.png"),
+    ],
+)
 def test_two_results_of_one_name_are_refused(folder, names):
     held = folder(*names)
-    with pytest.raises(ValueError, match=r"the name of a result must be its own, got [aA].png as for .* Restore them into two folders"):
+    with pytest.raises(
+        ValueError,
+        match=r"the name of a result must be its own, got [aA].png as for .* Restore them into two folders",
+    ):
         find_jobs([held / name for name in names])
 
 
@@ -91,7 +130,9 @@ def test_nothing_is_overwritten_without_force(folder, tmp_path):
     jobs = find_jobs([folder("a.png", "b.png")]).jobs
     out = folder("b.png", "other.png", under="out")
     require_free(tmp_path / "new", jobs, ["t.tsv"], force=False)
-    with pytest.raises(ValueError, match=r"^[^,]*out/b.png: --out must not hold files of the results' names"):
+    with pytest.raises(
+        ValueError, match=r"^[^,]*out/b.png: --out must not hold files of the results' names"
+    ):
         require_free(out, jobs, ["t.tsv"], force=False)
     require_free(out, jobs, ["t.tsv"], force=True)
     (out / "b.png").unlink()

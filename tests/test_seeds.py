@@ -8,8 +8,18 @@ import torch
 
 from ganhtr.seeds import derive_seed, generator, torch_stream
 
-NAMES = [(0, "a"), (1, "a"), (0, "b"), (0, "a", 1), (0, "a", 2), (0, "a", "x"), (0, "a", 11), (0, 1, "a"), (10, "a"),
-         (0,)]
+NAMES = [
+    (0, "a"),
+    (1, "a"),
+    (0, "b"),
+    (0, "a", 1),
+    (0, "a", 2),
+    (0, "a", "x"),
+    (0, "a", 11),
+    (0, 1, "a"),
+    (10, "a"),
+    (0,),
+]
 
 
 def torch_draw(*stream):

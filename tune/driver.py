@@ -25,11 +25,14 @@ from tune.verdict.line_table import table_of
 from tune.warm_start.history import read_history
 
 
-def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str | None, stream: TextIO) -> bool:
+def run_search(
+    folder: StudyFolder, request: Request, pairs: Pairs, address: str | None, stream: TextIO
+) -> bool:
     """Runs what is left of a study, its confirmation too. Returns whether it is finished; False when it was interrupted.
 
     Raises: StudyError while another search has the folder.
     """
+
     def say(line: str) -> None:
         print(line, file=stream, flush=True)
 
@@ -40,8 +43,13 @@ def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str
         searcher = open_searcher(folder, request, plan.objective)
         for source in request.warm:
             if source not in searcher.learned_from:
-                history = read_history(source, request.space, searcher.objectives, folder.read_json("environment.json"),
-                                       base=request.config().flat())
+                history = read_history(
+                    source,
+                    request.space,
+                    searcher.objectives,
+                    folder.read_json("environment.json"),
+                    base=request.config().flat(),
+                )
                 for line in history.said:
                     say(f"warm start: {line}")
                 searcher.learn_from(source, history.trials, history.points)
@@ -49,7 +57,10 @@ def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str
         finished = not searcher.remaining or left == 0
         seeds = 0 if request.space.experiment else request.space.verdict.seeds
         if not finished or (seeds and not folder.read_json(f"{CONFIRM}/verdict.json")):
-            with noise_to(folder.log) as real, workers(request, plan, inputs, address, real) as crew:
+            with (
+                noise_to(folder.log) as real,
+                workers(request, plan, inputs, address, real) as crew,
+            ):
                 if not finished:
                     finished = crew.run(searcher, request.trials, seconds=left)
                 if spent := searcher.spent():
@@ -64,12 +75,21 @@ def run_search(folder: StudyFolder, request: Request, pairs: Pairs, address: str
         return finished
 
 
-def run_confirmation(folder: StudyFolder, request: Request, pairs: Pairs, address: str | None, stream: TextIO, seeds: int | None,
-                     top: int | None, shuffled: bool) -> bool:
+def run_confirmation(
+    folder: StudyFolder,
+    request: Request,
+    pairs: Pairs,
+    address: str | None,
+    stream: TextIO,
+    seeds: int | None,
+    top: int | None,
+    shuffled: bool,
+) -> bool:
     """Confirms a finished study, or goes on with a confirmation. Returns False when it was interrupted.
 
     Raises: StudyError for a study that is not finished, or while a search has the folder.
     """
+
     def say(line: str) -> None:
         print(line, file=stream, flush=True)
 
@@ -77,15 +97,19 @@ def run_confirmation(folder: StudyFolder, request: Request, pairs: Pairs, addres
         ControlFiles(folder.path).clear()
         searcher = open_searcher(folder, request)
         if searcher.remaining and left_seconds(folder, request) != 0:
-            raise StudyError(f"{folder.path}: the search must be finished, got {searcher.remaining} trials to run. First run: "
-                             f"{folder.command('search')} --resume")
+            raise StudyError(
+                f"{folder.path}: the search must be finished, got {searcher.remaining} trials to run. First run: "
+                f"{folder.command('search')} --resume"
+            )
         inputs, plan = begin(folder, request, pairs, say)
         with noise_to(folder.log) as real, workers(request, plan, inputs, address, real) as crew:
             wanted = seeds or request.space.verdict.seeds or VerdictSettings.seeds
             finished = confirm(folder, request, searcher, inputs, crew, wanted, top, shuffled)
         finish(folder, request, searcher.all_trials(), stream)
         if not finished:
-            options = f" --seeds {wanted}" + (f" --top {top}" if top else "") + " --shuffled" * shuffled
+            options = (
+                f" --seeds {wanted}" + (f" --top {top}" if top else "") + " --shuffled" * shuffled
+            )
             say(f"stopped. Go on with: {folder.command('confirm')}{options}")
         return finished
 
@@ -96,25 +120,47 @@ def left_seconds(folder: StudyFolder, request: Request) -> float | None:
     return None if hours is None else max(0.0, 3600 * hours - Sessions(folder).spent_seconds())
 
 
-def open_searcher(folder: StudyFolder, request: Request, objective: str | None = None) -> OptunaSearcher:
+def open_searcher(
+    folder: StudyFolder, request: Request, objective: str | None = None
+) -> OptunaSearcher:
     """The study's searcher, its journal read."""
     objective = objective or folder.read_json("environment.json").get("objective")
-    searcher = OptunaSearcher(request.space, folder.journal, request.trials, request.seed, objective, Sessions(folder).spent_seconds(),
-                              request.config().flat())
+    searcher = OptunaSearcher(
+        request.space,
+        folder.journal,
+        request.trials,
+        request.seed,
+        objective,
+        Sessions(folder).spent_seconds(),
+        request.config().flat(),
+    )
     searcher.open()
     return searcher
 
 
-def confirm(folder: StudyFolder, request: Request, searcher: OptunaSearcher, inputs: TrialInputs, crew: Workers, seeds: int,
-            top: int | None = None, shuffled: bool = False) -> bool:
+def confirm(
+    folder: StudyFolder,
+    request: Request,
+    searcher: OptunaSearcher,
+    inputs: TrialInputs,
+    crew: Workers,
+    seeds: int,
+    top: int | None = None,
+    shuffled: bool = False,
+) -> bool:
     """Chooses a configuration, judges it against OFF on the test lines and writes the verdict. Returns False when it was interrupted."""
+
     def say(line: str) -> None:
         print(line, file=crew.real, flush=True)
 
     space = request.space
-    found = candidates(space, collect(folder, searcher.all_trials(), space.constraints), top or space.verdict.top)
+    found = candidates(
+        space, collect(folder, searcher.all_trials(), space.constraints), top or space.verdict.top
+    )
     if not all(found.values()):
-        say("confirm: there is nothing to judge, as an arm has no finished trial that keeps the constraints")
+        say(
+            "confirm: there is nothing to judge, as an arm has no finished trial that keeps the constraints"
+        )
         return True
     folder.withdraw_verdict()
     work = Confirmation(folder, space, crew.plan, inputs, request.seed, crew.run, say)
@@ -130,6 +176,8 @@ def confirm(folder: StudyFolder, request: Request, searcher: OptunaSearcher, inp
 
 def test_lines(request: Request) -> Lines:
     """The study's test lines, opened."""
-    return load_test(request.data, request.config().data, *(Path(p) if p else None for p in (request.charset, request.fonts)))
-
-
+    return load_test(
+        request.data,
+        request.config().data,
+        *(Path(p) if p else None for p in (request.charset, request.fonts)),
+    )

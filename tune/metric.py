@@ -39,9 +39,14 @@ class Metric:
 
 
 _SSIM = 1.000001  # 1 as FP32 may round it
-METRICS = (Metric("psnr", "PSNR, dB", 3, True, " dB"), Metric("ssim", "SSIM", 4, True, least=-_SSIM, most=_SSIM),
-           Metric("cer", "CER guide", 4, False, least=0), Metric("wer", "WER guide", 4, False, least=0),
-           Metric("judge_cer", "CER judge", 4, False, least=0), Metric("judge_wer", "WER judge", 4, False, least=0))
+METRICS = (
+    Metric("psnr", "PSNR, dB", 3, True, " dB"),
+    Metric("ssim", "SSIM", 4, True, least=-_SSIM, most=_SSIM),
+    Metric("cer", "CER guide", 4, False, least=0),
+    Metric("wer", "WER guide", 4, False, least=0),
+    Metric("judge_cer", "CER judge", 4, False, least=0),
+    Metric("judge_wer", "WER judge", 4, False, least=0),
+)
 BY_KEY = {metric.key: metric for metric in METRICS}
 
 
@@ -57,6 +62,8 @@ class Objective:
     def shown(self, value: float) -> str:
         """The value as the metric it stands for: an error rate counts negatively, but is shown as it is."""
         return f"{self.sign * value:.{self.places}f}"
+
+
 OBJECTIVES: dict[str, Objective] = {
     "score": Objective(lambda m: m["psnr"] - 0.5 * 100 * m["cer"], reads=True),
     "psnr": Objective(lambda m: m["psnr"]),

@@ -27,10 +27,20 @@ def table(header: list[str], rows: list[list[str]], words: Collection[str] = WOR
     left = [i == 0 or title in words for i, title in enumerate(header)]
 
     def line(row: list[str]) -> str:
-        padded = (text.ljust(w) if to_left else text.rjust(w) for text, w, to_left in zip(row, widths, left, strict=True))
+        padded = (
+            text.ljust(w) if to_left else text.rjust(w)
+            for text, w, to_left in zip(row, widths, left, strict=True)
+        )
         return f"| {' | '.join(padded)} |"
 
-    rule = "|" + "|".join("-" * (w + 2) if to_left else "-" * (w + 1) + ":" for w, to_left in zip(widths, left, strict=True)) + "|"
+    rule = (
+        "|"
+        + "|".join(
+            "-" * (w + 2) if to_left else "-" * (w + 1) + ":"
+            for w, to_left in zip(widths, left, strict=True)
+        )
+        + "|"
+    )
     return "\n".join([line(header), rule, *map(line, rows)])
 
 
@@ -48,5 +58,8 @@ def clock(seconds: float) -> str:
 
 def short(values: Mapping[str, Any]) -> str:
     """A trial's values in one line, keys without their section."""
-    words = {key.split(".")[-1]: f"{value:.3g}" if isinstance(value, float) else value for key, value in values.items()}
+    words = {
+        key.split(".")[-1]: f"{value:.3g}" if isinstance(value, float) else value
+        for key, value in values.items()
+    }
     return " ".join(f"{key}={value}" for key, value in words.items())

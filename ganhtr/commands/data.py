@@ -24,12 +24,23 @@ from ganhtr.config_sections import STRIDES, DataConfig
 from ganhtr.data.conversion import FOLDER, TFRECORD, refuse_out, to_folder, to_tfrecord, write_whole
 from ganhtr.data.inspection import Inspection, describe, inspect_lines
 from ganhtr.data.raw import RawLines
-from ganhtr.data.source import BUILTIN, FORMS, RECORDS, builtin_lines, derived_charset, format_of, read_source, split_of_lines
+from ganhtr.data.source import (
+    BUILTIN,
+    FORMS,
+    RECORDS,
+    builtin_lines,
+    derived_charset,
+    format_of,
+    read_source,
+    split_of_lines,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Looks into a source of lines, and converts it.")
 
 Source = Annotated[str, typer.Argument(metavar="PATH", help=f"{FORMS}.")]
-CharsetFile = Annotated[Path | None, typer.Option(help="One character a line. A TFRecord cannot be read without it.")]
+CharsetFile = Annotated[
+    Path | None, typer.Option(help="One character a line. A TFRecord cannot be read without it.")
+]
 
 
 class Target(StrEnum):
@@ -44,8 +55,15 @@ def inspect(
     path: Source,
     charset: CharsetFile = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
-    picture: Annotated[Path | None, typer.Option(help="Write a contact sheet of up to 24 lines (PNG).")] = None,
-    preset: Annotated[str, typer.Option(help="Line size and recognizer: tiny (32 x 256), small (64 x 768), seed (128 x 1024).")] = "tiny",
+    picture: Annotated[
+        Path | None, typer.Option(help="Write a contact sheet of up to 24 lines (PNG).")
+    ] = None,
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="Line size and recognizer: tiny (32 x 256), small (64 x 768), seed (128 x 1024)."
+        ),
+    ] = "tiny",
 ) -> None:
     """Counts what is in a source of lines and what a study would make of it: sizes, texts, characters, charset, splits, skipped lines.
 
@@ -66,33 +84,70 @@ def inspect(
     say(json.dumps(asdict(found), indent=1) if json_ else describe(found))
 
 
-def inspected(path: str, lines: RawLines, given: tuple[Charset, str] | None, config: Config) -> Inspection:
+def inspected(
+    path: str, lines: RawLines, given: tuple[Charset, str] | None, config: Config
+) -> Inspection:
     """The inspection of lines that were read; what a study would derive is derived as it would."""
     from ganhtr.data.pairs import fitted_width
     from ganhtr.metrics.text import infeasible
 
     try:
         split = split_of_lines(path, lines, config.data.seed)
-        by = "as drawn" if path == BUILTIN else "by order in the file" if lines.in_file_order else "by whole groups"
+        by = (
+            "as drawn"
+            if path == BUILTIN
+            else "by order in the file"
+            if lines.in_file_order
+            else "by whole groups"
+        )
     except ValueError as error:  # too few groups is no reason not to look at the lines
         split, by = None, f"none: {error}"
     if given is None:
-        training = [text for i, text in enumerate(lines.transcripts) if split is None or split[i] == 0]
-        texts = "built-in texts" if path == BUILTIN else "training transcriptions" if split is not None else "transcriptions"
+        training = [
+            text for i, text in enumerate(lines.transcripts) if split is None or split[i] == 0
+        ]
+        texts = (
+            "built-in texts"
+            if path == BUILTIN
+            else "training transcriptions"
+            if split is not None
+            else "transcriptions"
+        )
         given = derived_charset(path, training), f"those of the {texts}"
     stride = STRIDES[config.guide.kind]
-    frames = np.array([-(-fitted_width(line.clean.shape, config.data.height, config.data.width) // stride) for line in lines.lines])
+    frames = np.array(
+        [
+            -(-fitted_width(line.clean.shape, config.data.height, config.data.width) // stride)
+            for line in lines.lines
+        ]
+    )
     impossible = infeasible([given[0].target(text) for text in lines.transcripts], frames)
-    return inspect_lines(path, format_of(path), lines, given, (split, by), config.preset, config.data, impossible.tolist(), stride)
+    return inspect_lines(
+        path,
+        format_of(path),
+        lines,
+        given,
+        (split, by),
+        config.preset,
+        config.data,
+        impossible.tolist(),
+        stride,
+    )
 
 
 @app.command()
 def convert(
     path: Source,
     out: Annotated[Path, typer.Argument(help="The folder or the .tfrecord file to make.")],
-    to: Annotated[Target | None, typer.Option(help="The format. Default: tfrecord where OUT ends so, else folder.")] = None,
+    to: Annotated[
+        Target | None,
+        typer.Option(help="The format. Default: tfrecord where OUT ends so, else folder."),
+    ] = None,
     charset: CharsetFile = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT: a file, or a folder with lines.tsv, whole.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace OUT: a file, or a folder with lines.tsv, whole."),
+    ] = False,
 ) -> None:
     """Writes the lines of a source as a folder of PNG images with lines.tsv, or as a TFRecord of the original experiment's schema.
 
@@ -107,7 +162,11 @@ def convert(
     given = Charset.load(charset) if charset else None
     lines = read(path, given, DataConfig())
     with progress("writing", len(lines)) as tick:
-        count, notes = to_folder(lines, out, tick) if form == FOLDER else to_tfrecord(path, lines, out, given, force, tick)
+        count, notes = (
+            to_folder(lines, out, tick)
+            if form == FOLDER
+            else to_tfrecord(path, lines, out, given, force, tick)
+        )
     say(f"{count} of {len(lines)} lines of {path} written to {out}")
     for note in (*lines.notes, *notes):
         say(f"note: {note}")

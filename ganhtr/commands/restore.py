@@ -36,10 +36,22 @@ class Outcome:
 
 
 def restore(
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN", help="Line images, ALTO or PAGE files, folders of them.")],
-    model: Annotated[Path, typer.Option(metavar="DIR", help="A model folder, such as results/NAME/best.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the results; it is made if it is not there.")],
-    force: Annotated[bool, typer.Option("--force", help="Overwrite results of the same names.")] = False,
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="IN", help="Line images, ALTO or PAGE files, folders of them."),
+    ],
+    model: Annotated[
+        Path, typer.Option(metavar="DIR", help="A model folder, such as results/NAME/best.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR", help="The folder of the results; it is made if it is not there."
+        ),
+    ],
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite results of the same names.")
+    ] = False,
     device: Device = None,
 ) -> None:
     """Restores line images, and pages line by line, in grey and at their own size.
@@ -76,13 +88,17 @@ def restore(
             interrupted = True
         _write_table(out / NAME, [row for outcome in outcomes for row in outcome.rows])
     except OSError as error:
-        raise ValueError(f"{out}: --out must be a folder that can be written, got: {error}. Choose another") from error
+        raise ValueError(
+            f"{out}: --out must be a folder that can be written, got: {error}. Choose another"
+        ) from error
     faults += [fault for outcome in outcomes for fault in outcome.faults]
     if faults:
         say.print("\n".join([f"{len(faults)} skipped:", *faults]))
     _summarise(outcomes, out)
     if interrupted:
-        say.print(f"interrupted: {len(found.jobs) - len(outcomes)} of {len(found.jobs)} files were not restored")
+        say.print(
+            f"interrupted: {len(found.jobs) - len(outcomes)} of {len(found.jobs)} files were not restored"
+        )
     raise typer.Exit(130 if interrupted else 1 if faults else 0)
 
 
@@ -90,7 +106,7 @@ def _outcomes(model: Model, jobs: Sequence[Job]) -> Iterator[Outcome]:
     """Every job's outcome: the line images in batches, then the pages."""
     lines = [job for job in jobs if job.page is None]
     for first in range(0, len(lines), LINES_AT_ONCE):
-        yield from _line_outcomes(model, lines[first: first + LINES_AT_ONCE])
+        yield from _line_outcomes(model, lines[first : first + LINES_AT_ONCE])
     for job in jobs:
         if job.page is not None:
             yield _page_outcome(model, job)
@@ -108,7 +124,9 @@ def _line_outcomes(model: Model, jobs: Sequence[Job]) -> list[Outcome]:
         try:
             image = read_grey(path)
         except Exception as error:  # Pillow's plugins raise nearly anything on a damaged file
-            outcome.faults.append(f"{path}: must be a whole image file, got {type(error).__name__}: {error}. Save the image anew")
+            outcome.faults.append(
+                f"{path}: must be a whole image file, got {type(error).__name__}: {error}. Save the image anew"
+            )
             continue
         try:
             require_line(model, image)
@@ -133,14 +151,19 @@ def _page_outcome(model: Model, job: Job) -> Outcome:
         page = restore_page(model, job.page)
     except Unusable as fault:
         return Outcome(job, faults=[f"{fault.place}: {fault}"])
-    rows = [Row(str(job.source), line.id, restored.before, restored.after, line.transcript) for line, restored in page.lines]
+    rows = [
+        Row(str(job.source), line.id, restored.before, restored.after, line.transcript)
+        for line, restored in page.lines
+    ]
     return Outcome(job, page.image, rows, list(page.faults))
 
 
 def _shown(outcomes: Iterator[Outcome], count: int, console: Console) -> Iterator[Outcome]:
     """The same outcomes, with a progress bar on a terminal."""
     columns = (TextColumn("restoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task("", total=count)
         for outcome in outcomes:
             yield outcome
@@ -173,6 +196,8 @@ def _summarise(outcomes: Sequence[Outcome], out: Path) -> None:
     typer.echo(f"{out}: {len(rows)} lines restored" + (f", {pages} pages" if pages else ""))
     before, after = errors_of(rows)
     if len(before.char_lengths):
-        typer.echo(f"CER of the guide {before.cer:.3f} before, {after.cer:.3f} after ({len(before.char_lengths)} lines with a "
-                   f"transcription, {before.char_lengths.sum()} characters)")
+        typer.echo(
+            f"CER of the guide {before.cer:.3f} before, {after.cer:.3f} after ({len(before.char_lengths)} lines with a "
+            f"transcription, {before.char_lengths.sum()} characters)"
+        )
     sys.stdout.flush()

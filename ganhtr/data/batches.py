@@ -29,7 +29,9 @@ class Batch:
     targets: torch.Tensor  # (sum of target lengths,)
     target_lengths: torch.Tensor  # (B,)
     text_ids: torch.Tensor  # (B,): equal for equal transcriptions
-    clean_tap: torch.Tensor | None  # (B, T, D): the guide's features of the clean lines, where they were computed before
+    clean_tap: (
+        torch.Tensor | None
+    )  # (B, T, D): the guide's features of the clean lines, where they were computed before
 
     def __len__(self) -> int:
         return len(self.widths)
@@ -48,8 +50,15 @@ class Batch:
 
         def part(first: int) -> Batch:
             own = slice(first, first + size)
-            held = {name: value[own] for name, value in vars(self).items() if value is not None and name != "targets"}
-            return Batch(**{"clean_tap": None, **held}, targets=self.targets[ends[first]:ends[first + size]])
+            held = {
+                name: value[own]
+                for name, value in vars(self).items()
+                if value is not None and name != "targets"
+            }
+            return Batch(
+                **{"clean_tap": None, **held},
+                targets=self.targets[ends[first] : ends[first + size]],
+            )
 
         return [part(first) for first in range(0, len(self), size)]
 
@@ -69,7 +78,9 @@ def pad(rows: list[np.ndarray]) -> np.ndarray:
 class LineBatches:
     """Serves the lines of one split by index. Reads the arrays where they lie; only a batch is copied."""
 
-    def __init__(self, lines: Lines, charset: Charset, device: torch.device, taps: np.ndarray | None = None):
+    def __init__(
+        self, lines: Lines, charset: Charset, device: torch.device, taps: np.ndarray | None = None
+    ):
         self.lines, self.charset, self.device, self.taps = lines, charset, device, taps
         self.texts = [charset.encode(text) for text in lines.transcripts]
         self.targets = [charset.target(text) for text in lines.transcripts]
@@ -81,6 +92,7 @@ class LineBatches:
 
     def take(self, indices: np.ndarray, degraded: np.ndarray | None = None) -> Batch:
         """The batch of these lines, in this order; with other degraded twins (B, H, W) uint8 where they are given."""
+
         def image(array: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(array).to(self.device)[:, None].float().div_(255)
 
@@ -91,12 +103,19 @@ class LineBatches:
         widths = number(self.lines.widths[indices])
         columns = torch.arange(self.lines.clean.shape[2], device=self.device)
         return Batch(
-            degraded=image(self.lines.degraded[indices] if degraded is None else degraded), clean=image(self.lines.clean[indices]),
-            inside=(columns < widths[:, None])[:, None, None, :], widths=widths,
-            text=number(pad(texts)), text_lengths=number([len(text) for text in texts]),
-            targets=number(np.concatenate(targets)), target_lengths=number([len(target) for target in targets]),
+            degraded=image(self.lines.degraded[indices] if degraded is None else degraded),
+            clean=image(self.lines.clean[indices]),
+            inside=(columns < widths[:, None])[:, None, None, :],
+            widths=widths,
+            text=number(pad(texts)),
+            text_lengths=number([len(text) for text in texts]),
+            targets=number(np.concatenate(targets)),
+            target_lengths=number([len(target) for target in targets]),
             text_ids=number(self.text_ids[indices]),
-            clean_tap=None if self.taps is None else torch.from_numpy(self.taps[indices]).to(self.device))
+            clean_tap=None
+            if self.taps is None
+            else torch.from_numpy(self.taps[indices]).to(self.device),
+        )
 
 
 def step_indices(count: int, batch_size: int, step: int, seed: int) -> np.ndarray:
@@ -105,9 +124,14 @@ def step_indices(count: int, batch_size: int, step: int, seed: int) -> np.ndarra
     It depends on (seed, step) alone, so that a resumed run goes on with the same lines. Raises: ValueError when a batch does not fit.
     """
     if batch_size > count:
-        raise ValueError(f"train.batch_size must be at most the number of training lines ({count}), got {batch_size}")
+        raise ValueError(
+            f"train.batch_size must be at most the number of training lines ({count}), got {batch_size}"
+        )
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
-    shuffled = {k: generator(seed, "data order", int(k)).permutation(count) for k in np.unique(positions // count)}
+    shuffled = {
+        k: generator(seed, "data order", int(k)).permutation(count)
+        for k in np.unique(positions // count)
+    }
     return np.array([shuffled[p // count][p % count] for p in positions])
 
 

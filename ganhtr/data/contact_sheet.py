@@ -11,7 +11,13 @@ from PIL import Image, ImageDraw, ImageFont
 from ganhtr.data.raw import RawLine, RawLines
 
 MOST = 24  # lines
-COLUMNS, CELL, GAP, HIGH, TYPE = 2, 640, 16, 72, 14  # cells a row; pixels: width of a cell, between cells, of an image at most, of the type
+COLUMNS, CELL, GAP, HIGH, TYPE = (
+    2,
+    640,
+    16,
+    72,
+    14,
+)  # cells a row; pixels: width of a cell, between cells, of an image at most, of the type
 LONGEST = 200  # characters that are looked at for a caption
 
 
@@ -25,7 +31,9 @@ def contact_sheet(lines: RawLines, most: int = MOST) -> Image.Image:
     cells = [_cell(lines.lines[i], write) for i in places]
     rows = [cells[i : i + COLUMNS] for i in range(0, len(cells), COLUMNS)]
     columns = min(COLUMNS, len(cells))
-    sheet = Image.new("L", (columns * (CELL + GAP) + GAP, sum(_high(row) + GAP for row in rows) + GAP), 255)
+    sheet = Image.new(
+        "L", (columns * (CELL + GAP) + GAP, sum(_high(row) + GAP for row in rows) + GAP), 255
+    )
     top = GAP
     for row in rows:
         for k, cell in enumerate(row):
@@ -43,7 +51,11 @@ def _cell(line: RawLine, write: Callable[[str, int], Image.Image]) -> Image.Imag
     height, width = line.clean.shape
     scale = min(CELL / width, HIGH / height, 2.0)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    parts = [Image.fromarray(image).resize(size, Image.Resampling.LANCZOS) for image in (line.clean, line.degraded) if image is not None]
+    parts = [
+        Image.fromarray(image).resize(size, Image.Resampling.LANCZOS)
+        for image in (line.clean, line.degraded)
+        if image is not None
+    ]
     parts += [write(line.name, 110), write(line.transcript, 0)]
     cell = Image.new("L", (CELL, sum(part.height + 3 for part in parts)), 255)
     top = 0
@@ -53,7 +65,9 @@ def _cell(line: RawLine, write: Callable[[str, int], Image.Image]) -> Image.Imag
     return cell
 
 
-def _caption(font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Callable[[str, int], Image.Image]:
+def _caption(
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+) -> Callable[[str, int], Image.Image]:
     """A writer of text in a tone onto a strip as wide as a cell; what does not fit gives way to an ellipsis."""
     lacking = _looks(font, "\U0010fffd")
     known: dict[str, bool] = {}
@@ -66,7 +80,9 @@ def _caption(font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Callable[[st
     def drawable(character: str) -> str:
         if has(character) or character == " ":
             return character
-        parts = [c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c)]
+        parts = [
+            c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c)
+        ]
         return "".join(parts) if all(map(has, parts)) else "?"
 
     def write(text: str, tone: int) -> Image.Image:

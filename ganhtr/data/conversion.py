@@ -27,18 +27,32 @@ Tick = Callable[[int], None]  # is told how many lines are done
 def refuse_out(out: Path, form: str, source: str, force: bool) -> None:
     """Raises: ValueError when nothing can be written to `out`, or what is there must not be replaced."""
     if form == TFRECORD and out.suffix.lower() not in RECORDS:
-        raise ValueError(f"{out}: a TFRecord's name must end in {' or '.join(RECORDS)}, got {out.name!r}. Name it so")
+        raise ValueError(
+            f"{out}: a TFRecord's name must end in {' or '.join(RECORDS)}, got {out.name!r}. Name it so"
+        )
     if not out.parent.is_dir():
-        raise ValueError(f"{out}: must lie in a folder that is there, got {out.parent}. Make the folder first")
+        raise ValueError(
+            f"{out}: must lie in a folder that is there, got {out.parent}. Make the folder first"
+        )
     if not os.path.lexists(out):
         return
     if not force:
-        raise ValueError(f"{out}: must not be there yet, got one. Choose another place, or replace it with --force")
+        raise ValueError(
+            f"{out}: must not be there yet, got one. Choose another place, or replace it with --force"
+        )
     if source != BUILTIN and Path(source).resolve().is_relative_to(out.resolve()):
-        raise ValueError(f"{out}: must not hold the lines that are converted, got {source}. Choose another place")
-    wanted, fits = ("a file", out.is_file()) if form == TFRECORD else ("a folder with lines.tsv", (out / "lines.tsv").is_file())
+        raise ValueError(
+            f"{out}: must not hold the lines that are converted, got {source}. Choose another place"
+        )
+    wanted, fits = (
+        ("a file", out.is_file())
+        if form == TFRECORD
+        else ("a folder with lines.tsv", (out / "lines.tsv").is_file())
+    )
     if not fits or out.is_symlink():  # so that a slip of the hand removes no other folder
-        raise ValueError(f"{out}: must be {wanted} for --force to replace it, got something else. Choose another place")
+        raise ValueError(
+            f"{out}: must be {wanted} for --force to replace it, got something else. Choose another place"
+        )
 
 
 def to_folder(lines: RawLines, out: Path, tick: Tick) -> tuple[int, list[str]]:
@@ -50,7 +64,10 @@ def to_folder(lines: RawLines, out: Path, tick: Tick) -> tuple[int, list[str]]:
 
     held, notes = lines.lines, list[str]()
     if lines.in_file_order:  # one group for all would leave a study nothing to split
-        held = tuple(replace(line, group=f"{line.group} {1 + STRETCHES * i // len(held)}") for i, line in enumerate(held))
+        held = tuple(
+            replace(line, group=f"{line.group} {1 + STRETCHES * i // len(held)}")
+            for i, line in enumerate(held)
+        )
         notes.append(f"the file has no groups: each of {STRETCHES} stretches of it is one")
     with reported(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=".making-") as making:
         made = Path(making) / "made"
@@ -61,7 +78,9 @@ def to_folder(lines: RawLines, out: Path, tick: Tick) -> tuple[int, list[str]]:
     return count, [*notes, *more]
 
 
-def to_tfrecord(source: str, lines: RawLines, out: Path, charset: Charset | None, force: bool, tick: Tick) -> tuple[int, list[str]]:
+def to_tfrecord(
+    source: str, lines: RawLines, out: Path, charset: Charset | None, force: bool, tick: Tick
+) -> tuple[int, list[str]]:
     """Writes a TFRecord, and its charset beside it where none is given. Returns how many lines it has, and notes.
 
     Raises: ValueError when it cannot be written, or when no line has characters of the charset only.
@@ -71,22 +90,40 @@ def to_tfrecord(source: str, lines: RawLines, out: Path, charset: Charset | None
 
     beside = out.with_suffix(".charset.txt")
     if charset is None and os.path.lexists(beside) and not force:
-        raise ValueError(f"{beside}: must not be there yet, got one. Give it by --charset, or replace it with --force")
+        raise ValueError(
+            f"{beside}: must not be there yet, got one. Give it by --charset, or replace it with --force"
+        )
     held = [replace(line, transcript=one_row(line.transcript)) for line in lines.lines]
     known = charset or derived_charset(source, (line.transcript for line in held))
     kept = [line for line in held if not known.outside([line.transcript])]
     left = [line.name for line in held if known.outside([line.transcript])]
     if not kept:
-        raise ValueError(f"{out}: the charset must have all characters of a line at least, got one that lacks some of each. Give another")
+        raise ValueError(
+            f"{out}: the charset must have all characters of a line at least, got one that lacks some of each. Give another"
+        )
     made = sum(line.degraded is None for line in kept)
     count = write_tfrecord(out, map(with_twin, kept), known, tick)
-    notes = [f"{len(left)} lines left out, they have characters outside the charset: {', '.join(left[:5])}"
-             + (", ..." if len(left) > 5 else "")] if left else []
+    notes = (
+        [
+            f"{len(left)} lines left out, they have characters outside the charset: {', '.join(left[:5])}"
+            + (", ..." if len(left) > 5 else "")
+        ]
+        if left
+        else []
+    )
     if charset is None:
         write_whole(beside, "".join(f"{character}\n" for character in known.characters).encode())
-        notes.append(f"the charset is in {beside}; give it by --charset wherever the TFRecord is read")
+        notes.append(
+            f"the charset is in {beside}; give it by --charset wherever the TFRecord is read"
+        )
     notes += [f"the degraded images of {made} lines were made (seed 0, strength 1)"] if made else []
-    notes += [] if lines.in_file_order else ["a TFRecord has no groups: a study splits it by its order, and a cut may go through a page"]
+    notes += (
+        []
+        if lines.in_file_order
+        else [
+            "a TFRecord has no groups: a study splits it by its order, and a cut may go through a page"
+        ]
+    )
     return count, notes
 
 
@@ -98,7 +135,12 @@ def with_twin(line: RawLine) -> RawLine:
     if line.degraded is not None:
         return line
     data = DataConfig()
-    return replace(line, degraded=degrade(line.clean, generator(data.seed, "degrade", line.group, line.name), data.degradation))
+    return replace(
+        line,
+        degraded=degrade(
+            line.clean, generator(data.seed, "degrade", line.group, line.name), data.degradation
+        ),
+    )
 
 
 def ticking(lines: Iterable[RawLine], tick: Tick) -> Iterator[RawLine]:
@@ -114,7 +156,9 @@ def reported(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ValueError(f"{out}: must be a place that can be written, got: {error}. Choose another place or make room") from error
+        raise ValueError(
+            f"{out}: must be a place that can be written, got: {error}. Choose another place or make room"
+        ) from error
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -20,7 +20,9 @@ def _clouds(shape: tuple[int, int], rng: np.random.Generator, cell: float) -> np
     """Smooth random field (H, W) float32 in [0, 1] whose patches are about `cell` pixels wide."""
     height, width = shape
     knots = rng.random((int(height / cell) + 2, int(width / cell) + 2), dtype=np.float32)
-    return np.clip(np.asarray(Image.fromarray(knots).resize((width, height), Image.Resampling.BICUBIC)), 0, 1)
+    return np.clip(
+        np.asarray(Image.fromarray(knots).resize((width, height), Image.Resampling.BICUBIC)), 0, 1
+    )
 
 
 def _cell(image: np.ndarray, heights: float) -> float:
@@ -37,7 +39,9 @@ def _grid(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _near(image: np.ndarray, middle: float, reach: float) -> slice:
     """The columns within `reach` of `middle`, both in line heights, and one more on either side."""
     height = image.shape[0]
-    return slice(max(0, int((middle - reach) * height) - 1), max(0, int((middle + reach) * height) + 3))
+    return slice(
+        max(0, int((middle - reach) * height) - 1), max(0, int((middle + reach) * height) + 3)
+    )
 
 
 def _count(image: np.ndarray, rng: np.random.Generator, per_height: float) -> int:
@@ -52,7 +56,10 @@ def _ink(image: np.ndarray) -> np.ndarray:
 
 def fade_ink(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
     """Ink that has paled, more in some places than in others, and has flaked off in specks."""
-    patches, flakes = _clouds(image.shape, rng, _cell(image, 0.8)), _clouds(image.shape, rng, _cell(image, 0.07))
+    patches, flakes = (
+        _clouds(image.shape, rng, _cell(image, 0.8)),
+        _clouds(image.shape, rng, _cell(image, 0.07)),
+    )
     lost = strength * (0.35 + 0.3 * patches + 0.35 * np.clip(3 * (flakes - 0.5), 0, 1))
     return image + _ink(image) * np.clip(lost, 0, 0.88)
 
@@ -74,11 +81,21 @@ def stain(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.nd
     edge = 0.5 * _clouds(image.shape, rng, _cell(image, 0.3))
     dark = np.zeros_like(image)
     for _ in range(_count(image, rng, 0.15)):
-        middle, across, down = rng.uniform(0, x[0, -1] + 1e-3), rng.uniform(0.5, 1.8), rng.uniform(0.4, 1.0)
-        near = _near(image, middle, 1.3 * across)  # farther off it is less than float32 tells from nothing
-        distance = np.hypot((x[:, near] - middle) / across, (y - rng.uniform(0, 1)) / down) + edge[:, near]
+        middle, across, down = (
+            rng.uniform(0, x[0, -1] + 1e-3),
+            rng.uniform(0.5, 1.8),
+            rng.uniform(0.4, 1.0),
+        )
+        near = _near(
+            image, middle, 1.3 * across
+        )  # farther off it is less than float32 tells from nothing
+        distance = (
+            np.hypot((x[:, near] - middle) / across, (y - rng.uniform(0, 1)) / down) + edge[:, near]
+        )
         inside = np.clip((1 - distance) * 8, 0, 1)
-        dark[:, near] = np.maximum(dark[:, near], 0.28 * inside + 0.22 * np.exp(-((distance - 0.95) / 0.07) ** 2))
+        dark[:, near] = np.maximum(
+            dark[:, near], 0.28 * inside + 0.22 * np.exp(-(((distance - 0.95) / 0.07) ** 2))
+        )
     return image * np.clip(1 - strength * dark, 0, 1)
 
 
@@ -88,11 +105,17 @@ def foxing(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.n
     dark = np.zeros_like(image)
     for radius in (0.035, 0.09):
         n = _count(image, rng, 0.12 / radius)
-        depth, rows, columns = rng.uniform(0.3, 1, size=n), rng.integers(height, size=n), rng.integers(width, size=n)
+        depth, rows, columns = (
+            rng.uniform(0.3, 1, size=n),
+            rng.integers(height, size=n),
+            rng.integers(width, size=n),
+        )
         sigma = radius * height
         spots = np.zeros_like(image)
         spots[rows, columns] = depth
-        spots[:, columns] = gaussian_filter1d(spots[:, columns], sigma, axis=0)  # the other columns are empty
+        spots[:, columns] = gaussian_filter1d(
+            spots[:, columns], sigma, axis=0
+        )  # the other columns are empty
         dark += gaussian_filter1d(spots, sigma, axis=1) * max(1.0, 2 * np.pi * sigma**2)
     return image * (1 - np.clip(0.6 * strength * dark, 0, 0.8))
 
@@ -121,7 +144,10 @@ def holes(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.nd
         middle, level = rng.uniform(0, x[0, -1] + 1e-3), rng.uniform(0, 1)
         long, radius, floor = rng.uniform(0.6, 2.0), rng.uniform(0.07, 0.18), rng.uniform(0.15, 0.4)
         near = _near(image, middle, strength * long * radius)
-        distance = np.hypot((x[:, near] - middle) / long, (y - level) * long**0.5) / radius + ragged[:, near]
+        distance = (
+            np.hypot((x[:, near] - middle) / long, (y - level) * long**0.5) / radius
+            + ragged[:, near]
+        )
         gone = np.clip((strength - distance) * 4, 0, 1)
         image[:, near] = image[:, near] * (1 - gone) + floor * gone
     return image
@@ -151,12 +177,21 @@ def noise(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.nd
 
 # In the order in which they come about: the ink ages, then the sheet, and at last a camera looks at it.
 DEGRADATIONS: dict[str, Damage] = {
-    "fade_ink": fade_ink, "bleed_through": bleed_through, "uneven_paper": uneven_paper, "stain": stain,
-    "foxing": foxing, "fold": fold, "holes": holes, "blur": blur, "noise": noise,
+    "fade_ink": fade_ink,
+    "bleed_through": bleed_through,
+    "uneven_paper": uneven_paper,
+    "stain": stain,
+    "foxing": foxing,
+    "fold": fold,
+    "holes": holes,
+    "blur": blur,
+    "noise": noise,
 }
 STRATEGIES: dict[str, tuple[str, ...]] = {
-    "all": tuple(DEGRADATIONS), "ink": ("fade_ink", "bleed_through"),
-    "paper": ("uneven_paper", "stain", "foxing", "fold", "holes"), "camera": ("blur", "noise"),
+    "all": tuple(DEGRADATIONS),
+    "ink": ("fade_ink", "bleed_through"),
+    "paper": ("uneven_paper", "stain", "foxing", "fold", "holes"),
+    "camera": ("blur", "noise"),
 }
 ALWAYS = ("uneven_paper", "noise")  # with the strategy all
 SHARE = 0.6  # of the lines that have any one of the other damages
@@ -177,7 +212,9 @@ def _chosen(rng: np.random.Generator, strategy: str) -> Iterator[tuple[Damage, f
                 yield DEGRADATIONS[name], rng.uniform(0.5, 1.0)
 
 
-def degrade(image: np.ndarray, rng: np.random.Generator, strength: float, strategy: str = "all") -> np.ndarray:
+def degrade(
+    image: np.ndarray, rng: np.random.Generator, strength: float, strategy: str = "all"
+) -> np.ndarray:
     """A line with a random choice of damages, each up to `strength`.
 
     The strategy `all` has every damage of ALWAYS and each other one with the chance SHARE. Those of ink, paper and camera have each
@@ -187,7 +224,9 @@ def degrade(image: np.ndarray, rng: np.random.Generator, strength: float, strate
     if strength < 0:
         raise ValueError(f"degrade: strength must be at least 0, got {strength:g}")
     if strategy not in STRATEGIES:
-        raise ValueError(f"degrade: strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
+        raise ValueError(
+            f"degrade: strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}"
+        )
     line = image.astype(np.float32) / 255
     for damage, share in _chosen(rng, strategy):
         line = damage(line, rng, strength * share)

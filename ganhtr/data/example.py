@@ -14,7 +14,9 @@ from typing import Any
 
 BYTES, FLOATS, INTS = 1, 2, 3
 KINDS = {BYTES: "byte strings", FLOATS: "floats", INTS: "integers"}
-Feature = tuple[int, list]  # its kind and its values: memoryviews, or integers; those of floats are passed over
+Feature = tuple[
+    int, list
+]  # its kind and its values: memoryviews, or integers; those of floats are passed over
 
 _VARINT, _EIGHT, _SIZED, _OPEN, _CLOSE, _FOUR = range(6)  # wire types; 6 and 7 do not exist
 _DEEPEST = 100  # groups within groups, as other readers have it
@@ -40,7 +42,10 @@ def parse_example(record: memoryview, names: Collection[str]) -> dict[str, Featu
 
 def encode_example(features: Mapping[str, bytes | Sequence[int]]) -> bytes:
     """An Example in which each feature is one bytes value, or a list of integers that are not negative."""
-    entries = b"".join(_sized(1, _sized(1, name.encode()) + _sized(2, _encode_feature(value))) for name, value in features.items())
+    entries = b"".join(
+        _sized(1, _sized(1, name.encode()) + _sized(2, _encode_feature(value)))
+        for name, value in features.items()
+    )
     return _sized(1, entries)
 
 
@@ -91,7 +96,9 @@ def _integers(message: memoryview) -> Iterator[int]:
 
 def _parts(message: memoryview, wanted: int) -> Iterator[memoryview]:
     """The sized fields of this number."""
-    return (value for number, wire, value in _fields(message) if number == wanted and wire == _SIZED)
+    return (
+        value for number, wire, value in _fields(message) if number == wanted and wire == _SIZED
+    )
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, Any]]:
@@ -105,7 +112,9 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, Any]]:
             raise Malformed("field number 0")
         value: Any = None
         if wire in (_SIZED, _EIGHT, _FOUR):
-            size, at = _varint(message, at, 5) if wire == _SIZED else (8 if wire == _EIGHT else 4, at)
+            size, at = (
+                _varint(message, at, 5) if wire == _SIZED else (8 if wire == _EIGHT else 4, at)
+            )
             if size > end - at:
                 raise Malformed(f"a field of {size} bytes where {end - at} are left")
             value = message[at : at + size]
@@ -124,7 +133,9 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, Any]]:
 
 def _varint(message: memoryview, at: int, longest: int) -> tuple[int, int]:
     """The unsigned integer at a position, seven bits a byte and the lowest first, and the position after it."""
-    if at < len(message) and message[at] < 0x80:  # nearly all of them: the loop would take three times as long
+    if (
+        at < len(message) and message[at] < 0x80
+    ):  # nearly all of them: the loop would take three times as long
         return message[at], at + 1
     value = 0
     for shift, byte in enumerate(message[at : at + longest]):

@@ -24,7 +24,9 @@ def fit_lines(waiting: deque[RawLine], data: DataConfig, split: str) -> Lines:
     """
     from ganhtr.data.degrade import degrade
 
-    columns = [tuple(getattr(line, key) for line in waiting) for key in ("transcript", "name", "group")]
+    columns = [
+        tuple(getattr(line, key) for line in waiting) for key in ("transcript", "name", "group")
+    ]
     clean = np.empty((len(waiting), data.height, data.width), dtype=np.uint8)
     widths = np.empty(len(waiting), dtype=np.int32)
     degraded = np.full_like(clean, 255)
@@ -35,5 +37,7 @@ def fit_lines(waiting: deque[RawLine], data: DataConfig, split: str) -> Lines:
             degraded[i] = fit_line(line.degraded, data.height, data.width)[0]
         else:
             own = clean[i, :, : widths[i]]
-            degraded[i, :, : widths[i]] = degrade(own, generator(data.seed, "degrade", split, line.name), data.degradation)
+            degraded[i, :, : widths[i]] = degrade(
+                own, generator(data.seed, "degrade", split, line.name), data.degradation
+            )
     return Lines(clean, degraded, widths, *columns)

@@ -44,15 +44,23 @@ def read_folder(folder: Path) -> RawLines:
         try:
             name, transcript, group = _parse(row, number, place)
             if name in lines:
-                raise Unusable("their image is named twice", name, place, "file must be named once, "
-                               f"got {name!r} again. Remove one of the rows")
+                raise Unusable(
+                    "their image is named twice",
+                    name,
+                    place,
+                    f"file must be named once, got {name!r} again. Remove one of the rows",
+                )
             lines[name] = RawLine(name, group, transcript, *_read_images(folder, name, place))
         except Unusable as fault:
             faults.append(fault)
     held = tuple(lines.values())
-    notes = settle(table, held, faults, "Mend these rows" if faults else "Write one row for each line image")
+    notes = settle(
+        table, held, faults, "Mend these rows" if faults else "Write one row for each line image"
+    )
     if len({line.group for line in held}) == len(held):
-        notes += (f"each line is a group of its own, so a page may be split; name groups in column 3 of {TABLE}",)
+        notes += (
+            f"each line is a group of its own, so a page may be split; name groups in column 3 of {TABLE}",
+        )
     return RawLines(held, notes)
 
 
@@ -60,16 +68,22 @@ def _rows(folder: Path) -> list[tuple[int, str]]:
     """The rows of the folder's table that are not blank, each with its number."""
     table = folder / TABLE
     if not folder.is_dir():
-        raise ValueError(f"{folder}: must be a folder of line images with {TABLE}, got no folder. Check the path")
+        raise ValueError(
+            f"{folder}: must be a folder of line images with {TABLE}, got no folder. Check the path"
+        )
     try:
         text = table.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise ValueError(f"{table}: must be a table of rows `file TAB transcription`, got {error.strerror}. "
-                         "Write one row for each line image") from error
+        raise ValueError(
+            f"{table}: must be a table of rows `file TAB transcription`, got {error.strerror}. "
+            "Write one row for each line image"
+        ) from error
     except UnicodeDecodeError as error:
-        number = error.object[:error.start].count(b"\n") + 1
-        raise ValueError(f"{table}:{number}: text must be UTF-8, got byte 0x{error.object[error.start]:02x}. "
-                         "Save the table as UTF-8") from error
+        number = error.object[: error.start].count(b"\n") + 1
+        raise ValueError(
+            f"{table}:{number}: text must be UTF-8, got byte 0x{error.object[error.start]:02x}. "
+            "Save the table as UTF-8"
+        ) from error
     # Not splitlines: a transcription may hold U+2028 or a form feed.
     rows = [row.removesuffix("\r") for row in text.split("\n")]
     return [(number, row) for number, row in enumerate(rows, start=1) if row.strip()]
@@ -80,19 +94,42 @@ def _parse(row: str, number: int, place: str) -> tuple[str, str, str]:
     name, *columns = row.split("\t")
     where = name if columns and name.strip() else f"{TABLE}:{number}"
     if not 1 <= len(columns) <= 2:
-        raise Unusable("their row has not two or three columns", where, place, "row must be file TAB transcription "
-                        f"[TAB group], got {len(columns) + 1} columns. Separate the columns by one tab each")
+        raise Unusable(
+            "their row has not two or three columns",
+            where,
+            place,
+            "row must be file TAB transcription "
+            f"[TAB group], got {len(columns) + 1} columns. Separate the columns by one tab each",
+        )
     if not name.strip():
-        raise Unusable("their row names no file", where, place, f"file must be a name, got {name!r}. Name the line's image")
+        raise Unusable(
+            "their row names no file",
+            where,
+            place,
+            f"file must be a name, got {name!r}. Name the line's image",
+        )
     path = Path(name)
     if path.anchor or ".." in path.parts:
-        raise Unusable("their file lies outside the folder", where, place, "file must lie in the folder of the table, "
-                        f"got {name!r}. Copy the image there")
+        raise Unusable(
+            "their file lies outside the folder",
+            where,
+            place,
+            f"file must lie in the folder of the table, got {name!r}. Copy the image there",
+        )
     if not columns[0].strip():
-        raise Unusable("their transcription is empty", where, place, "transcription must hold a character, "
-                        f"got {columns[0]!r}. Transcribe the line or remove the row")
+        raise Unusable(
+            "their transcription is empty",
+            where,
+            place,
+            "transcription must hold a character, "
+            f"got {columns[0]!r}. Transcribe the line or remove the row",
+        )
     group = columns[1].strip() if len(columns) == 2 else ""
-    return path.as_posix(), unicodedata.normalize("NFC", columns[0]), group or group_of(path.as_posix())
+    return (
+        path.as_posix(),
+        unicodedata.normalize("NFC", columns[0]),
+        group or group_of(path.as_posix()),
+    )
 
 
 def group_of(name: str) -> str:
@@ -115,8 +152,13 @@ def _read_images(folder: Path, name: str, place: str) -> tuple[np.ndarray, np.nd
         return clean, None
     degraded = _read_image(folder, twin, place)
     if degraded.shape != clean.shape:
-        raise Unusable("their degraded image has another size", name, place, f"{twin} must be as large as the clean image "
-                       f"({clean.shape[0]} x {clean.shape[1]}), got {degraded.shape[0]} x {degraded.shape[1]}. Cut both alike")
+        raise Unusable(
+            "their degraded image has another size",
+            name,
+            place,
+            f"{twin} must be as large as the clean image "
+            f"({clean.shape[0]} x {clean.shape[1]}), got {degraded.shape[0]} x {degraded.shape[1]}. Cut both alike",
+        )
     return clean, degraded
 
 
@@ -124,16 +166,33 @@ def _read_image(folder: Path, name: str, place: str) -> np.ndarray:
     """The named image in grey (h, w) uint8. Raises: Unusable."""
     path = folder / name
     if not os.path.isfile(path):  # Path.is_file raises where a name is too long
-        raise Unusable("their image is missing", name, place, f"file must be an image in the folder, got {name!r}, which "
-                        "is not there. Add the image or remove the row")
+        raise Unusable(
+            "their image is missing",
+            name,
+            place,
+            f"file must be an image in the folder, got {name!r}, which "
+            "is not there. Add the image or remove the row",
+        )
     try:
         image = read_grey(path)
-    except Exception as error:  # Pillow's plugins raise nearly anything on a damaged file; the note shows what
-        raise Unusable("their image cannot be read", name, place, f"{name} must be a whole image file, "
-                        f"got {type(error).__name__}: {error}. Save the image anew") from error
+    except (
+        Exception
+    ) as error:  # Pillow's plugins raise nearly anything on a damaged file; the note shows what
+        raise Unusable(
+            "their image cannot be read",
+            name,
+            place,
+            f"{name} must be a whole image file, "
+            f"got {type(error).__name__}: {error}. Save the image anew",
+        ) from error
     if min(image.shape) < SMALLEST:
-        raise Unusable("their image is too small", name, place, f"{name} must be at least {SMALLEST} px high and "
-                        f"{SMALLEST} px wide, got {image.shape[0]} x {image.shape[1]}. Cut the line anew")
+        raise Unusable(
+            "their image is too small",
+            name,
+            place,
+            f"{name} must be at least {SMALLEST} px high and "
+            f"{SMALLEST} px wide, got {image.shape[0]} x {image.shape[1]}. Cut the line anew",
+        )
     return image
 
 
@@ -165,13 +224,18 @@ def write_folder(folder: Path, lines: Iterable[RawLine]) -> tuple[int, tuple[str
                 Image.fromarray(line.degraded).save(half / DEGRADED / name)
             rows.append(f"{name}\t{transcript}\t{one_row(line.group)}\n")
         if not rows:
-            raise ValueError(f"{folder}: lines must be at least one with text, got none. Take another source")
+            raise ValueError(
+                f"{folder}: lines must be at least one with text, got none. Take another source"
+            )
         (half / TABLE).write_bytes("".join(rows).encode(errors="replace"))
         half.rename(folder)
     finally:
         shutil.rmtree(making, ignore_errors=True)
-    return len(rows), ((f"{changed} transcriptions had tabs or line breaks, which became spaces",) if changed else ()) + (
-        (f"{left} lines without text were left out",) if left else ())
+    return len(rows), (
+        (f"{changed} transcriptions had tabs or line breaks, which became spaces",)
+        if changed
+        else ()
+    ) + ((f"{left} lines without text were left out",) if left else ())
 
 
 def one_row(text: str) -> str:

@@ -24,7 +24,9 @@ def read_grey(path: Path) -> np.ndarray:
         values = np.asarray(image, dtype=np.float64)
         top = 65535 if image.mode[0] == "I" else 1 if values.max() <= 1 else 255
         if not (values.min() >= 0 and values.max() <= top):
-            raise ValueError(f"values must be from 0 to {top}, got {values.min():g} to {values.max():g}")
+            raise ValueError(
+                f"values must be from 0 to {top}, got {values.min():g} to {values.max():g}"
+            )
         return np.rint(values * 255 / top).astype(np.uint8)
     if image.has_transparency_data:
         paper = Image.new("RGBA", image.size, "white")

@@ -78,22 +78,52 @@ class Inspection:
     notes: tuple[str, ...]
 
 
-def inspect_lines(source: str, form: str, lines: RawLines, charset: tuple[Charset, str], split: tuple[np.ndarray | None, str],
-                  preset: str, data: DataConfig, infeasible: Sequence[bool], stride: int) -> Inspection:
+def inspect_lines(
+    source: str,
+    form: str,
+    lines: RawLines,
+    charset: tuple[Charset, str],
+    split: tuple[np.ndarray | None, str],
+    preset: str,
+    data: DataConfig,
+    infeasible: Sequence[bool],
+    stride: int,
+) -> Inspection:
     """Counts the lines of a source; charset and split come with the words that say where they are from."""
     texts, shapes = lines.transcripts, [line.clean.shape for line in lines.lines]
     splits, split_by = split
-    sizes = {} if splits is None else dict(zip(SPLITS, np.bincount(splits, minlength=3).tolist(), strict=True))
+    sizes = (
+        {}
+        if splits is None
+        else dict(zip(SPLITS, np.bincount(splits, minlength=3).tolist(), strict=True))
+    )
     outside = charset[0].outside(texts)
     return Inspection(
-        source=source, format=form, lines=len(lines), groups=len(set(lines.groups)),
+        source=source,
+        format=form,
+        lines=len(lines),
+        groups=len(set(lines.groups)),
         degraded=sum(line.degraded is not None for line in lines.lines),
-        height=Spread.of([shape[0] for shape in shapes]), width=Spread.of([shape[1] for shape in shapes]),
-        length=Spread.of([len(text) for text in texts]), duplicates=len(texts) - len(set(texts)),
-        characters=dict(_by_count(Counter("".join(texts)))), charset=charset[0].characters, charset_from=charset[1],
-        outside={c: replace(_named(lines, [c in text for text in texts]), count=n) for c, n in _by_count(outside)},
-        preset=preset, fitted=(data.height, data.width), squeezed=_named(lines, [is_squeezed(shape, data) for shape in shapes]),
-        stride=stride, infeasible=_named(lines, infeasible), split=sizes, split_by=split_by, notes=lines.notes)
+        height=Spread.of([shape[0] for shape in shapes]),
+        width=Spread.of([shape[1] for shape in shapes]),
+        length=Spread.of([len(text) for text in texts]),
+        duplicates=len(texts) - len(set(texts)),
+        characters=dict(_by_count(Counter("".join(texts)))),
+        charset=charset[0].characters,
+        charset_from=charset[1],
+        outside={
+            c: replace(_named(lines, [c in text for text in texts]), count=n)
+            for c, n in _by_count(outside)
+        },
+        preset=preset,
+        fitted=(data.height, data.width),
+        squeezed=_named(lines, [is_squeezed(shape, data) for shape in shapes]),
+        stride=stride,
+        infeasible=_named(lines, infeasible),
+        split=sizes,
+        split_by=split_by,
+        notes=lines.notes,
+    )
 
 
 def _by_count(counts: Counter[str]) -> list[tuple[str, int]]:
@@ -111,25 +141,52 @@ def describe(found: Inspection) -> str:
     height, width = found.fitted
     rows = [
         ("source", f"{found.source} ({found.format})"),
-        ("lines", f"{found.lines} in {found.groups} groups, {found.degraded} with a degraded image"),
-        ("height", f"{found.height} px"), ("width", f"{found.width} px"), ("transcript", f"{found.length} characters"),
+        (
+            "lines",
+            f"{found.lines} in {found.groups} groups, {found.degraded} with a degraded image",
+        ),
+        ("height", f"{found.height} px"),
+        ("width", f"{found.width} px"),
+        ("transcript", f"{found.length} characters"),
         ("repeated", f"{found.duplicates} lines have the transcript of an earlier line"),
-        ("characters", f"{len(found.characters)}: " + " ".join(f"{shown(c)}×{n}" for c, n in found.characters.items())),
+        (
+            "characters",
+            f"{len(found.characters)}: "
+            + " ".join(f"{shown(c)}×{n}" for c, n in found.characters.items()),
+        ),
         ("charset", f"{len(found.charset)} characters, {found.charset_from}"),
-        *(("outside it", f"{shown(c)}×{one.count} in {_names(one)}") for c, one in found.outside.items()),
+        *(
+            ("outside it", f"{shown(c)}×{one.count} in {_names(one)}")
+            for c, one in found.outside.items()
+        ),
         ("preset", f"{found.preset}, {height} x {width} px, {found.stride} px a frame"),
         ("squeezed", _lines(found.squeezed, "wider than that")),
         ("infeasible", _lines(found.infeasible, "longer than their frames allow")),
-        ("split", ", ".join(f"{n} {name}" for name, n in found.split.items()) + (f", {found.split_by}" if found.split else found.split_by)),
+        (
+            "split",
+            ", ".join(f"{n} {name}" for name, n in found.split.items())
+            + (f", {found.split_by}" if found.split else found.split_by),
+        ),
         *(("note", note) for note in found.notes),
     ]
-    return "\n".join(row for label, text in rows for row in wrap(
-        f"{label:<12}{text}", BROAD, subsequent_indent=" " * 12, break_long_words=False, break_on_hyphens=False))
+    return "\n".join(
+        row
+        for label, text in rows
+        for row in wrap(
+            f"{label:<12}{text}",
+            BROAD,
+            subsequent_indent=" " * 12,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
 
 
 def shown(character: str) -> str:
     """A character as it can be seen in a line of text: by its code where it has no ink of its own."""
-    plain = character.isprintable() and not character.isspace() and not unicodedata.combining(character)
+    plain = (
+        character.isprintable() and not character.isspace() and not unicodedata.combining(character)
+    )
     return "space" if character == " " else character if plain else f"U+{ord(character):04X}"
 
 

@@ -46,7 +46,9 @@ class Pairs:
     name: str
     digest: str  # of the content and every setting that shaped it
     clean_digest: str  # the same without the degradation: what a recognizer trains on
-    notes: tuple[str, ...] = ()  # what was counted while reading: skipped lines, unknown characters, squeezed lines
+    notes: tuple[
+        str, ...
+    ] = ()  # what was counted while reading: skipped lines, unknown characters, squeezed lines
 
 
 def _scaled_width(shape: tuple[int, ...], height: int, width: int) -> int:
@@ -76,9 +78,15 @@ def fit_line(image: np.ndarray, height: int, width: int) -> tuple[np.ndarray, in
 
 def save_lines(path: Path, lines: Lines) -> None:
     """Writes a split as .npz (no pickles inside)."""
-    np.savez(path, clean=lines.clean, degraded=lines.degraded, widths=lines.widths,
-             transcripts=np.array(lines.transcripts, dtype=str), names=np.array(lines.names, dtype=str),
-             groups=np.array(lines.groups, dtype=str))
+    np.savez(
+        path,
+        clean=lines.clean,
+        degraded=lines.degraded,
+        widths=lines.widths,
+        transcripts=np.array(lines.transcripts, dtype=str),
+        names=np.array(lines.names, dtype=str),
+        groups=np.array(lines.groups, dtype=str),
+    )
 
 
 def load_lines(path: Path) -> Lines:

@@ -60,18 +60,24 @@ class Unusable(Exception):
         super().__init__(fault)
 
 
-def settle(source: object, lines: Sequence[RawLine], faults: Sequence[Unusable], fix: str) -> tuple[str, ...]:
+def settle(
+    source: object, lines: Sequence[RawLine], faults: Sequence[Unusable], fix: str
+) -> tuple[str, ...]:
     """The notes on what was skipped; one bad line never takes a study down, but a source that is mostly bad is refused.
 
     Raises: ValueError with the faults, as `place: fault`, when no line is usable or more than half are not.
     """
     if len(faults) > len(lines) or not lines:
-        message = [f"{source}: half of the lines must be usable, got {len(lines)} of {len(lines) + len(faults)}. {fix}"]
+        message = [
+            f"{source}: half of the lines must be usable, got {len(lines)} of {len(lines) + len(faults)}. {fix}"
+        ]
         message += [f"{fault.place}: {fault}" for fault in faults[:_LISTED]]
         message += [f"and {len(faults) - _LISTED} more"] if len(faults) > _LISTED else []
         raise ValueError("\n".join(message))
     skipped: dict[str, list[str]] = {}
     for fault in faults:
         skipped.setdefault(fault.why, []).append(fault.name)
-    return tuple(f"{len(names)} skipped, {why}: {', '.join(names[:_NAMED])}{', ...' if len(names) > _NAMED else ''}"
-                 for why, names in skipped.items())
+    return tuple(
+        f"{len(names)} skipped, {why}: {', '.join(names[:_NAMED])}{', ...' if len(names) > _NAMED else ''}"
+        for why, names in skipped.items()
+    )

@@ -40,7 +40,9 @@ def cache_folder() -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(f"{folder}: the cache must be a writable folder, got: {error.strerror}. Set GANHTR_CACHE to another") from error
+        raise ValueError(
+            f"{folder}: the cache must be a writable folder, got: {error.strerror}. Set GANHTR_CACHE to another"
+        ) from error
     return folder
 
 
@@ -60,11 +62,19 @@ def format_of(source: str | Path) -> str:
 
     if any(map(is_page, sorted(path.iterdir()) if path.is_dir() else [path])):
         return "pages"
-    got = "a folder with neither" if path.is_dir() else "another file" if path.is_file() else "nothing there"
+    got = (
+        "a folder with neither"
+        if path.is_dir()
+        else "another file"
+        if path.is_file()
+        else "nothing there"
+    )
     raise ValueError(f"{source}: data must be {FORMS}, got {got}. Check the path")
 
 
-def read_source(source: str | Path, charset: Charset | None, progress: Callable[[int], None] | None = None) -> RawLines:
+def read_source(
+    source: str | Path, charset: Charset | None, progress: Callable[[int], None] | None = None
+) -> RawLines:
     """Every usable line of files in any format, at its own size. The charset is what a TFRecord's labels are read with.
 
     `progress` is told how many bytes of a TFRecord are done.
@@ -84,16 +94,25 @@ def read_source(source: str | Path, charset: Charset | None, progress: Callable[
         from ganhtr.data.pages.pages import read_pages
 
         return read_pages(path)
-    raise ValueError(f"{source}: lines must be read from files, got a name. Draw them with builtin_lines")
+    raise ValueError(
+        f"{source}: lines must be read from files, got a name. Draw them with builtin_lines"
+    )
 
 
 def builtin_lines(data: DataConfig, fonts: Path | None = None) -> RawLines:
     """The built-in lines of all splits, each split a group."""
     from ganhtr.data.drawn import synthetic
 
-    drawn = synthetic.synthesize({"train": data.lines, **BUILTIN_HELD}, data.height, data.width, data.seed, fonts)
-    return RawLines(tuple(RawLine(f"{split}-{i:05d}", split, text, image)
-                          for split, rows in drawn.items() for i, (image, text) in enumerate(rows)))
+    drawn = synthetic.synthesize(
+        {"train": data.lines, **BUILTIN_HELD}, data.height, data.width, data.seed, fonts
+    )
+    return RawLines(
+        tuple(
+            RawLine(f"{split}-{i:05d}", split, text, image)
+            for split, rows in drawn.items()
+            for i, (image, text) in enumerate(rows)
+        )
+    )
 
 
 def split_of_lines(source: str | Path, lines: RawLines, seed: int) -> np.ndarray:
@@ -106,7 +125,9 @@ def split_of_lines(source: str | Path, lines: RawLines, seed: int) -> np.ndarray
     return split_in_order(len(lines)) if lines.in_file_order else split_groups(lines.groups, seed)
 
 
-def load_pairs(source: str, data: DataConfig, charset_file: Path | None = None, fonts: Path | None = None) -> Pairs:
+def load_pairs(
+    source: str, data: DataConfig, charset_file: Path | None = None, fonts: Path | None = None
+) -> Pairs:
     """The train and search-validation pairs of `source`: BUILTIN, or the path of lines in any format.
 
     A line's degraded image is its source's own where it has one, else it is made. The test split is made and cached along with
@@ -114,11 +135,20 @@ def load_pairs(source: str, data: DataConfig, charset_file: Path | None = None, 
     """
     folder = _prepared(source, data, charset_file, fonts)
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    return Pairs(load_lines(folder / "train.npz"), load_lines(folder / "validation.npz"), Charset(meta["charset"]),
-                 source if source == BUILTIN else str(Path(source).resolve()), folder.name, meta["clean_digest"], tuple(meta["notes"]))
+    return Pairs(
+        load_lines(folder / "train.npz"),
+        load_lines(folder / "validation.npz"),
+        Charset(meta["charset"]),
+        source if source == BUILTIN else str(Path(source).resolve()),
+        folder.name,
+        meta["clean_digest"],
+        tuple(meta["notes"]),
+    )
 
 
-def load_test(source: str, data: DataConfig, charset_file: Path | None = None, fonts: Path | None = None) -> Lines:
+def load_test(
+    source: str, data: DataConfig, charset_file: Path | None = None, fonts: Path | None = None
+) -> Lines:
     """The test lines that belong to `load_pairs` with the same arguments. Whoever opens them says so to the user."""
     return load_lines(_prepared(source, data, charset_file, fonts) / "test.npz")
 
@@ -126,7 +156,9 @@ def load_test(source: str, data: DataConfig, charset_file: Path | None = None, f
 def _prepared(source: str, data: DataConfig, charset_file: Path | None, fonts: Path | None) -> Path:
     """The cache folder of these pairs, made now if it is not there."""
     if source != BUILTIN and fonts is not None:
-        raise ValueError(f"--fonts must go with the built-in data, got it with --data {source}. Leave one of them out")
+        raise ValueError(
+            f"--fonts must go with the built-in data, got it with --data {source}. Leave one of them out"
+        )
     charset = Charset.load(charset_file) if charset_file is not None else None
     key = hashlib.sha256(json.dumps([RECIPE, data.height, data.width, data.seed]).encode())
     for path in sorted(p for p in fonts.glob("*") if p.is_file()) if fonts else []:
@@ -134,10 +166,19 @@ def _prepared(source: str, data: DataConfig, charset_file: Path | None, fonts: P
     key.update(f"{BUILTIN} {data.lines}".encode() if source == BUILTIN else _content(Path(source)))
     if charset is not None:
         key.update(charset.characters.encode())
-    digest = hashlib.sha256(f"{key.hexdigest()} {DAMAGE} {data.degradation}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{key.hexdigest()} {DAMAGE} {data.degradation}".encode()).hexdigest()[
+        :16
+    ]
     folder = cache_folder() / "lines" / digest
     if not folder.exists():
-        _make(folder, source, data, charset, fonts, key.hexdigest()[:16] if source == BUILTIN else None)
+        _make(
+            folder,
+            source,
+            data,
+            charset,
+            fonts,
+            key.hexdigest()[:16] if source == BUILTIN else None,
+        )
     return folder
 
 
@@ -150,23 +191,39 @@ def _content(source: Path) -> bytes:
     elif form == "tfrecord":
         files = [source]
     else:  # the images lie beside their pages, or one folder up
-        files = [*folder.iterdir(), *(folder.parent.iterdir() if folder.name.lower() in ("page", "alto") else ())]
+        files = [
+            *folder.iterdir(),
+            *(folder.parent.iterdir() if folder.name.lower() in ("page", "alto") else ()),
+        ]
     made = hashlib.sha256(f"{READING} {form}".encode())
-    for name, path in sorted((os.path.relpath(path, folder), path) for path in files if path.is_file()):
+    for name, path in sorted(
+        (os.path.relpath(path, folder), path) for path in files if path.is_file()
+    ):
         try:
             with path.open("rb") as file:
                 made.update(os.fsencode(name) + hashlib.file_digest(file, "sha256").digest())
         except OSError as error:
-            raise ValueError(f"{path}: must be readable, got: {error.strerror}. Mend or remove it") from error
+            raise ValueError(
+                f"{path}: must be readable, got: {error.strerror}. Mend or remove it"
+            ) from error
     return made.digest()
 
 
-def _make(folder: Path, source: str, data: DataConfig, charset: Charset | None, fonts: Path | None, clean_digest: str | None) -> None:
+def _make(
+    folder: Path,
+    source: str,
+    data: DataConfig,
+    charset: Charset | None,
+    fonts: Path | None,
+    clean_digest: str | None,
+) -> None:
     """Draws or reads, degrades and writes all three splits; the folder appears only when it is whole."""
     parts, notes = _parts(source, data, charset, fonts)
     if charset is None:
         charset = derived_charset(source, (line.transcript for line in parts["train"]))
-    notes += _seen_notes({split: parts[split] for split in SPLITS[:2]}, data, charset)  # what is noted of the test lines would open them
+    notes += _seen_notes(
+        {split: parts[split] for split in SPLITS[:2]}, data, charset
+    )  # what is noted of the test lines would open them
     clean = hashlib.sha256()
     folder.parent.mkdir(parents=True, exist_ok=True)
     half = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
@@ -175,10 +232,20 @@ def _make(folder: Path, source: str, data: DataConfig, charset: Charset | None, 
             lines = fit_lines(parts[split], data, split)
             save_lines(half / f"{split}.npz", lines)
             if split != "test":
-                clean.update(repr((split, lines.clean.shape, lines.transcripts)).encode() + lines.widths.tobytes())
+                clean.update(
+                    repr((split, lines.clean.shape, lines.transcripts)).encode()
+                    + lines.widths.tobytes()
+                )
                 clean.update(lines.clean.data)
-        meta = {"charset": charset.characters, "notes": notes, "clean_digest": clean_digest or clean.hexdigest()[:16], "data": asdict(data)}
-        (half / "meta.json").write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding="utf-8")
+        meta = {
+            "charset": charset.characters,
+            "notes": notes,
+            "clean_digest": clean_digest or clean.hexdigest()[:16],
+            "data": asdict(data),
+        }
+        (half / "meta.json").write_text(
+            json.dumps(meta, ensure_ascii=False, indent=1), encoding="utf-8"
+        )
         try:
             half.rename(folder)
         except OSError:
@@ -197,25 +264,44 @@ def derived_charset(source: str | Path, transcripts: Iterable[str]) -> Charset:
     return Charset.of(transcripts)
 
 
-def _parts(source: str, data: DataConfig, charset: Charset | None, fonts: Path | None) -> tuple[dict[str, deque[RawLine]], list[str]]:
+def _parts(
+    source: str, data: DataConfig, charset: Charset | None, fonts: Path | None
+) -> tuple[dict[str, deque[RawLine]], list[str]]:
     """The lines of each split, and what was noted. Nothing else holds on to the lines, so each can go when it has been fitted."""
     lines = builtin_lines(data, fonts) if source == BUILTIN else read_source(source, charset)
     splits = split_of_lines(source, lines, data.seed)
-    parts = {name: deque(line for line, split in zip(lines.lines, splits, strict=True) if split == i) for i, name in enumerate(SPLITS)}
+    parts = {
+        name: deque(line for line, split in zip(lines.lines, splits, strict=True) if split == i)
+        for i, name in enumerate(SPLITS)
+    }
     notes = list(lines.notes)
     if lines.in_file_order:
         counts = ", ".join(f"{len(part)} {name}" for name, part in parts.items())
-        notes.append(f"lines are split 80/10/10 by their order in the file: {counts} (the original experiment: 90/10, no test lines)")
+        notes.append(
+            f"lines are split 80/10/10 by their order in the file: {counts} (the original experiment: 90/10, no test lines)"
+        )
     return parts, notes
 
 
 def _seen_notes(parts: dict[str, deque[RawLine]], data: DataConfig, charset: Charset) -> list[str]:
     """What is said of the lines that a search sees: squeezed lines, whose degraded images, unknown characters."""
     seen = [line for part in parts.values() for line in part]
-    squeezed, own = sum(is_squeezed(line.clean.shape, data) for line in seen), sum(line.degraded is not None for line in seen)
-    notes = [f"{squeezed} lines are wider than {data.width} px at {data.height} px height and were squeezed"] if squeezed else []
+    squeezed, own = (
+        sum(is_squeezed(line.clean.shape, data) for line in seen),
+        sum(line.degraded is not None for line in seen),
+    )
+    notes = (
+        [
+            f"{squeezed} lines are wider than {data.width} px at {data.height} px height and were squeezed"
+        ]
+        if squeezed
+        else []
+    )
     if own:
-        notes.append("degraded images are the source's own" + (f" for {own} of {len(seen)} lines, else made" if own < len(seen) else ""))
+        notes.append(
+            "degraded images are the source's own"
+            + (f" for {own} of {len(seen)} lines, else made" if own < len(seen) else "")
+        )
     for split, part in parts.items():
         notes += unknown_note(split, charset.outside(line.transcript for line in part))
     return notes
@@ -225,6 +311,10 @@ def unknown_note(split: str, outside: Counter[str]) -> list[str]:
     """A note that counts and names the characters outside the charset."""
     if not outside:
         return []
-    named = ", ".join(f"{c!r} ×{n}" for c, n in outside.most_common(10)) + (", …" if len(outside) > 10 else "")
-    return [f"{split}: {sum(outside.values())} characters are outside the charset ({named}); they are left out of the CTC target and "
-            "count as errors against the reference"]
+    named = ", ".join(f"{c!r} ×{n}" for c, n in outside.most_common(10)) + (
+        ", …" if len(outside) > 10 else ""
+    )
+    return [
+        f"{split}: {sum(outside.values())} characters are outside the charset ({named}); they are left out of the CTC target and "
+        "count as errors against the reference"
+    ]

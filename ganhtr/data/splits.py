@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def split_groups(groups: Sequence[str], seed: int, shares: tuple[float, float, float] = (0.8, 0.1, 0.1)) -> np.ndarray:
+def split_groups(
+    groups: Sequence[str], seed: int, shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
+) -> np.ndarray:
     """Split of each line, 0 train, 1 validation, 2 test: whole groups, line counts near the shares, none empty.
 
     Groups stand in an order that only the seed and their names give, and are cut where their middle passes a share.
@@ -19,10 +21,14 @@ def split_groups(groups: Sequence[str], seed: int, shares: tuple[float, float, f
     """
     names, sizes = np.unique(np.asarray(groups, dtype=str), return_counts=True)
     if len(names) < 3:
-        raise ValueError(f"groups must be at least 3, one for each split, got {len(names)} ({', '.join(names)}). "
-                         "Give each line its group (page, writer, document), in a folder by the third column of lines.tsv; "
-                         "with ALTO or PAGE each page is one, so give three pages or more")
-    order = sorted(range(len(names)), key=lambda i: hashlib.sha256(f"{seed}\t{names[i]}".encode()).digest())
+        raise ValueError(
+            f"groups must be at least 3, one for each split, got {len(names)} ({', '.join(names)}). "
+            "Give each line its group (page, writer, document), in a folder by the third column of lines.tsv; "
+            "with ALTO or PAGE each page is one, so give three pages or more"
+        )
+    order = sorted(
+        range(len(names)), key=lambda i: hashlib.sha256(f"{seed}\t{names[i]}".encode()).digest()
+    )
     ends = np.cumsum(sizes[order])
     middles = (ends - sizes[order] / 2) / ends[-1]
     cuts = np.cumsum(shares)[:2] / sum(shares)
@@ -42,6 +48,8 @@ def split_in_order(count: int) -> np.ndarray:
     Differs: the original experiment trained on the first nine tenths, validated on the last, and had no test lines.
     """
     if count < 3:
-        raise ValueError(f"lines must be at least 3, one for each split, got {count}. Give a file with more lines")
+        raise ValueError(
+            f"lines must be at least 3, one for each split, got {count}. Give a file with more lines"
+        )
     held = max(1, count // 10)
     return np.repeat(np.arange(3), [count - 2 * held, held, held])

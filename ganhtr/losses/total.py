@@ -12,4 +12,6 @@ def weighted_total(parts: Mapping[str, torch.Tensor], weights: Mapping[str, floa
 
     Shapes: each part (B,) unreduced -> (). A part of weight 0 stays out of the graph; it may be measured all the same.
     """
-    return torch.stack([weights[name] * part.mean() for name, part in parts.items() if weights[name]]).sum()
+    return torch.stack(
+        [weights[name] * part.mean() for name, part in parts.items() if weights[name]]
+    ).sum()

@@ -15,7 +15,7 @@ BEST_PSNR = 100.0  # dB; identical images would be infinite and spoil every mean
 _RADIUS, _SIGMA = 5, 1.5  # 5 = scikit-image's truncation at 3.5 sigma, rounded
 _WEIGHTS = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SIGMA) ** 2)
 _WEIGHTS /= _WEIGHTS.sum()
-_C1, _C2 = 0.01 ** 2, 0.03 ** 2
+_C1, _C2 = 0.01**2, 0.03**2
 _TOGETHER = 8  # lines; their float64 maps fit a processor's cache, which is twice as fast as 64 lines at once
 
 
@@ -38,9 +38,18 @@ def ssim(restored_BHW: Tensor, clean_BHW: Tensor, widths_B: Tensor) -> Tensor:
     Differs: not at all from scikit-image's structural_similarity(data_range=1, gaussian_weights=True, sigma=1.5,
     use_sample_covariance=False) on the line cut to its width and taken in float64.
     """
-    chunks = zip(restored_BHW.split(_TOGETHER), clean_BHW.split(_TOGETHER), widths_B.split(_TOGETHER), strict=True)
-    return torch.cat([_own_mean(_ssim_map(restored, clean), widths - 2 * _RADIUS)
-                      for restored, clean, widths in chunks]).float()
+    chunks = zip(
+        restored_BHW.split(_TOGETHER),
+        clean_BHW.split(_TOGETHER),
+        widths_B.split(_TOGETHER),
+        strict=True,
+    )
+    return torch.cat(
+        [
+            _own_mean(_ssim_map(restored, clean), widths - 2 * _RADIUS)
+            for restored, clean, widths in chunks
+        ]
+    ).float()
 
 
 def _ssim_map(restored_BHW: Tensor, clean_BHW: Tensor) -> Tensor:

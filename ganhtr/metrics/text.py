@@ -62,9 +62,13 @@ def text_errors(references: Sequence[str], readings: Sequence[str]) -> TextError
     Raises: ValueError when there are not as many readings as references.
     """
     if len(references) != len(readings):
-        raise ValueError(f"readings must be one for each reference, got {len(readings)} for {len(references)}")
-    return TextErrors(*_edits([list(text) for text in references], [list(text) for text in readings]),
-                      *_edits([text.split() for text in references], [text.split() for text in readings]))
+        raise ValueError(
+            f"readings must be one for each reference, got {len(readings)} for {len(references)}"
+        )
+    return TextErrors(
+        *_edits([list(text) for text in references], [list(text) for text in readings]),
+        *_edits([text.split() for text in references], [text.split() for text in readings]),
+    )
 
 
 def _edits(references: list[list[str]], readings: list[list[str]]) -> tuple[np.ndarray, np.ndarray]:
@@ -75,9 +79,17 @@ def _edits(references: list[list[str]], readings: list[list[str]]) -> tuple[np.n
     # sums over lines, so each line's own are taken from its alignment (a call a line takes up to half as long again).
     # It takes any callable for a transform and whatever that takes; only its type hints say less.
     output = jiwer.process_words(references, readings, list, list)  # type: ignore[arg-type]
-    edits = [sum(max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
-                 for chunk in line if chunk.type != "equal") for line in output.alignments]
-    return np.array(edits, dtype=np.int64), np.array([len(line) for line in references], dtype=np.int64)
+    edits = [
+        sum(
+            max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+            for chunk in line
+            if chunk.type != "equal"
+        )
+        for line in output.alignments
+    ]
+    return np.array(edits, dtype=np.int64), np.array(
+        [len(line) for line in references], dtype=np.int64
+    )
 
 
 def greedy_decode(logits_BTK: Tensor, frames_B: Tensor, charset: Charset) -> list[str]:
@@ -88,9 +100,13 @@ def greedy_decode(logits_BTK: Tensor, frames_B: Tensor, charset: Charset) -> lis
     """
     best_BT = logits_BTK.argmax(dim=-1).cpu().numpy()
     inside_BT = np.arange(best_BT.shape[1]) < frames_B.cpu().numpy()[:, None]
-    starts_BT = np.diff(best_BT, axis=1, prepend=BLANK) != 0  # a blank first frame starts nothing, and goes anyway
+    starts_BT = (
+        np.diff(best_BT, axis=1, prepend=BLANK) != 0
+    )  # a blank first frame starts nothing, and goes anyway
     keep_BT = inside_BT & starts_BT & (best_BT != BLANK)
-    return [charset.decode(best[keep].tolist()) for best, keep in zip(best_BT, keep_BT, strict=True)]
+    return [
+        charset.decode(best[keep].tolist()) for best, keep in zip(best_BT, keep_BT, strict=True)
+    ]
 
 
 def infeasible(labels: Sequence[np.ndarray], frames: np.ndarray) -> np.ndarray:

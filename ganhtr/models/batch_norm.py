@@ -16,8 +16,12 @@ def without_statistics(*modules: nn.Module) -> Iterator[None]:
     They work on copies of these buffers. Switching `track_running_stats` off would not do: without buffers a forward pass saves fewer
     tensors, and activation checkpointing refuses a recomputation that saves others than the first pass did.
     """
-    norms = {norm for module in modules for norm in module.modules() if isinstance(norm, _BatchNorm)}
-    held = [(norm, name, buffer) for norm in norms for name, buffer in norm.named_buffers(recurse=False)]
+    norms = {
+        norm for module in modules for norm in module.modules() if isinstance(norm, _BatchNorm)
+    }
+    held = [
+        (norm, name, buffer) for norm in norms for name, buffer in norm.named_buffers(recurse=False)
+    ]
     try:
         for norm, name, buffer in held:
             setattr(norm, name, buffer.clone())

@@ -22,7 +22,9 @@ def last_state(lstm: nn.LSTM, embedded_BLE: torch.Tensor, lengths_B: torch.Tenso
     Shapes: (B, L, E), (B,) -> (B, directions * hidden). Lengths are carried, never read off the padding; one of 0, which the packed
     form refuses, is run as 1 and its result dropped.
     """
-    packed = pack_padded_sequence(embedded_BLE, lengths_B.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
+    packed = pack_padded_sequence(
+        embedded_BLE, lengths_B.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
+    )
     _, (hidden, _) = lstm(packed)
     directions = 2 if lstm.bidirectional else 1
     last = torch.cat(list(hidden[-directions:]), dim=1)
@@ -55,16 +57,22 @@ class Discriminator(nn.Module):
         inputs, size = 1, (height, width)
         for i in range(4):
             outputs = config.base * 2**i
-            layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [
+                nn.Conv2d(inputs, outputs, 4, stride=2, padding=1),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
             layers += [nn.BatchNorm2d(outputs, BN_EPS, BN_MOMENTUM)] if i else []
             inputs, size = outputs, (size[0] // 2, size[1] // 2)
         self.image = nn.Sequential(*layers)
         self.embedding = nn.Embedding(tokens, config.embedding)
         self.text = nn.LSTM(config.embedding, config.text_hidden, batch_first=True)
         self.join = nn.Sequential(
-            nn.Linear(inputs * size[0] * size[1] + config.text_hidden, config.hidden), nn.LeakyReLU(0.2, inplace=True),
-            nn.Linear(config.hidden, config.hidden // 2), nn.LeakyReLU(0.2, inplace=True),
-            nn.Linear(config.hidden // 2, 1))
+            nn.Linear(inputs * size[0] * size[1] + config.text_hidden, config.hidden),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Linear(config.hidden, config.hidden // 2),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Linear(config.hidden // 2, 1),
+        )
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.xavier_uniform_(module.weight)
@@ -85,5 +93,7 @@ class Discriminator(nn.Module):
         """Logits (B,) of images beside encoded texts, so that a text shared by two images is encoded once."""
         return self.join(torch.cat([self.image(image_B1HW).flatten(1), text_BE], dim=1)).squeeze(1)
 
-    def forward(self, image_B1HW: torch.Tensor, text_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, image_B1HW: torch.Tensor, text_BL: torch.Tensor, lengths_B: torch.Tensor
+    ) -> torch.Tensor:
         return self.judge(image_B1HW, self.encode_text(text_BL, lengths_B))

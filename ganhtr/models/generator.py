@@ -50,7 +50,9 @@ class PlainBlock(nn.Sequential):
     """Two 3x3 convolutions, each with batch norm and leaky ReLU."""
 
     def __init__(self, inputs: int, outputs: int, momentum: float):
-        super().__init__(ConvNormAct(inputs, outputs, 3, momentum), ConvNormAct(outputs, outputs, 3, momentum))
+        super().__init__(
+            ConvNormAct(inputs, outputs, 3, momentum), ConvNormAct(outputs, outputs, 3, momentum)
+        )
 
 
 class ResidualBlock(nn.Module):
@@ -63,8 +65,12 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, momentum: float):
         super().__init__()
-        self.residual = nn.Sequential(ConvNormAct(inputs, outputs, 3, momentum), ConvNorm(outputs, outputs, 3, momentum))
-        self.shortcut = nn.Identity() if inputs == outputs else ConvNorm(inputs, outputs, 1, momentum)
+        self.residual = nn.Sequential(
+            ConvNormAct(inputs, outputs, 3, momentum), ConvNorm(outputs, outputs, 3, momentum)
+        )
+        self.shortcut = (
+            nn.Identity() if inputs == outputs else ConvNorm(inputs, outputs, 1, momentum)
+        )
         self.activation = nn.LeakyReLU(SLOPE, inplace=True)
 
     def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
@@ -102,7 +108,9 @@ class AttentionGate(nn.Module):
 
 # kind -> block (inputs, outputs, momentum) and gate (width)
 KINDS: dict[str, tuple[Callable[[int, int, float], nn.Module], Callable[[int], nn.Module]]] = {
-    "plain": (PlainBlock, OpenGate), "residual": (ResidualBlock, OpenGate), "attention": (PlainBlock, AttentionGate),
+    "plain": (PlainBlock, OpenGate),
+    "residual": (ResidualBlock, OpenGate),
+    "attention": (PlainBlock, AttentionGate),
 }
 
 
@@ -111,7 +119,9 @@ def halve_and_encode(block: nn.Module, x_BCHW: torch.Tensor) -> torch.Tensor:
     return block(F.max_pool2d(x_BCHW, 2))
 
 
-def double_and_decode(up: nn.Module, gate: nn.Module, block: nn.Module, x_BCHW: torch.Tensor, skip_BCHW: torch.Tensor) -> torch.Tensor:
+def double_and_decode(
+    up: nn.Module, gate: nn.Module, block: nn.Module, x_BCHW: torch.Tensor, skip_BCHW: torch.Tensor
+) -> torch.Tensor:
     """One level up."""
     x_BCHW = up(F.interpolate(x_BCHW, scale_factor=2, mode="nearest"))
     return block(torch.cat([gate(skip_BCHW, x_BCHW), x_BCHW], dim=1))
@@ -157,7 +167,9 @@ class UNet(nn.Module):
             x = self._run(double_and_decode, up, gate, block, x, skips.pop())
         return torch.sigmoid(self.output(x))
 
-    def _run(self, function: Callable[..., torch.Tensor], *inputs: nn.Module | torch.Tensor) -> torch.Tensor:
+    def _run(
+        self, function: Callable[..., torch.Tensor], *inputs: nn.Module | torch.Tensor
+    ) -> torch.Tensor:
         """function(*inputs). With checkpointing its inputs alone are kept, and the backward pass computes the rest a second time.
 
         That leaves the running statistics alone; random numbers need no keeping, as there is no dropout.
@@ -166,5 +178,10 @@ class UNet(nn.Module):
         if not (self.checkpointing and self.training and torch.is_grad_enabled()):
             return function(*inputs)
         modules = [value for value in (function, *inputs) if isinstance(value, nn.Module)]
-        return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False,
-                          context_fn=lambda: (nullcontext(), without_statistics(*modules)))
+        return checkpoint(
+            function,
+            *inputs,
+            use_reentrant=False,
+            preserve_rng_state=False,
+            context_fn=lambda: (nullcontext(), without_statistics(*modules)),
+        )

@@ -19,7 +19,12 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.inner = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, width))
+        self.inner = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, width),
+            nn.ReLU(inplace=True),
+            nn.Linear(width, width),
+        )
 
     def forward(self, x_NW: torch.Tensor) -> torch.Tensor:
         return x_NW + self.inner(x_NW)
@@ -36,11 +41,17 @@ def build_head(config: HeadConfig, features: int) -> nn.Module:
     layers: list[nn.Module] = []
     inputs = features
     if config.kind == "residual":
-        layers = [nn.Linear(features, config.width), *(ResidualBlock(config.width) for _ in range(config.layers))]
+        layers = [
+            nn.Linear(features, config.width),
+            *(ResidualBlock(config.width) for _ in range(config.layers)),
+        ]
         inputs = config.width
     elif config.kind in ("mlp", "mlp_bn"):
         for _ in range(config.layers):
-            layers += [nn.Linear(inputs, config.width), *([nn.BatchNorm1d(config.width)] if config.kind == "mlp_bn" else []),
-                       nn.ReLU(inplace=True)]
+            layers += [
+                nn.Linear(inputs, config.width),
+                *([nn.BatchNorm1d(config.width)] if config.kind == "mlp_bn" else []),
+                nn.ReLU(inplace=True),
+            ]
             inputs = config.width
     return nn.Sequential(*layers, nn.Linear(inputs, config.dim))

@@ -23,9 +23,22 @@ class LevelMatcher(nn.Module):
     `texts` is the pooling of the texts; vectors come out with length 1, except where all of one was 0.
     """
 
-    def __init__(self, pool: nn.Module, text_pool: WindowPool, image_head: nn.Module, text_head: nn.Module, queue: KeyQueue | None):
+    def __init__(
+        self,
+        pool: nn.Module,
+        text_pool: WindowPool,
+        image_head: nn.Module,
+        text_head: nn.Module,
+        queue: KeyQueue | None,
+    ):
         super().__init__()
-        self.pool, self.text_pool, self.image_head, self.text_head, self.queue = pool, text_pool, image_head, text_head, queue
+        self.pool, self.text_pool, self.image_head, self.text_head, self.queue = (
+            pool,
+            text_pool,
+            image_head,
+            text_head,
+            queue,
+        )
         self.key_head = slow_copy(text_head) if queue is not None else None
 
     def embed_images(self, features_BTD: torch.Tensor, frames_B: torch.Tensor) -> torch.Tensor:
@@ -34,12 +47,16 @@ class LevelMatcher(nn.Module):
 
     def embed_texts(self, states_BLD: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
         """(B, L, D), lengths (B,) -> (B I, P)."""
-        return F.normalize(self.text_head(self.text_pool(states_BLD, lengths_B).flatten(0, 1)), dim=1)
+        return F.normalize(
+            self.text_head(self.text_pool(states_BLD, lengths_B).flatten(0, 1)), dim=1
+        )
 
     def embed_keys(self, states_BLD: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
         """As `embed_texts`, by the slow copy of the head."""
         assert self.key_head is not None
-        return F.normalize(self.key_head(self.text_pool(states_BLD, lengths_B).flatten(0, 1)), dim=1)
+        return F.normalize(
+            self.key_head(self.text_pool(states_BLD, lengths_B).flatten(0, 1)), dim=1
+        )
 
     def project_frames(self, features_BTD: torch.Tensor, inside_BT: torch.Tensor) -> torch.Tensor:
         """Every own frame through the image head: (B, T, D) -> (B, T, P), zeros elsewhere. Padding never enters a batch norm."""
@@ -54,11 +71,20 @@ class Matcher(nn.Module):
     for; so is the bias (SigLIP's).
     """
 
-    def __init__(self, levels: dict[str, LevelMatcher], text_encoder: nn.Module | None, temperature: float, learned: bool,
-                 bias: float = 0.0, learned_bias: bool = False):
+    def __init__(
+        self,
+        levels: dict[str, LevelMatcher],
+        text_encoder: nn.Module | None,
+        temperature: float,
+        learned: bool,
+        bias: float = 0.0,
+        learned_bias: bool = False,
+    ):
         super().__init__()
         self.levels, self.text_encoder = nn.ModuleDict(levels), text_encoder
-        queued = text_encoder is not None and any(level.queue is not None for level in levels.values())
+        queued = text_encoder is not None and any(
+            level.queue is not None for level in levels.values()
+        )
         self.key_encoder = slow_copy(text_encoder) if queued and text_encoder is not None else None
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learned)
         self.bias = nn.Parameter(torch.tensor(bias), requires_grad=learned_bias)
@@ -66,7 +92,10 @@ class Matcher(nn.Module):
     def train(self, mode: bool = True) -> Matcher:
         """Train or eval mode, in which the slow copies have no part: they stay in eval mode."""
         super().train(mode)
-        slow = [self.key_encoder, *(level.key_head for level in self.levels.values() if isinstance(level, LevelMatcher))]
+        slow = [
+            self.key_encoder,
+            *(level.key_head for level in self.levels.values() if isinstance(level, LevelMatcher)),
+        ]
         for module in slow:
             if module is not None:
                 module.eval()
@@ -81,7 +110,14 @@ class Matcher(nn.Module):
         return self.log_scale.exp()
 
     @torch.no_grad()
-    def settle(self, text_BL: torch.Tensor, lengths_B: torch.Tensor, labels_N: torch.Tensor, keep: float, step: int) -> None:
+    def settle(
+        self,
+        text_BL: torch.Tensor,
+        lengths_B: torch.Tensor,
+        labels_N: torch.Tensor,
+        keep: float,
+        step: int,
+    ) -> None:
         """After an update: a learned scale comes back to LARGEST_SCALE, slow copies follow, the batch's keys enter the queue.
 
         Source of the bound: Radford et al. 2021 (CLIP), section 2.5.
@@ -92,6 +128,10 @@ class Matcher(nn.Module):
         follow(self.key_encoder, self.text_encoder, keep, step)
         states = self.key_encoder(text_BL, lengths_B)
         for level in self.levels.values():
-            assert isinstance(level, LevelMatcher) and level.queue is not None and level.key_head is not None
+            assert (
+                isinstance(level, LevelMatcher)
+                and level.queue is not None
+                and level.key_head is not None
+            )
             follow(level.key_head, level.text_head, keep, step)
             level.queue.push(level.embed_keys(states, lengths_B), labels_N)

@@ -88,20 +88,28 @@ class CRNN(LineRecognizer):
         layers: list[nn.Module] = []
         inputs = 1
         for outputs, pool in zip(channels, pools, strict=True):
-            layers += [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+            layers += [
+                nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(inplace=True),
+            ]
             layers += [nn.MaxPool2d(pool)] if pool else []
             inputs = outputs
         self.convolutions = nn.Sequential(*layers)
         self.dropout = nn.Dropout(config.dropout)
         self.widths = {"cnn": channels[-2], "proj": inputs, "encoder": 2 * config.dim}
-        self.recurrent = DifferentiableLSTM(inputs, config.dim, config.layers, batch_first=True, bidirectional=True)
+        self.recurrent = DifferentiableLSTM(
+            inputs, config.dim, config.layers, batch_first=True, bidirectional=True
+        )
         self.classify = nn.Linear(2 * config.dim, classes)
         self.shortcut = nn.Conv1d(inputs, classes, 3, padding=1)
 
     def trunk(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Columns behind the fourth block and behind the fifth."""
         fourth = self.convolutions[:-3](images_B1HW)
-        return fourth.amax(dim=2).transpose(1, 2), self.convolutions[-3:](fourth).amax(dim=2).transpose(1, 2)
+        return fourth.amax(dim=2).transpose(1, 2), self.convolutions[-3:](fourth).amax(
+            dim=2
+        ).transpose(1, 2)
 
     def encode(self, tap_BTD: torch.Tensor) -> torch.Tensor:
         return self.recurrent(self.dropout(tap_BTD))[0]
@@ -128,22 +136,42 @@ class TransformerRecognizer(LineRecognizer):
         base = config.base
         layers: list[nn.Module] = []
         plan: list[tuple[int, int, Any, tuple[int, int] | None]] = [
-            (1, 7, (2, 1), None), (1, 3, 1, (2, 2)), (2, 3, 1, None), (2, 3, 1, (2, 2)),
-                (4, 3, 1, None), (4, 3, 1, (1, 2)), (8, 3, 1, None), (8, 3, 1, None)]
+            (1, 7, (2, 1), None),
+            (1, 3, 1, (2, 2)),
+            (2, 3, 1, None),
+            (2, 3, 1, (2, 2)),
+            (4, 3, 1, None),
+            (4, 3, 1, (1, 2)),
+            (8, 3, 1, None),
+            (8, 3, 1, None),
+        ]
         inputs = 1
         for multiple, kernel, stride, pool in plan:
             outputs = base * multiple
-            layers += [nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
-                       nn.BatchNorm2d(outputs, 1e-3, 0.01), nn.GELU()]
+            layers += [
+                nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
+                nn.BatchNorm2d(outputs, 1e-3, 0.01),
+                nn.GELU(),
+            ]
             layers += [nn.MaxPool2d(pool)] if pool else []
             inputs = outputs
         self.convolutions = nn.Sequential(*layers)
         self.dense = nn.Linear(inputs * (height // 8), config.dim)
         self.normalise = nn.LayerNorm(config.dim, eps=1e-3)
-        self.positions = nn.Parameter(torch.empty(width // self.stride, config.dim).uniform_(-0.05, 0.05))
+        self.positions = nn.Parameter(
+            torch.empty(width // self.stride, config.dim).uniform_(-0.05, 0.05)
+        )
         self.widths = {"cnn": inputs, "proj": config.dim, "encoder": config.dim}
-        layer = nn.TransformerEncoderLayer(config.dim, config.heads, 4 * config.dim, config.dropout, activation=F.gelu,
-                                           layer_norm_eps=1e-3, batch_first=True, norm_first=False)
+        layer = nn.TransformerEncoderLayer(
+            config.dim,
+            config.heads,
+            4 * config.dim,
+            config.dropout,
+            activation=F.gelu,
+            layer_norm_eps=1e-3,
+            batch_first=True,
+            norm_first=False,
+        )
         self.transformer = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
         self.dropout = nn.Dropout(config.dropout)
         self.classify = nn.Linear(config.dim, classes)
@@ -151,7 +179,9 @@ class TransformerRecognizer(LineRecognizer):
     def trunk(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The maximum over each column of the last convolution; and what is behind the layer norm, before the positions."""
         columns = self.convolutions(images_B1HW)
-        return columns.amax(dim=2).transpose(1, 2), self.normalise(self.dense(columns.permute(0, 3, 1, 2).flatten(2)))
+        return columns.amax(dim=2).transpose(1, 2), self.normalise(
+            self.dense(columns.permute(0, 3, 1, 2).flatten(2))
+        )
 
     def encode(self, tap_BTD: torch.Tensor) -> torch.Tensor:
         return self.transformer(self.dropout(tap_BTD + self.positions))
@@ -160,10 +190,15 @@ class TransformerRecognizer(LineRecognizer):
         return self.classify(encoder_BTD)
 
 
-RECOGNIZERS: dict[str, type[CRNN] | type[TransformerRecognizer]] = {"crnn": CRNN, "transformer": TransformerRecognizer}
+RECOGNIZERS: dict[str, type[CRNN] | type[TransformerRecognizer]] = {
+    "crnn": CRNN,
+    "transformer": TransformerRecognizer,
+}
 
 
-def build_recognizer(config: RecognizerConfig, classes: int, height: int, width: int) -> LineRecognizer:
+def build_recognizer(
+    config: RecognizerConfig, classes: int, height: int, width: int
+) -> LineRecognizer:
     """The recognizer that `config.kind` names, with fresh weights."""
     return RECOGNIZERS[config.kind](config, classes, height, width)
 

@@ -23,11 +23,15 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(tokens, config.embedding)
         self.dropout = nn.Dropout(config.dropout)
-        self.recurrent = nn.LSTM(config.embedding, features // 2, batch_first=True, bidirectional=True)
+        self.recurrent = nn.LSTM(
+            config.embedding, features // 2, batch_first=True, bidirectional=True
+        )
 
     def forward(self, text_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
         embedded = self.dropout(self.embedding(text_BL))
         run = lengths_B.clamp(min=1).cpu()
         packed = pack_padded_sequence(embedded, run, batch_first=True, enforce_sorted=False)
-        states_BLD, _ = pad_packed_sequence(self.recurrent(packed)[0], batch_first=True, total_length=text_BL.shape[1])
+        states_BLD, _ = pad_packed_sequence(
+            self.recurrent(packed)[0], batch_first=True, total_length=text_BL.shape[1]
+        )
         return states_BLD * (lengths_B > 0)[:, None, None]

@@ -26,8 +26,14 @@ def shipped_recognizer(role: str) -> RecognizerWeights | None:
     return RecognizerWeights.load(path) if path.exists() else None
 
 
-def obtain_recognizer(role: str, pairs: Pairs, config: RecognizerConfig, training: RecognizerTrainingConfig, device: torch.device,
-                  say: Say) -> RecognizerWeights:
+def obtain_recognizer(
+    role: str,
+    pairs: Pairs,
+    config: RecognizerConfig,
+    training: RecognizerTrainingConfig,
+    device: torch.device,
+    say: Say,
+) -> RecognizerWeights:
     """The recognizer for these lines and settings: the one that `config.weights` names, else shipped, from the cache, or trained now.
 
     `role` (guide or judge) names it in messages and picks the shipped weights that a new one starts from. A training that was broken
@@ -35,17 +41,25 @@ def obtain_recognizer(role: str, pairs: Pairs, config: RecognizerConfig, trainin
     """
     if config.weights:
         weights = named_recognizer(role, pairs, Path(config.weights).expanduser())
-        say(f"{role} recognizer: {config.weights}, CER {weights.cer:.1%} on the clean search-validation lines that it was trained beside")
+        say(
+            f"{role} recognizer: {config.weights}, CER {weights.cer:.1%} on the clean search-validation lines that it was trained beside"
+        )
         return weights
     shipped = shipped_recognizer(role)
-    recipe = Recipe(pairs, config, training, shipped if shipped and shipped.config.kind == config.kind else None)
+    recipe = Recipe(
+        pairs, config, training, shipped if shipped and shipped.config.kind == config.kind else None
+    )
     if shipped is not None and shipped.digest == recipe.digest:
-        say(f"{role} recognizer: shipped weights, CER {shipped.cer:.1%} on clean search-validation lines")
+        say(
+            f"{role} recognizer: shipped weights, CER {shipped.cer:.1%} on clean search-validation lines"
+        )
         return shipped
     kept = cache_folder() / "recognizers" / f"{role}-{recipe.digest}.safetensors"
     if kept.exists():
         weights = RecognizerWeights.load(kept)
-        say(f"{role} recognizer: from the cache, CER {weights.cer:.1%} on clean search-validation lines")
+        say(
+            f"{role} recognizer: from the cache, CER {weights.cer:.1%} on clean search-validation lines"
+        )
         return weights
     try:
         return train_to_file(kept, recipe, device, say, f"{role} recognizer", resume=True)
@@ -61,16 +75,25 @@ def named_recognizer(role: str, pairs: Pairs, path: Path) -> RecognizerWeights:
     """
     key = f"{role}.weights"
     if not path.is_file():
-        raise ValueError(f"{key} must be a file of a trained recognizer, got {path}, which is missing. Train it: python -m ganhtr recognizer train")
+        raise ValueError(
+            f"{key} must be a file of a trained recognizer, got {path}, which is missing. Train it: python -m ganhtr recognizer train"
+        )
     weights = RecognizerWeights.load(path)
     height, width = pairs.train.clean.shape[1:]
-    sizes = [("height", weights.height, height)] + [("width", weights.width, width)] * (weights.config.kind == "transformer")
-    faults = [f"{path}: data.{side} must be the recognizer's ({own}) with {key}, got {given}. Set it to {own}, or train a recognizer at {given}"
-              for side, own, given in sizes if own != given]
+    sizes = [("height", weights.height, height)] + [("width", weights.width, width)] * (
+        weights.config.kind == "transformer"
+    )
+    faults = [
+        f"{path}: data.{side} must be the recognizer's ({own}) with {key}, got {given}. Set it to {own}, or train a recognizer at {given}"
+        for side, own, given in sizes
+        if own != given
+    ]
     if weights.charset != pairs.charset.characters:
-        faults.append(f"{path}: the charset must be that of the lines with {key}, got another one: "
-                      f"{difference(weights.charset, pairs.charset.characters)}. Give study and recognizer the same --charset FILE, or train a "
-                      "recognizer on these lines")
+        faults.append(
+            f"{path}: the charset must be that of the lines with {key}, got another one: "
+            f"{difference(weights.charset, pairs.charset.characters)}. Give study and recognizer the same --charset FILE, or train a "
+            "recognizer on these lines"
+        )
     if faults:
         raise ValueError("\n".join(faults))
     return replace(weights, digest=hashlib.sha256(path.read_bytes()).hexdigest()[:16])
@@ -79,7 +102,10 @@ def named_recognizer(role: str, pairs: Pairs, path: Path) -> RecognizerWeights:
 def difference(recognizer: str, lines: str) -> str:
     """In words, how the charset of a recognizer differs from that of the lines."""
     parts = []
-    for owner, own, other in (("the recognizer has", recognizer, lines), ("the lines have", lines, recognizer)):
+    for owner, own, other in (
+        ("the recognizer has", recognizer, lines),
+        ("the lines have", lines, recognizer),
+    ):
         named = [repr(character) for character in own if character not in other]
         more = f" and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
         parts += [f"only {owner} {', '.join(named[:_LISTED])}{more}"] if named else []

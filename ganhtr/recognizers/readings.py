@@ -27,13 +27,19 @@ class Readings:
     def of(cls, recognizer: LineRecognizer, lines: LineBatches) -> Readings:
         """Reads every line of a split, clean and degraded, each once."""
         texts = {image: read_lines(recognizer, lines, image) for image in IMAGES}
-        return cls(lines.lines, texts, {image: text_errors(lines.lines.transcripts, read) for image, read in texts.items()})
+        return cls(
+            lines.lines,
+            texts,
+            {image: text_errors(lines.lines.transcripts, read) for image, read in texts.items()},
+        )
 
     def words(self) -> list[str]:
         """The rates with their counts, a text a kind of image."""
-        return [f"{image} lines: CER {held.cer:.1%} ({held.char_edits.sum()} edits to {held.char_lengths.sum()} characters), "
-                f"WER {held.wer:.1%} ({held.word_edits.sum()} edits to {held.word_lengths.sum()} words)"
-                for image, held in self.errors.items()]
+        return [
+            f"{image} lines: CER {held.cer:.1%} ({held.char_edits.sum()} edits to {held.char_lengths.sum()} characters), "
+            f"WER {held.wer:.1%} ({held.word_edits.sum()} edits to {held.word_lengths.sum()} words)"
+            for image, held in self.errors.items()
+        ]
 
 
 @torch.no_grad()

@@ -17,11 +17,18 @@ from ganhtr.recognizers.readings import IMAGES, Readings
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
-FACES = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Arial.ttf")  # the first that the machine has
+FACES = (
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "LiberationSans-Regular.ttf",
+    "Arial.ttf",
+)  # the first that the machine has
 BLACK, RED, GREY = (0, 0, 0), (200, 0, 0), (110, 110, 110)
 MARGIN, LEFT = 16, 96  # around a line's block; what the names on its left take
 _NOWHERE = "\U0010fffe"  # a code point that no font may give a glyph
-Spans = list[tuple[str, bool]]  # pieces of a text, each with whether it is wrong; an empty piece that is wrong stands for a lack
+Spans = list[
+    tuple[str, bool]
+]  # pieces of a text, each with whether it is wrong; an empty piece that is wrong stands for a lack
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,9 @@ class Script:
 
         for face in FACES:
             try:
-                return cls(ImageFont.truetype(face, height, layout_engine=ImageFont.Layout.BASIC), height)
+                return cls(
+                    ImageFont.truetype(face, height, layout_engine=ImageFont.Layout.BASIC), height
+                )
             except OSError:
                 continue
         return cls(ImageFont.load_default(height), height)
@@ -72,7 +81,11 @@ class Script:
                     draw.text((at, y), "...", fill=GREY, font=self.font)
                     return
                 if wrong and glyph == " ":
-                    draw.line((at, y + self.height * 1.2, at + width, y + self.height * 1.2), fill=RED, width=2)
+                    draw.line(
+                        (at, y + self.height * 1.2, at + width, y + self.height * 1.2),
+                        fill=RED,
+                        width=2,
+                    )
                 draw.text((at, y), glyph, fill=RED if wrong else BLACK, font=self.font)
                 at += width
 
@@ -80,7 +93,9 @@ class Script:
 def spans_of(transcript: str, reading: str) -> Spans:
     """A reading in pieces, right and wrong, with an empty wrong piece wherever characters of the transcription are missing."""
     spans: Spans = []
-    for kind, i, j, k, m in difflib.SequenceMatcher(None, transcript, reading, autojunk=False).get_opcodes():
+    for kind, i, j, k, m in difflib.SequenceMatcher(
+        None, transcript, reading, autojunk=False
+    ).get_opcodes():
         if kind == "equal":
             spans.append((reading[k:m], False))
         else:
@@ -101,7 +116,9 @@ def readings_picture(readings: Readings, title: str, count: int = 12) -> bytes:
     row = script.height * 7 // 4
     block = (LEFT + width * scale + 2 * MARGIN, 2 * height * scale + 3 * row + 2 * MARGIN)
     rows = -(-len(chosen) // 2)
-    sheet = Image.new("RGB", (block[0] * min(2, len(chosen)), block[1] * rows + row + MARGIN), (255, 255, 255))
+    sheet = Image.new(
+        "RGB", (block[0] * min(2, len(chosen)), block[1] * rows + row + MARGIN), (255, 255, 255)
+    )
     draw = ImageDraw.Draw(sheet)
     script.write(draw, MARGIN, MARGIN, [(title, False)], sheet.width)
     for place, line in enumerate(chosen.tolist()):
@@ -112,8 +129,15 @@ def readings_picture(readings: Readings, title: str, count: int = 12) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_line(sheet: Image.Image, draw: ImageDraw.ImageDraw, script: Script, readings: Readings, line: int, corner: tuple[int, int],
-               scale: int) -> None:
+def _draw_line(
+    sheet: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    script: Script,
+    readings: Readings,
+    line: int,
+    corner: tuple[int, int],
+    scale: int,
+) -> None:
     """One line: its transcription, then each image over its reading."""
     from PIL import Image
 
@@ -125,10 +149,21 @@ def _draw_line(sheet: Image.Image, draw: ImageDraw.ImageDraw, script: Script, re
     y += row
     for image in IMAGES:
         picture = Image.fromarray(getattr(lines, image)[line, :, : lines.widths[line]])
-        picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.LANCZOS)
+        picture = picture.resize(
+            (picture.width * scale, picture.height * scale), Image.Resampling.LANCZOS
+        )
         sheet.paste(picture, (text, y))
-        draw.text((left, y + picture.height // 2 - script.height // 2), image, fill=GREY, font=script.font)
+        draw.text(
+            (left, y + picture.height // 2 - script.height // 2), image, fill=GREY, font=script.font
+        )
         y += picture.height
-        draw.text((left, y), f"CER {readings.errors[image].line_cer[line]:.0%}", fill=GREY, font=script.font)
-        script.write(draw, text, y, spans_of(lines.transcripts[line], readings.texts[image][line]), right)
+        draw.text(
+            (left, y),
+            f"CER {readings.errors[image].line_cer[line]:.0%}",
+            fill=GREY,
+            font=script.font,
+        )
+        script.write(
+            draw, text, y, spans_of(lines.transcripts[line], readings.texts[image][line]), right
+        )
         y += row

@@ -18,7 +18,12 @@ def main(roles: list[str]) -> None:
     pairs = load_pairs(BUILTIN, config.data)
     for role in roles or ["guide", "judge"]:
         settings = config.guide if role == "guide" else config.judge
-        made = train_recognizer(Recipe(pairs, settings, config.recognizer_training), torch.device("cpu"), print, f"{role} recognizer")
+        made = train_recognizer(
+            Recipe(pairs, settings, config.recognizer_training),
+            torch.device("cpu"),
+            print,
+            f"{role} recognizer",
+        )
         made.save(SHIPPED / f"{role}.safetensors")
 
 

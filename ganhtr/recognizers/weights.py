@@ -34,14 +34,22 @@ class RecognizerWeights:
     def build(self, device: torch.device) -> LineRecognizer:
         """The recognizer, loaded strictly, frozen, in eval mode."""
         recognizer = build_recognizer(self.config, len(self.charset) + 1, self.height, self.width)
-        recognizer.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in self.arrays.items()}, strict=True)
+        recognizer.load_state_dict(
+            {name: torch.from_numpy(array.copy()) for name, array in self.arrays.items()},
+            strict=True,
+        )
         return freeze(recognizer).to(device, memory_format=torch.channels_last)
 
     def save(self, path: Path) -> None:
         """Writes a safetensors file whose metadata hold all but the arrays; it appears only when it is whole."""
         meta = {k: v for k, v in asdict(self).items() if k != "arrays"}
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, safetensors.numpy.save(self.arrays, metadata={"recognizer": json.dumps(meta, ensure_ascii=False)}))
+        write_atomically(
+            path,
+            safetensors.numpy.save(
+                self.arrays, metadata={"recognizer": json.dumps(meta, ensure_ascii=False)}
+            ),
+        )
 
     @classmethod
     def load(cls, path: Path) -> RecognizerWeights:
@@ -62,8 +70,10 @@ class RecognizerWeights:
         except OlderVersionError:
             raise
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: must be a recognizer's safetensors file, got one that does not load ({error}). Name a file that "
-                             "`python -m ganhtr recognizer train` wrote; one in the cache may be deleted and is then trained again") from error
+            raise ValueError(
+                f"{path}: must be a recognizer's safetensors file, got one that does not load ({error}). Name a file that "
+                "`python -m ganhtr recognizer train` wrote; one in the cache may be deleted and is then trained again"
+            ) from error
 
 
 def _description(metadata: dict[str, str] | None) -> str:
@@ -76,20 +86,40 @@ def _check(weights: RecognizerWeights) -> None:
     """Raises ValueError where the file's own description is none of a recognizer, or its arrays are not that recognizer's."""
     Charset(weights.charset)
     settings = {f"guide.{key}": value for key, value in asdict(weights.config).items()}
-    build_config("tiny", {"generator.levels": 1, "data.height": weights.height, "data.width": weights.width, **settings})
+    build_config(
+        "tiny",
+        {
+            "generator.levels": 1,
+            "data.height": weights.height,
+            "data.width": weights.width,
+            **settings,
+        },
+    )
     if not isinstance(weights.cer, (int, float)) or not isinstance(weights.digest, str):
-        raise ValueError(f"cer must be a number and digest text, got {weights.cer!r} and {weights.digest!r}")
+        raise ValueError(
+            f"cer must be a number and digest text, got {weights.cer!r} and {weights.digest!r}"
+        )
     odd = _misfits(weights)
     if odd:
-        raise ValueError(f"{len(odd)} of its arrays are not those of its settings: {', '.join(odd[:3])}{', ...' if len(odd) > 3 else ''}")
+        raise ValueError(
+            f"{len(odd)} of its arrays are not those of its settings: {', '.join(odd[:3])}{', ...' if len(odd) > 3 else ''}"
+        )
 
 
 def _misfits(weights: RecognizerWeights) -> list[str]:
     """Names of arrays that are missing, too many, or of another shape or type than the settings ask for. Nothing is allocated for it."""
     with torch.device("meta"):
-        wanted = build_recognizer(weights.config, len(weights.charset) + 1, weights.height, weights.width).state_dict()
+        wanted = build_recognizer(
+            weights.config, len(weights.charset) + 1, weights.height, weights.width
+        ).state_dict()
 
     def kind(array: torch.Tensor | np.ndarray | None) -> tuple[tuple[int, ...], str] | None:
-        return None if array is None else (tuple(array.shape), str(array.dtype).removeprefix("torch."))
+        return (
+            None if array is None else (tuple(array.shape), str(array.dtype).removeprefix("torch."))
+        )
 
-    return sorted(name for name in wanted.keys() | weights.arrays.keys() if kind(wanted.get(name)) != kind(weights.arrays.get(name)))
+    return sorted(
+        name
+        for name in wanted.keys() | weights.arrays.keys()
+        if kind(wanted.get(name)) != kind(weights.arrays.get(name))
+    )

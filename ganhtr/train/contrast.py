@@ -60,8 +60,15 @@ def given_texts(batch: Batch, config: Config, step: int) -> Texts:
     return Texts(*(held.roll(turn, dims=0) for held in (texts.rows, texts.lengths, texts.ids)))
 
 
-def compare_frames(matcher: Matcher, loss: FrameLoss, knobs: ContrastiveConfig, restored: Levels, clean: Levels, degraded: Levels,
-                   frames: Tensor) -> Comparison:
+def compare_frames(
+    matcher: Matcher,
+    loss: FrameLoss,
+    knobs: ContrastiveConfig,
+    restored: Levels,
+    clean: Levels,
+    degraded: Levels,
+    frames: Tensor,
+) -> Comparison:
     """A frame loss on every level. Keys of the clean and the degraded line carry no gradient, but for VICReg, which spreads both sides."""
     total = torch.zeros(len(frames), device=frames.device)
     for name, share in shares(knobs).items():
@@ -69,26 +76,46 @@ def compare_frames(matcher: Matcher, loss: FrameLoss, knobs: ContrastiveConfig, 
         assert isinstance(level, LevelMatcher)
         inside = frame_mask(frames, restored[name].shape[1])
 
-        def project(features: Tensor, level: LevelMatcher = level, inside: Tensor = inside) -> Tensor:
+        def project(
+            features: Tensor, level: LevelMatcher = level, inside: Tensor = inside
+        ) -> Tensor:
             return level.project_frames(features, inside) if loss.projected else features
 
         keys = project(clean[name])
         twins = project(degraded[name]).detach() if loss.needs_degraded else None
-        total = total + share * loss.loss(project(restored[name]), keys if knobs.formulation == "vicreg" else keys.detach(), twins, frames,
-                                          matcher.inverse_temperature)
+        total = total + share * loss.loss(
+            project(restored[name]),
+            keys if knobs.formulation == "vicreg" else keys.detach(),
+            twins,
+            frames,
+            matcher.inverse_temperature,
+        )
     return Comparison(total, {})
 
 
-def compare_lines(matcher: Matcher, loss: LineLoss, config: Config, charset: Charset, restored: Levels, degraded: Levels,
-                  frames: Tensor, texts: Texts, step: int) -> Comparison:
+def compare_lines(
+    matcher: Matcher,
+    loss: LineLoss,
+    config: Config,
+    charset: Charset,
+    restored: Levels,
+    degraded: Levels,
+    frames: Tensor,
+    texts: Texts,
+    step: int,
+) -> Comparison:
     """A line loss on every level: anchors are the restored lines, candidates the batch's texts and what `negatives` and `queue` add."""
     knobs, encoder = config.contrastive, matcher.text_encoder
     assert encoder is not None
     states = encoder(texts.rows, texts.lengths)
     wrong = None
     if knobs.negatives == "edited":
-        rows = edited(texts.rows.cpu().numpy(), texts.lengths.cpu().numpy(), len(charset),
-                      generator(config.train.seed, "edited texts", step))
+        rows = edited(
+            texts.rows.cpu().numpy(),
+            texts.lengths.cpu().numpy(),
+            len(charset),
+            generator(config.train.seed, "edited texts", step),
+        )
         wrong = encoder(torch.from_numpy(rows).to(texts.rows), texts.lengths)
     windows = knobs.windows if knobs.pooling == "window" else 1
     labels_N = instance_labels(texts.ids, windows)
@@ -110,17 +137,29 @@ def compare_lines(matcher: Matcher, loss: LineLoss, config: Config, charset: Cha
         same_NK = labels_N[:, None] == torch.cat(labels)[None, :]
 
         def at(cosines: Tensor, same: Tensor = same_NK) -> Tensor:
-            return loss.loss(cosines, same, matcher.inverse_temperature, matcher.bias).view(-1, windows).mean(dim=1)
+            return (
+                loss.loss(cosines, same, matcher.inverse_temperature, matcher.bias)
+                .view(-1, windows)
+                .mean(dim=1)
+            )
 
         own = at(cosines_NK)
         total = total + share * own
         with torch.no_grad():
             found.append(share * retrieval_top1(cosines_NK[:, : len(labels_N)], same_NK))
             position.append(share * between_floor_and_chance(own.mean(), at, same_NK))
-    return Comparison(total, {"retrieval_top1": torch.stack(found).sum(), "contrastive_position": torch.stack(position).sum()})
+    return Comparison(
+        total,
+        {
+            "retrieval_top1": torch.stack(found).sum(),
+            "contrastive_position": torch.stack(position).sum(),
+        },
+    )
 
 
-def between_floor_and_chance(loss: Tensor, at: Callable[[Tensor], Tensor], same_NK: Tensor) -> Tensor:
+def between_floor_and_chance(
+    loss: Tensor, at: Callable[[Tensor], Tensor], same_NK: Tensor
+) -> Tensor:
     """(L - floor) / (chance - floor): 0 for the best that cosines can give, 1 where they tell nothing apart; () or NaN.
 
     For InfoNCE chance is ln K. The floor is the loss of a regular simplex (cosine 1 with the own text, -1/(K - 1) with every other), which
@@ -153,7 +192,9 @@ def random_candidates(config: Config) -> int:
     """How many candidates a line has when its queue is full: what the bias of SigLIP starts from."""
     knobs = config.contrastive
     windows = knobs.windows if knobs.pooling == "window" else 1
-    return config.train.batch_size * windows * (1 if knobs.negatives == "batch" else 2) + knobs.queue
+    return (
+        config.train.batch_size * windows * (1 if knobs.negatives == "batch" else 2) + knobs.queue
+    )
 
 
 def starting_bias(config: Config) -> float:

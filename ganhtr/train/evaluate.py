@@ -36,15 +36,22 @@ class Evaluation:
 
     def metrics(self) -> dict[str, float]:
         """The split's figures. CER and WER are corpus level; dB, fractions, nats a line (mean over the feasible ones)."""
-        return {"psnr": float(self.psnr.mean()), "ssim": float(self.ssim.mean()),
-                "cer": self.guide.cer, "wer": self.guide.wer, "judge_cer": self.judge.cer, "judge_wer": self.judge.wer,
-                "ctc": float(self.ctc.sum() / max(1, (~self.infeasible).sum())), "infeasible": float(self.infeasible.mean())}
-
-
+        return {
+            "psnr": float(self.psnr.mean()),
+            "ssim": float(self.ssim.mean()),
+            "cer": self.guide.cer,
+            "wer": self.guide.wer,
+            "judge_cer": self.judge.cer,
+            "judge_wer": self.judge.wer,
+            "ctc": float(self.ctc.sum() / max(1, (~self.infeasible).sum())),
+            "infeasible": float(self.infeasible.mean()),
+        }
 
 
 @torch.no_grad()
-def evaluate(restorer: Restorer, lines: LineBatches, guide: LineRecognizer, judge: LineRecognizer) -> Evaluation:
+def evaluate(
+    restorer: Restorer, lines: LineBatches, guide: LineRecognizer, judge: LineRecognizer
+) -> Evaluation:
     """Every line of a split, restored and measured once."""
     values: dict[str, list[torch.Tensor]] = {"psnr": [], "ssim": [], "ctc": [], "frames": []}
     read: dict[str, list[str]] = {"guide": [], "judge": []}
@@ -58,10 +65,20 @@ def evaluate(restorer: Restorer, lines: LineBatches, guide: LineRecognizer, judg
         values["ctc"].append(ctc(logits, frames, batch.targets, batch.target_lengths))
         values["frames"].append(frames)
         read["guide"] += greedy_decode(logits, frames, lines.charset)
-        read["judge"] += greedy_decode(judge(restored)[1], batch.frames(judge.stride), lines.charset)
+        read["judge"] += greedy_decode(
+            judge(restored)[1], batch.frames(judge.stride), lines.charset
+        )
     arrays = {name: torch.cat(parts).cpu().numpy() for name, parts in values.items()}
-    errors = {name: text_errors(lines.lines.transcripts, readings) for name, readings in read.items()}
-    return Evaluation(arrays["psnr"], arrays["ssim"], arrays["ctc"], infeasible(lines.targets, arrays["frames"]), **errors)
+    errors = {
+        name: text_errors(lines.lines.transcripts, readings) for name, readings in read.items()
+    }
+    return Evaluation(
+        arrays["psnr"],
+        arrays["ssim"],
+        arrays["ctc"],
+        infeasible(lines.targets, arrays["frames"]),
+        **errors,
+    )
 
 
 def by_generator(generator: nn.Module) -> Restorer:
@@ -85,15 +102,26 @@ def by_sauvola(batch: Batch) -> torch.Tensor:
     from skimage.filters import threshold_sauvola
 
     window = max(3, batch.degraded.shape[2] // 2 | 1)
-    images = [np.where(image > threshold_sauvola(image, window_size=window, k=0.2, r=0.5), 1.0, 0.0)
-              for image in batch.degraded[:, 0].cpu().numpy()]
+    images = [
+        np.where(image > threshold_sauvola(image, window_size=window, k=0.2, r=0.5), 1.0, 0.0)
+        for image in batch.degraded[:, 0].cpu().numpy()
+    ]
     black_white = torch.from_numpy(np.stack(images)).float().to(batch.degraded.device)[:, None]
     return torch.where(batch.inside, black_white, 1.0)
 
 
-REFERENCES: dict[str, Restorer] = {"degraded": by_nothing, "sauvola": by_sauvola, "clean": by_the_original}
+REFERENCES: dict[str, Restorer] = {
+    "degraded": by_nothing,
+    "sauvola": by_sauvola,
+    "clean": by_the_original,
+}
 
 
-def reference_metrics(lines: LineBatches, guide: LineRecognizer, judge: LineRecognizer) -> dict[str, dict[str, float]]:
+def reference_metrics(
+    lines: LineBatches, guide: LineRecognizer, judge: LineRecognizer
+) -> dict[str, dict[str, float]]:
     """The figures of the lines left as they are, of Sauvola's threshold, and of the clean lines, measured as a trial's are."""
-    return {name: evaluate(restorer, lines, guide, judge).metrics() for name, restorer in REFERENCES.items()}
+    return {
+        name: evaluate(restorer, lines, guide, judge).metrics()
+        for name, restorer in REFERENCES.items()
+    }

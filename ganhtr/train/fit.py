@@ -23,7 +23,16 @@ from ganhtr.train.step import restore, train_step
 
 LOSSES = ("total", "pixel", "feature", "ctc", "adversarial", "contrastive", "discriminator")
 NORMS = ("generator_norm", "discriminator_norm", "matcher_norm")
-CAUSES = ("pixel", "feature", "ctc", "discriminator", "adversarial", "contrastive", *NORMS, "total")  # what spoils before what is spoilt
+CAUSES = (
+    "pixel",
+    "feature",
+    "ctc",
+    "discriminator",
+    "adversarial",
+    "contrastive",
+    *NORMS,
+    "total",
+)  # what spoils before what is spoilt
 
 
 class Diverged(ArithmeticError):
@@ -55,9 +64,17 @@ class EpochReport:
 
     def metrics(self) -> dict[str, float]:
         """Every figure of the epoch under one flat name: validation, mean losses, mean norms and accuracies."""
-        means = {f"train_{name}" if name in LOSSES else name: self.mean(name) for name in self.steps}
-        return {**self.evaluation.metrics(), **means, "train_infeasible": self.infeasible,
-                "seconds": self.seconds, "validation_seconds": self.validation_seconds, "peak_memory_mb": self.peak_memory_mb}
+        means = {
+            f"train_{name}" if name in LOSSES else name: self.mean(name) for name in self.steps
+        }
+        return {
+            **self.evaluation.metrics(),
+            **means,
+            "train_infeasible": self.infeasible,
+            "seconds": self.seconds,
+            "validation_seconds": self.validation_seconds,
+            "peak_memory_mb": self.peak_memory_mb,
+        }
 
 
 @dataclass(frozen=True)
@@ -78,8 +95,14 @@ class Bench:
         characters = sum(map(len, inputs.pairs.train.transcripts))
         guide = inputs.guide.build(device)
         frames = -(-inputs.pairs.train.widths // guide.stride)
-        return cls(train, validation, guide, inputs.judge.build(device), infeasible(train.targets, frames),
-                   float(inputs.pairs.train.widths.sum()) / max(1, characters))
+        return cls(
+            train,
+            validation,
+            guide,
+            inputs.judge.build(device),
+            infeasible(train.targets, frames),
+            float(inputs.pairs.train.widths.sum()) / max(1, characters),
+        )
 
 
 def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
@@ -98,24 +121,49 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
             indices = step_indices(len(bench.train), train.batch_size, state.step, train.seed)
             lines_seen.append(indices)
             measure = train.measure == "step" or (train.measure == "epoch" and number == 0)
-            values = train_step(state, bench.guide, training_batch(state, bench.train, indices), bench.pixels_per_character, measure)
+            values = train_step(
+                state,
+                bench.guide,
+                training_batch(state, bench.train, indices),
+                bench.pixels_per_character,
+                measure,
+            )
             for name, value in values.items():
                 steps.setdefault(name, []).append(value.detach())
-        plain = {name: torch.stack(values).cpu().double().tolist() for name, values in steps.items()}
+        plain = {
+            name: torch.stack(values).cpu().double().tolist() for name, values in steps.items()
+        }
         finite = np.isfinite([plain[name] for name in CAUSES if name in plain])
         if not finite.all():
             step = int(np.argmin(finite.all(axis=0)))
-            raise Diverged(epoch, step + 1, [name for name in CAUSES if name in plain][int(np.argmin(finite[:, step]))])
+            raise Diverged(
+                epoch,
+                step + 1,
+                [name for name in CAUSES if name in plain][int(np.argmin(finite[:, step]))],
+            )
         trained = time.perf_counter()
-        evaluation = evaluate(by_generator(state.generator), bench.validation, bench.guide, bench.judge)
+        evaluation = evaluate(
+            by_generator(state.generator), bench.validation, bench.guide, bench.judge
+        )
         for name, figure in evaluation.metrics().items():
             if not np.isfinite(figure):
                 raise Diverged(epoch, train.steps_per_epoch, f"validation {name}")
         state.schedule.observe(evaluation.metrics()["psnr"])
         ended = time.perf_counter()
-        peak = torch.cuda.max_memory_allocated(state.device) / 2**20 if state.device.type == "cuda" else 0.0
-        yield EpochReport(epoch, plain, float(bench.infeasible[np.concatenate(lines_seen)].mean()), evaluation,
-                          ended - started, ended - trained, peak)
+        peak = (
+            torch.cuda.max_memory_allocated(state.device) / 2**20
+            if state.device.type == "cuda"
+            else 0.0
+        )
+        yield EpochReport(
+            epoch,
+            plain,
+            float(bench.infeasible[np.concatenate(lines_seen)].mean()),
+            evaluation,
+            ended - started,
+            ended - trained,
+            peak,
+        )
 
 
 def training_batch(state: TrainState, lines: LineBatches, indices: np.ndarray) -> Batch:
@@ -123,7 +171,14 @@ def training_batch(state: TrainState, lines: LineBatches, indices: np.ndarray) -
     augment, held = state.config.augment, lines.lines
     if not augment.fresh:
         return lines.take(indices)
-    made = degrade_anew(held.clean[indices], held.widths[indices], held.degraded[indices], augment, state.config.train.seed, state.step)
+    made = degrade_anew(
+        held.clean[indices],
+        held.widths[indices],
+        held.degraded[indices],
+        augment,
+        state.config.train.seed,
+        state.step,
+    )
     return lines.take(indices, made)
 
 
@@ -132,5 +187,7 @@ def samples(state: TrainState, bench: Bench, count: int) -> np.ndarray:
     """The first search-validation lines as (count, 3, H, W) uint8: degraded, restored, clean."""
     state.generator.eval()
     batch = bench.validation.take(np.arange(min(count, len(bench.validation))))
-    images = torch.cat([batch.degraded, restore(state.generator, batch.degraded, batch.inside), batch.clean], dim=1)
+    images = torch.cat(
+        [batch.degraded, restore(state.generator, batch.degraded, batch.inside), batch.clean], dim=1
+    )
     return (images * 255).round().byte().cpu().numpy()

@@ -39,7 +39,9 @@ class TrialInputs:
     def batches(self, device: torch.device) -> tuple[LineBatches, LineBatches]:
         """The training and the search-validation lines on a device."""
         charset = self.pairs.charset
-        return LineBatches(self.pairs.train, charset, device, self.taps), LineBatches(self.pairs.validation, charset, device)
+        return LineBatches(self.pairs.train, charset, device, self.taps), LineBatches(
+            self.pairs.validation, charset, device
+        )
 
 
 def prepare_inputs(config: Config, pairs: Pairs, device: torch.device, say: Say) -> TrialInputs:
@@ -50,13 +52,22 @@ def prepare_inputs(config: Config, pairs: Pairs, device: torch.device, say: Say)
     lines = LineBatches(pairs.train, pairs.charset, device)
     notes = list(pairs.notes)
     if guide.digest == judge.digest:
-        notes.append("guide and judge are the same recognizer: the judge cannot tell when the generator has learned to please the guide")
+        notes.append(
+            "guide and judge are the same recognizer: the judge cannot tell when the generator has learned to please the guide"
+        )
     for split, part in (("train", pairs.train), ("validation", pairs.validation)):
         frames = -(-part.widths // recognizer.stride)
-        named = [part.names[i] for i in np.flatnonzero(infeasible([pairs.charset.target(t) for t in part.transcripts], frames))]
+        named = [
+            part.names[i]
+            for i in np.flatnonzero(
+                infeasible([pairs.charset.target(t) for t in part.transcripts], frames)
+            )
+        ]
         if named:
-            notes.append(f"{split}: {len(named)} transcriptions are longer than their line's frames allow ({', '.join(named[:5])}); "
-                         "they give no CTC loss and are scored as they read")
+            notes.append(
+                f"{split}: {len(named)} transcriptions are longer than their line's frames allow ({', '.join(named[:5])}); "
+                "they give no CTC loss and are scored as they read"
+            )
     taps = None
     frames = pairs.train.clean.shape[2] // recognizer.stride
     if len(lines) * frames * recognizer.features * 4 <= TAPS_AT_MOST:

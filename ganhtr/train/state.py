@@ -53,7 +53,9 @@ class TrainState:
         return named if self.matcher is None else {**named, "matcher": self.matcher}
 
 
-def build_level(config: Config, name: str, features: int, texts: int | None, head: HeadConfig) -> LevelMatcher:
+def build_level(
+    config: Config, name: str, features: int, texts: int | None, head: HeadConfig
+) -> LevelMatcher:
     """One level's pooling and heads, each from its own stream of random numbers; `texts` is the text encoder's width, if there is one."""
     seed, knobs = config.train.seed, config.contrastive
     windows = knobs.windows if knobs.pooling == "window" else 1
@@ -66,12 +68,18 @@ def build_level(config: Config, name: str, features: int, texts: int | None, hea
     else:
         with torch_stream(seed, "text head", name):
             text_head = build_head(head, texts)
-    queue = KeyQueue(knobs.queue, features if head.kind == "none" else head.dim) if knobs.queue else None
+    queue = (
+        KeyQueue(knobs.queue, features if head.kind == "none" else head.dim)
+        if knobs.queue
+        else None
+    )
     pool = AttentionPool(features) if knobs.pooling == "attention" else WindowPool(windows)
     return LevelMatcher(pool, WindowPool(windows), image_head, text_head, queue)
 
 
-def build_matcher(config: Config, tokens: int, widths: Mapping[str, int]) -> tuple[Matcher, LineLoss | FrameLoss]:
+def build_matcher(
+    config: Config, tokens: int, widths: Mapping[str, int]
+) -> tuple[Matcher, LineLoss | FrameLoss]:
     """The contrastive side with fresh weights. `widths` are those of the guide's feature levels."""
     knobs, loss = config.contrastive, formulation(config.contrastive)
     text_encoder, texts = None, None
@@ -84,11 +92,19 @@ def build_matcher(config: Config, tokens: int, widths: Mapping[str, int]) -> tup
     levels = {name: build_level(config, name, widths[name], texts, head) for name in shares(knobs)}
     if not isinstance(loss, LineLoss):
         return Matcher(levels, None, knobs.temperature, False), loss
-    return Matcher(levels, text_encoder, knobs.temperature, loss.learned_temperature, starting_bias(config) if loss.learned_bias else 0.0,
-                   loss.learned_bias), loss
+    return Matcher(
+        levels,
+        text_encoder,
+        knobs.temperature,
+        loss.learned_temperature,
+        starting_bias(config) if loss.learned_bias else 0.0,
+        loss.learned_bias,
+    ), loss
 
 
-def build_state(config: Config, charset: Charset, widths: Mapping[str, int], device: torch.device) -> TrainState:
+def build_state(
+    config: Config, charset: Charset, widths: Mapping[str, int], device: torch.device
+) -> TrainState:
     """A trial before its first step. `widths` are those of the guide's feature levels.
 
     Each component is initialised from its own stream (seed, name): the OFF arm and every ON arm of one seed start with the same
@@ -99,21 +115,48 @@ def build_state(config: Config, charset: Charset, widths: Mapping[str, int], dev
     with torch_stream(train.seed, "generator"):
         generator = UNet(config.generator)
     with torch_stream(train.seed, "discriminator"):
-        discriminator = Discriminator(config.discriminator, config.data.height, config.data.width, charset.tokens)
+        discriminator = Discriminator(
+            config.discriminator, config.data.height, config.data.width, charset.tokens
+        )
     generator.to(device, memory_format=torch.channels_last)
     discriminator.to(device, memory_format=torch.channels_last)
     optimizers: dict[str, torch.optim.Optimizer] = {
-        "generator": torch.optim.Adam(generator.parameters(), lr=train.generator_lr, betas=(train.generator_beta1, 0.999),
-                                      eps=ADAM_EPS, fused=True)}
+        "generator": torch.optim.Adam(
+            generator.parameters(),
+            lr=train.generator_lr,
+            betas=(train.generator_beta1, 0.999),
+            eps=ADAM_EPS,
+            fused=True,
+        )
+    }
     if train.discriminator_optimizer == "sgd":
-        optimizers["discriminator"] = torch.optim.SGD(discriminator.trainable(), lr=train.discriminator_lr, momentum=0.9)
+        optimizers["discriminator"] = torch.optim.SGD(
+            discriminator.trainable(), lr=train.discriminator_lr, momentum=0.9
+        )
     else:
-        optimizers["discriminator"] = torch.optim.Adam(discriminator.trainable(), lr=train.discriminator_lr,
-                                                       betas=(0.5, 0.999), eps=ADAM_EPS, fused=True)
+        optimizers["discriminator"] = torch.optim.Adam(
+            discriminator.trainable(),
+            lr=train.discriminator_lr,
+            betas=(0.5, 0.999),
+            eps=ADAM_EPS,
+            fused=True,
+        )
     matcher = loss = None
     if config.contrastive.formulation != "none":
         matcher, loss = build_matcher(config, charset.tokens, widths)
         matcher.to(device)
         if learned := matcher.learned():  # the ratio loss has nothing to learn
-            optimizers["matcher"] = torch.optim.Adam(learned, lr=train.contrastive_lr, eps=ADAM_EPS, fused=True)
-    return TrainState(config, charset, device, generator, discriminator, matcher, loss, optimizers, Schedule(train))
+            optimizers["matcher"] = torch.optim.Adam(
+                learned, lr=train.contrastive_lr, eps=ADAM_EPS, fused=True
+            )
+    return TrainState(
+        config,
+        charset,
+        device,
+        generator,
+        discriminator,
+        matcher,
+        loss,
+        optimizers,
+        Schedule(train),
+    )

@@ -18,7 +18,12 @@ from scipy import special
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tune.verdict.crossed_difference import ENOUGH_SEEDS, CrossedDifference, bootstrap_interval, crossed_difference
+from tune.verdict.crossed_difference import (
+    ENOUGH_SEEDS,
+    CrossedDifference,
+    bootstrap_interval,
+    crossed_difference,
+)
 
 BOOTSTRAPPED = 1000  # repeats that are: it takes most of the time
 
@@ -49,21 +54,35 @@ SETTINGS = (
 )
 
 
-def draw(setting: Setting, seeds: int, lines: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def draw(
+    setting: Setting, seeds: int, lines: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """off, on (seeds, lines) and weights (lines,) of one repeat."""
     common = rng.normal(0, setting.common, (seeds, 1)) + rng.normal(0, setting.difficulty, lines)
     reaction = rng.normal(0, setting.line, lines)
-    off, on = (common + rng.normal(0, setting.run, (seeds, 1)) + rng.normal(0, setting.rest, (seeds, lines)) for _ in range(2))
+    off, on = (
+        common
+        + rng.normal(0, setting.run, (seeds, 1))
+        + rng.normal(0, setting.rest, (seeds, lines))
+        for _ in range(2)
+    )
     return off, on + setting.truth + reaction, np.ones(lines)
 
 
-def draw_reading(setting: Setting, seeds: int, lines: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def draw_reading(
+    setting: Setting, seeds: int, lines: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Edits of lines of 2 to 70 characters over their length: a line's error rate is log-normal, longer lines are read better."""
     lengths = np.clip(rng.gamma(3.0, 11.0, lines).astype(int), 2, 70)
     hard = rng.normal(math.log(0.08), 0.9, lines) - 0.3 * np.log(lengths / 33)
     common, reaction = rng.normal(0, 0.1, (seeds, 1)), rng.normal(0, setting.line, lines)
-    off, on = (rng.poisson(lengths * np.exp(hard + common + shift + rng.normal(0, setting.run, (seeds, 1)))) / lengths
-               for shift in (0.0, reaction - 0.2))
+    off, on = (
+        rng.poisson(
+            lengths * np.exp(hard + common + shift + rng.normal(0, setting.run, (seeds, 1)))
+        )
+        / lengths
+        for shift in (0.0, reaction - 0.2)
+    )
     return off, on, lengths.astype(float)
 
 
@@ -72,19 +91,35 @@ def truth_of(setting: Setting, rng: np.random.Generator) -> float:
     if not setting.reading:
         return setting.truth
     lengths = np.clip(rng.gamma(3.0, 11.0, 4_000_000).astype(int), 2, 70)
-    rate = 0.08 * np.exp(0.9**2 / 2) * (lengths / 33) ** -0.3 * np.exp((0.1**2 + setting.run**2) / 2)
-    return float((lengths * rate).sum() / lengths.sum() * (math.exp(-0.2 + setting.line**2 / 2) - 1))
+    rate = (
+        0.08 * np.exp(0.9**2 / 2) * (lengths / 33) ** -0.3 * np.exp((0.1**2 + setting.run**2) / 2)
+    )
+    return float(
+        (lengths * rate).sum() / lengths.sum() * (math.exp(-0.2 + setting.line**2 / 2) - 1)
+    )
 
 
 def others(held: CrossedDifference) -> dict[str, tuple[float, float]]:
     """Variance and degrees of freedom of what was not chosen."""
     seeds, lines = held.seeds - 1, held.lines - 1
     whole = held.ms_seed + held.line_part
-    spread = held.ms_seed**2 / seeds + ((held.ms_line**2 + held.ms_residual**2 / seeds) / lines if held.line_part else 0)
-    return {"df as it is": (held.variance, max(whole**2 / spread, seeds)), "t over seeds": (held.paired_sd**2 / held.seeds, seeds)}
+    spread = held.ms_seed**2 / seeds + (
+        (held.ms_line**2 + held.ms_residual**2 / seeds) / lines if held.line_part else 0
+    )
+    return {
+        "df as it is": (held.variance, max(whole**2 / spread, seeds)),
+        "t over seeds": (held.paired_sd**2 / held.seeds, seeds),
+    }
 
 
-def coverage(setting: Setting, seeds: int, lines: int, repeats: int, rng: np.random.Generator, resamples: int = 0) -> dict[str, float]:
+def coverage(
+    setting: Setting,
+    seeds: int,
+    lines: int,
+    repeats: int,
+    rng: np.random.Generator,
+    resamples: int = 0,
+) -> dict[str, float]:
     """The share of repeats whose interval holds the truth, by method; `width`: the mean half width over the true standard error."""
     truth, hits, widths, estimates = truth_of(setting, rng), {}, [], []
     for number in range(repeats):
@@ -93,7 +128,9 @@ def coverage(setting: Setting, seeds: int, lines: int, repeats: int, rng: np.ran
         low, high = held.interval()
         found = {"crossed": low <= truth <= high}
         for name, (variance, df) in others(held).items():
-            found[name] = abs(held.estimate - truth) <= special.stdtrit(df, 0.975) * math.sqrt(variance)
+            found[name] = abs(held.estimate - truth) <= special.stdtrit(df, 0.975) * math.sqrt(
+                variance
+            )
         if resamples and seeds >= ENOUGH_SEEDS and number < BOOTSTRAPPED:
             low_b, high_b = bootstrap_interval(off, on, weights, held.df, rng, resamples)
             found["bootstrap"] = low_b <= truth <= high_b
@@ -101,25 +138,42 @@ def coverage(setting: Setting, seeds: int, lines: int, repeats: int, rng: np.ran
             hits.setdefault(name, []).append(hit)
         widths.append((high - low) / 2)
         estimates.append(held.estimate)
-    return {**{name: float(np.mean(each)) for name, each in hits.items()}, "width": float(np.mean(widths) / np.std(estimates))}
+    return {
+        **{name: float(np.mean(each)) for name, each in hits.items()},
+        "width": float(np.mean(widths) / np.std(estimates)),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=4000)
     parser.add_argument("--lines", type=int, default=200)
-    parser.add_argument("--resamples", type=int, default=600, help=f"of the bootstrap, at 10 seeds in {BOOTSTRAPPED} repeats; 0: none")
+    parser.add_argument(
+        "--resamples",
+        type=int,
+        default=600,
+        help=f"of the bootstrap, at 10 seeds in {BOOTSTRAPPED} repeats; 0: none",
+    )
     options = parser.parse_args()
     rng = np.random.default_rng(20)
     chance = 196 * math.sqrt(0.0475 / options.repeats)
-    print(f"coverage of 95 % intervals in %, {options.repeats} repeats a row (+-{chance:.1f}), {options.lines} lines")
-    print(f"{'':33}{'seeds':>5}  {'crossed':>8}{'df as it is':>13}{'t over seeds':>14}{'bootstrap':>11}{'half width / s.e.':>19}")
+    print(
+        f"coverage of 95 % intervals in %, {options.repeats} repeats a row (+-{chance:.1f}), {options.lines} lines"
+    )
+    print(
+        f"{'':33}{'seeds':>5}  {'crossed':>8}{'df as it is':>13}{'t over seeds':>14}{'bootstrap':>11}{'half width / s.e.':>19}"
+    )
     for setting in SETTINGS:
         for seeds in (3, 5, 10):
             found = coverage(setting, seeds, options.lines, options.repeats, rng, options.resamples)
-            cells = [f"{100 * found[name]:.1f}" if name in found else "-"
-                     for name in ("crossed", "df as it is", "t over seeds", "bootstrap")]
-            print(f"{setting.name:33}{seeds:5}  {cells[0]:>8}{cells[1]:>13}{cells[2]:>14}{cells[3]:>11}{found['width']:19.2f}", flush=True)
+            cells = [
+                f"{100 * found[name]:.1f}" if name in found else "-"
+                for name in ("crossed", "df as it is", "t over seeds", "bootstrap")
+            ]
+            print(
+                f"{setting.name:33}{seeds:5}  {cells[0]:>8}{cells[1]:>13}{cells[2]:>14}{cells[3]:>11}{found['width']:19.2f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

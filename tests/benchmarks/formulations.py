@@ -43,9 +43,13 @@ def stepper(preset, overrides):
     config = build_config(preset, overrides)
     data = config.data
     torch.manual_seed(0)
-    guide = freeze(build_recognizer(config.guide, LETTERS.classes, data.height, data.width)).to(memory_format=torch.channels_last)
+    guide = freeze(build_recognizer(config.guide, LETTERS.classes, data.height, data.width)).to(
+        memory_format=torch.channels_last
+    )
     state = build_state(config, LETTERS, guide.widths, torch.device("cpu"))
-    batch = LineBatches(random_lines(config, config.train.batch_size), LETTERS, torch.device("cpu")).take(range(config.train.batch_size))
+    batch = LineBatches(
+        random_lines(config, config.train.batch_size), LETTERS, torch.device("cpu")
+    ).take(range(config.train.batch_size))
     with torch.no_grad():
         batch = replace(batch, clean_tap=guide.tap(batch.clean).clone())
     return lambda: train_step(state, guide, batch, 10.0)
@@ -73,7 +77,10 @@ def main():
             if number > 1:
                 ratios.append(seconds[1] / seconds[0])
         low, _, high = statistics.quantiles(ratios, n=4)
-        print(f"  {name:28s} {statistics.median(ratios):5.2f} x (quartiles {low:.2f} to {high:.2f})", flush=True)
+        print(
+            f"  {name:28s} {statistics.median(ratios):5.2f} x (quartiles {low:.2f} to {high:.2f})",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -52,15 +52,22 @@ class Curves:
             for row in csv.DictReader(line for line in file if not line.startswith("#")):
                 point = tuple(float(row[key]) for key in KEYS)
                 runs[point][int(row["seed"])].append({name: float(row[name]) for name in METRICS})
-        self.runs = {point: [seeds[seed] for seed in sorted(seeds)] for point, seeds in runs.items()}
+        self.runs = {
+            point: [seeds[seed] for seed in sorted(seeds)] for point, seeds in runs.items()
+        }
         self.epochs = max(len(run) for seeds in self.runs.values() for run in seeds)
         self.grid = [sorted({point[i] for point in self.runs}) for i in range(len(KEYS))]
-        self.worth = {point: float(np.mean([max(map(score, run)) for run in seeds])) for point, seeds in self.runs.items()}
+        self.worth = {
+            point: float(np.mean([max(map(score, run)) for run in seeds]))
+            for point, seeds in self.runs.items()
+        }
 
     def point(self, values: dict[str, Any]) -> tuple:
         """The nearest trained configuration, in the logarithm of each number."""
-        return tuple(min(held, key=lambda each, key=key: abs(math.log(each / values[key])))  # type: ignore[misc]
-                     for key, held in zip(KEYS, self.grid, strict=True))
+        return tuple(
+            min(held, key=lambda each, key=key: abs(math.log(each / values[key])))  # type: ignore[misc]
+            for key, held in zip(KEYS, self.grid, strict=True)
+        )
 
     def run(self, values: dict[str, Any], seed: int) -> list[Metrics]:
         """The metrics of every epoch of a run."""
@@ -85,17 +92,38 @@ class Curves:
         """The space of the table. OFF, which is not in it, is one trial."""
         parameters: dict[str, Any] = {}
         for key, held in zip(KEYS, self.grid, strict=True):
-            ends = [held[0] * math.sqrt(held[0] / held[1]), held[-1] * math.sqrt(held[-1] / held[-2])]
-            parameters[key] = {"float": np.clip(ends, RULES[key].low, RULES[key].high).tolist(), "log": True}
-        return space_from_plain({
-            "budget": {"epochs": self.epochs, "trials": trials}, "search": search,
-            "baseline": {"contrastive.formulation": "none", **{key: 1.0 for key in KEYS if key != "contrastive.weight"}},
-            "space": parameters}, "curves")
+            ends = [
+                held[0] * math.sqrt(held[0] / held[1]),
+                held[-1] * math.sqrt(held[-1] / held[-2]),
+            ]
+            parameters[key] = {
+                "float": np.clip(ends, RULES[key].low, RULES[key].high).tolist(),
+                "log": True,
+            }
+        return space_from_plain(
+            {
+                "budget": {"epochs": self.epochs, "trials": trials},
+                "search": search,
+                "baseline": {
+                    "contrastive.formulation": "none",
+                    **{key: 1.0 for key in KEYS if key != "contrastive.weight"},
+                },
+                "space": parameters,
+            },
+            "curves",
+        )
 
 
-NUMBERS = {"contrastive.weight": (0.01, 30.0, 1.0), "contrastive.temperature": (0.03, 1.0, 0.1),
-           "head.dim": (16, 512, 128), "head.layers": (1, 4, 2)}  # of Synthetic: from, to, best
-LOST = {"head.kind": {"none": 1.0, "linear": 0.3, "mlp": 0.0}, "contrastive.formulation": {"infonce": 0.0, "clip": 0.5}}
+NUMBERS = {
+    "contrastive.weight": (0.01, 30.0, 1.0),
+    "contrastive.temperature": (0.03, 1.0, 0.1),
+    "head.dim": (16, 512, 128),
+    "head.layers": (1, 4, 2),
+}  # of Synthetic: from, to, best
+LOST = {
+    "head.kind": {"none": 1.0, "linear": 0.3, "mlp": 0.0},
+    "contrastive.formulation": {"infonce": 0.0, "clip": 0.5},
+}
 
 
 class Synthetic:
@@ -111,27 +139,48 @@ class Synthetic:
     def truth(self, values: dict[str, Any]) -> float:
         """The value without noise."""
         chosen = sum(lost[values[key]] for key, lost in LOST.items())
-        away = [math.log(values[key] / best) / math.log(high / low) for key, (low, high, best) in NUMBERS.items() if key in values]
+        away = [
+            math.log(values[key] / best) / math.log(high / low)
+            for key, (low, high, best) in NUMBERS.items()
+            if key in values
+        ]
         return -chosen - 4 * sum(each**2 for each in away)
 
     def run(self, values: dict[str, Any], seed: int) -> list[Metrics]:
         """The metrics of every epoch of a run. All of the score is PSNR."""
         noise = generator(seed, "synthetic")
-        reached = self.truth(values) - 3 * np.exp(-np.arange(1, self.epochs + 1) / 3) + noise.normal(0, 0.1)
+        reached = (
+            self.truth(values)
+            - 3 * np.exp(-np.arange(1, self.epochs + 1) / 3)
+            + noise.normal(0, 0.1)
+        )
         rest = dict.fromkeys(("ssim", "cer", "wer", "judge_cer", "judge_wer"), 0.0)
-        return [{"psnr": psnr, **rest} for psnr in (reached + noise.normal(0, 0.05, self.epochs)).tolist()]
+        return [
+            {"psnr": psnr, **rest}
+            for psnr in (reached + noise.normal(0, 0.05, self.epochs)).tolist()
+        ]
 
     def space(self, trials: int = 10_000, **search: Any) -> Space:
         """The space of the function."""
         numbers = {key: list(ends) for key, (*ends, _) in NUMBERS.items()}
         with_head = {"head.kind": ["linear", "mlp"]}
-        return space_from_plain({
-            "budget": {"epochs": self.epochs, "trials": trials}, "search": search, "space": {
-                **{key: {"choice": list(lost)} for key, lost in LOST.items()},
-                "contrastive.weight": {"float": numbers["contrastive.weight"], "log": True},
-                "contrastive.temperature": {"float": numbers["contrastive.temperature"], "log": True},
-                "head.dim": {"int": numbers["head.dim"], "log": True, "when": with_head},
-                "head.layers": {"int": numbers["head.layers"], "when": {"head.kind": "mlp"}}}}, "synthetic")
+        return space_from_plain(
+            {
+                "budget": {"epochs": self.epochs, "trials": trials},
+                "search": search,
+                "space": {
+                    **{key: {"choice": list(lost)} for key, lost in LOST.items()},
+                    "contrastive.weight": {"float": numbers["contrastive.weight"], "log": True},
+                    "contrastive.temperature": {
+                        "float": numbers["contrastive.temperature"],
+                        "log": True,
+                    },
+                    "head.dim": {"int": numbers["head.dim"], "log": True, "when": with_head},
+                    "head.layers": {"int": numbers["head.layers"], "when": {"head.kind": "mlp"}},
+                },
+            },
+            "synthetic",
+        )
 
 
 def score(metrics: Metrics) -> float:

@@ -24,8 +24,16 @@ GRID = {  # wide steps: what is best by far less than the seed's noise would be 
     "loss.pixel": (10.0, 100.0, 1000.0, 10_000.0),
     "generator.bn_momentum": (0.02, 0.1, 0.5),
 }
-SIZE = {"data.width": 128, "generator.base": 4, "train.batch_size": 4, "train.epochs": 18, "train.steps_per_epoch": 8,
-        "train.schedule": "cosine", "contrastive.temperature": 0.07, "contrastive.symmetric": True}
+SIZE = {
+    "data.width": 128,
+    "generator.base": 4,
+    "train.batch_size": 4,
+    "train.epochs": 18,
+    "train.steps_per_epoch": 8,
+    "train.schedule": "cosine",
+    "contrastive.temperature": 0.07,
+    "contrastive.symmetric": True,
+}
 METRICS = ("psnr", "ssim", "cer", "judge_cer")
 COLUMNS = (*GRID, "seed", "epoch", *METRICS)
 
@@ -45,7 +53,10 @@ def curve(config, inputs, bench, torch):
     from ganhtr.train.state import build_state
 
     try:
-        for report in fit(build_state(config, inputs.pairs.charset, bench.guide.widths, torch.device("cpu")), bench):
+        for report in fit(
+            build_state(config, inputs.pairs.charset, bench.guide.widths, torch.device("cpu")),
+            bench,
+        ):
             metrics = report.metrics()
             yield report.epoch, [metrics[name] for name in METRICS]
     except Diverged as error:
@@ -68,21 +79,32 @@ def make(target: Path, seed: int) -> None:
     done = set()
     if target.exists():
         with open(target, encoding="utf-8", newline="") as file:
-            done = {tuple(row[:len(GRID)]) for row in csv.reader(file)}
+            done = {tuple(row[: len(GRID)]) for row in csv.reader(file)}
     for number, point in enumerate(points()):
         if tuple(map(str, point.values())) in done:
             continue
-        rows = [[*point.values(), seed, epoch, *(f"{value:.5g}" for value in metrics)]
-                for epoch, metrics in curve(base.replace(point), inputs, bench, torch)]
+        rows = [
+            [*point.values(), seed, epoch, *(f"{value:.5g}" for value in metrics)]
+            for epoch, metrics in curve(base.replace(point), inputs, bench, torch)
+        ]
         with open(target, "a", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
-        print(f"{number + 1}/{len(points())} {point} {rows[-1][-len(METRICS):] if rows else 'diverged'}", flush=True)
+        print(
+            f"{number + 1}/{len(points())} {point} {rows[-1][-len(METRICS) :] if rows else 'diverged'}",
+            flush=True,
+        )
 
 
 def join(parts: list[Path], target: Path) -> None:
     """All parts in one compressed table, sorted, with its header."""
-    rows = [row for part in parts for row in csv.reader(part.read_text(encoding="utf-8").splitlines())]
-    rows.sort(key=lambda row: [float(value) if value[0].isdigit() else value for value in row[:len(GRID) + 2]])
+    rows = [
+        row for part in parts for row in csv.reader(part.read_text(encoding="utf-8").splitlines())
+    ]
+    rows.sort(
+        key=lambda row: [
+            float(value) if value[0].isdigit() else value for value in row[: len(GRID) + 2]
+        ]
+    )
     with gzip.GzipFile(target, "wb", mtime=0) as packed:
         size = " ".join(f"{key}={value}" for key, value in SIZE.items())
         head = f"# real runs: preset tiny with {size}, built-in lines, InfoNCE\n"

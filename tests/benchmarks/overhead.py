@@ -29,12 +29,22 @@ def main():
     asked = options.parse_args()
     with (asked.study / "trials.csv").open(encoding="utf-8") as file:
         trials = [float(row["seconds"]) for row in csv.DictReader(file)]
-    wall = sum(s["seconds"] for s in json.loads((asked.study / "sessions.json").read_text())["sessions"])
+    wall = sum(
+        s["seconds"] for s in json.loads((asked.study / "sessions.json").read_text())["sessions"]
+    )
     least = makespan(trials, asked.slots)
-    epochs = [e for path in asked.study.glob("trials/*/metrics/*.json") for e in json.loads(path.read_text())["epochs"]]
-    share = sum(e["diagnostics"]["validation_seconds"] for e in epochs) / sum(e["epoch_time_seconds"] for e in epochs)
-    print(f"start to end {wall:.0f} s, makespan of {len(trials)} trials on {asked.slots} slots {least:.0f} s: "
-          f"{(wall - 20) / least:.3f} x makespan + 20 s (goal 1.10); validation {share:.1%} of an epoch (goal 20 %)")
+    epochs = [
+        e
+        for path in asked.study.glob("trials/*/metrics/*.json")
+        for e in json.loads(path.read_text())["epochs"]
+    ]
+    share = sum(e["diagnostics"]["validation_seconds"] for e in epochs) / sum(
+        e["epoch_time_seconds"] for e in epochs
+    )
+    print(
+        f"start to end {wall:.0f} s, makespan of {len(trials)} trials on {asked.slots} slots {least:.0f} s: "
+        f"{(wall - 20) / least:.3f} x makespan + 20 s (goal 1.10); validation {share:.1%} of an epoch (goal 20 %)"
+    )
 
 
 if __name__ == "__main__":

@@ -103,15 +103,23 @@ def stock(space: Space, seed: int) -> tuple[Any, Any]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     distributions = {parameter.key: distribution_of(parameter) for parameter in space.parameters}
     searcher = OptunaSearch(distributions, metric=TELL, mode="max", seed=seed)
-    return searcher, ASHAScheduler("training_iteration", TELL, "max", max_t=space.budget.epochs, grace_period=GRACE,
-                                   reduction_factor=3)
+    return searcher, ASHAScheduler(
+        "training_iteration",
+        TELL,
+        "max",
+        max_t=space.budget.epochs,
+        grace_period=GRACE,
+        reduction_factor=3,
+    )
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Ray nests keys at their dots."""
     found: dict[str, Any] = {}
     for key, value in values.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        found |= (
+            flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
     return found
 
 
@@ -124,20 +132,31 @@ def stock_through_ray(curves: Any, budget: int, seed: int, workers: int = 4) -> 
     from ray import tune as ray_tune
 
     if not ray.is_initialized():
-        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it misses files that no callback has written
+        logging.getLogger("ray.tune").setLevel(
+            logging.CRITICAL
+        )  # it misses files that no callback has written
         for module in (landscapes, simulator):  # the workers cannot import a benchmark
             cloudpickle.register_pickle_by_value(module)
-        ray.init(address="local", include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}})
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            log_to_driver=False,
+            runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
+        )
     searcher, scheduler = stock(curves.space(), seed)
     trace = simulator.Trace()
 
     class Watch(ray_tune.Callback):
         spent = 0
 
-        def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict[str, Any], **info: Any) -> None:
+        def on_trial_result(
+            self, iteration: int, trials: list, trial: Any, result: dict[str, Any], **info: Any
+        ) -> None:
             if self.spent < budget:
                 self.spent += 1
-                trace.note(self.spent, trial.trial_id, result[TELL], curves.truth(flat(trial.config)))
+                trace.note(
+                    self.spent, trial.trial_id, result[TELL], curves.truth(flat(trial.config))
+                )
                 trace.trials = len(trials)
 
         def __reduce__(self) -> tuple:
@@ -159,9 +178,17 @@ def stock_through_ray(curves: Any, budget: int, seed: int, workers: int = 4) -> 
     with tempfile.TemporaryDirectory(prefix="simulated-") as storage:
         ray_tune.Tuner(
             ray_tune.with_resources(trainable, {"cpu": (os.cpu_count() or 1) / workers}),
-            tune_config=ray_tune.TuneConfig(search_alg=searcher, scheduler=scheduler, num_samples=-1, reuse_actors=True,
-                                            max_concurrent_trials=workers),
-            run_config=ray_tune.RunConfig(name="ray", storage_path=storage, verbose=0, callbacks=[watch], stop=Spent())).fit()
+            tune_config=ray_tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=scheduler,
+                num_samples=-1,
+                reuse_actors=True,
+                max_concurrent_trials=workers,
+            ),
+            run_config=ray_tune.RunConfig(
+                name="ray", storage_path=storage, verbose=0, callbacks=[watch], stop=Spent()
+            ),
+        ).fit()
     return trace
 
 
@@ -208,16 +235,29 @@ def syne_tune(name: str) -> Build:
         from syne_tune import config_space
         from syne_tune.optimizer import baselines
     except ImportError as error:
-        raise SystemExit(f"{error}: Syne Tune must be installed for this comparison. Install it with `pip install syne-tune==0.16.0`, "
-                         "or leave it out with --methods") from error
+        raise SystemExit(
+            f"{error}: Syne Tune must be installed for this comparison. Install it with `pip install syne-tune==0.16.0`, "
+            "or leave it out with --methods"
+        ) from error
 
     def build(space: Space, seed: int) -> SyneTune:
         np.random.seed(seed)  # parts of Syne Tune draw from NumPy's own generator
         wanted: dict[str, Any] = {}
         for parameter in space.parameters:
-            wanted[parameter.key] = (config_space.choice(list(parameter.choices)) if parameter.choices
-                                     else config_space.loguniform(parameter.low, parameter.high))
-        rungs = {} if name in ("BORE", "CQR") else {"time_attr": "epoch", "max_t": space.budget.epochs, "grace_period": GRACE}
-        return SyneTune(getattr(baselines, name)(wanted, metric=TELL, do_minimize=False, random_seed=seed, **rungs))
+            wanted[parameter.key] = (
+                config_space.choice(list(parameter.choices))
+                if parameter.choices
+                else config_space.loguniform(parameter.low, parameter.high)
+            )
+        rungs = (
+            {}
+            if name in ("BORE", "CQR")
+            else {"time_attr": "epoch", "max_t": space.budget.epochs, "grace_period": GRACE}
+        )
+        return SyneTune(
+            getattr(baselines, name)(
+                wanted, metric=TELL, do_minimize=False, random_seed=seed, **rungs
+            )
+        )
 
     return build

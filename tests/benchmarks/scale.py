@@ -49,7 +49,19 @@ def now() -> np.ndarray:
 
 def request_of(trials: int) -> Request:
     """The study."""
-    return Request(LANDSCAPE.space(trials), "tiny", "a benchmark", {}, "builtin", None, None, trials, 0, 1 / 2, 0)
+    return Request(
+        LANDSCAPE.space(trials),
+        "tiny",
+        "a benchmark",
+        {},
+        "builtin",
+        None,
+        None,
+        trials,
+        0,
+        1 / 2,
+        0,
+    )
 
 
 def searcher_of(folder: StudyFolder, trials: int) -> OptunaSearcher:
@@ -63,7 +75,9 @@ class Timed:
     def __init__(self, searcher: OptunaSearcher, folder: StudyFolder):
         self.searcher, self.folder = searcher, folder
         self.running: dict[str, tuple[dict[str, Any], list[np.ndarray]]] = {}
-        self.costs: list[list[np.ndarray]] = []  # of each trial that ended: ask, then every later call
+        self.costs: list[
+            list[np.ndarray]
+        ] = []  # of each trial that ended: ask, then every later call
 
     def suggest(self, name: str) -> Any:
         """As the searcher."""
@@ -71,7 +85,9 @@ class Timed:
         proposal = self.searcher.suggest(name)
         if isinstance(proposal, dict):
             self.running[name] = proposal, [now() - began]
-            TrialFolder(self.folder.path / "trials" / proposal["id"]).create({**proposal, "config": proposal["values"]})
+            TrialFolder(self.folder.path / "trials" / proposal["id"]).create(
+                {**proposal, "config": proposal["values"]}
+            )
         return proposal
 
     def should_stop(self, name: str, result: dict[str, Any]) -> bool:
@@ -93,19 +109,27 @@ class Timed:
 def in_process(folder: StudyFolder, trials: int, by_chance: int) -> dict[str, float]:
     """A study without Ray, the first `by_chance` trials proposed at random; times of the last tenth of its trials, in ms."""
     if by_chance:
-        searcher = OptunaSearcher(LANDSCAPE.space(trials, sampler="random"), folder.journal, by_chance, 0)
+        searcher = OptunaSearcher(
+            LANDSCAPE.space(trials, sampler="random"), folder.journal, by_chance, 0
+        )
         searcher.open()
         replay(Timed(searcher, folder), LANDSCAPE, 10**9, 0, WORKERS)
     searcher = searcher_of(folder, trials)
     searcher.open()
     timed = Timed(searcher, folder)
     replay(timed, LANDSCAPE, 10**9, 1, WORKERS)
-    last = timed.costs[-trials // 10:]
+    last = timed.costs[-trials // 10 :]
     found = {}
-    for name, costs in (("ask", np.array([cost[0] for cost in last])), ("a trial", np.array([sum(cost) for cost in last]))):
+    for name, costs in (
+        ("ask", np.array([cost[0] for cost in last])),
+        ("a trial", np.array([sum(cost) for cost in last])),
+    ):
         for column, clock in enumerate(("", " of CPU")):
             median, high = 1000 * np.quantile(costs[:, column], [0.5, 0.95])
-            found |= {f"{name}, median ms{clock}": float(median), f"{name}, 95 % ms{clock}": float(high)}
+            found |= {
+                f"{name}, median ms{clock}": float(median),
+                f"{name}, 95 % ms{clock}": float(high),
+            }
     return {**found, "peak memory, MB": memory_mb()}
 
 
@@ -128,11 +152,17 @@ def through_ray(folder: StudyFolder, trials: int) -> dict[str, float]:
     with noise_to(folder.log) as real, ray_session(None, 0) as _:
         crew = Workers(request, plan, None, open(folder.path / "said.txt", "w"))  # type: ignore[arg-type]  # noqa: SIM115
         crew.trainable = ray_tune.with_resources(
-            ray_tune.with_parameters(SimulatedTrial, landscape=LANDSCAPE, folder=folder.path), {"cpu": request.cpus_per_trial})
+            ray_tune.with_parameters(SimulatedTrial, landscape=LANDSCAPE, folder=folder.path),
+            {"cpu": request.cpus_per_trial},
+        )
         finished = crew.run(searcher, trials)
         print(f"finished: {finished}", file=real)
     seconds = time.monotonic() - began
-    return {"seconds": seconds, "ms a trial": 1000 * seconds / trials, "peak memory of the driver, MB": memory_mb()}
+    return {
+        "seconds": seconds,
+        "ms a trial": 1000 * seconds / trials,
+        "peak memory of the driver, MB": memory_mb(),
+    }
 
 
 def resumed(folder: StudyFolder, trials: int) -> dict[str, float]:
@@ -142,7 +172,11 @@ def resumed(folder: StudyFolder, trials: int) -> dict[str, float]:
     searcher.open()
     opened = time.perf_counter() - began
     assert searcher.remaining == 1 and isinstance(searcher.suggest("one more"), dict)
-    return {"to open, s": opened, "until the first proposal, s": time.perf_counter() - began, "peak memory, MB": memory_mb()}
+    return {
+        "to open, s": opened,
+        "until the first proposal, s": time.perf_counter() - began,
+        "peak memory, MB": memory_mb(),
+    }
 
 
 def reported(folder: StudyFolder) -> dict[str, float]:
@@ -150,33 +184,71 @@ def reported(folder: StudyFolder) -> dict[str, float]:
     best = best_row(collect(folder, trials_in(folder.journal)))
     assert best is not None
     (folder.path / "trials" / best.id / "best.safetensors").touch()
-    (folder.path / "environment.json").write_bytes(to_json({"objective": "score", "data": {"name": "simulated", "notes": []}}))
+    (folder.path / "environment.json").write_bytes(
+        to_json({"objective": "score", "data": {"name": "simulated", "notes": []}})
+    )
     began = time.monotonic()
-    subprocess.run([sys.executable, str(ROOT / "tune/report.py"), str(folder.path)], check=True, stdout=subprocess.DEVNULL)
-    return {"seconds": time.monotonic() - began, "peak memory, MB": memory_mb(resource.RUSAGE_CHILDREN)}
+    subprocess.run(
+        [sys.executable, str(ROOT / "tune/report.py"), str(folder.path)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return {
+        "seconds": time.monotonic() - began,
+        "peak memory, MB": memory_mb(resource.RUSAGE_CHILDREN),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--trials", type=int, default=10_000)
-    parser.add_argument("--by-chance", type=int, default=0, help="trials proposed at random first, which takes less time; without --ray")
+    parser.add_argument(
+        "--by-chance",
+        type=int,
+        default=0,
+        help="trials proposed at random first, which takes less time; without --ray",
+    )
     parser.add_argument("--ray", action="store_true", help="run the trials through Ray Tune")
-    parser.add_argument("--part", choices=("process", "ray", "resume", "report"), help="one part alone, on the study that is there")
+    parser.add_argument(
+        "--part",
+        choices=("process", "ray", "resume", "report"),
+        help="one part alone, on the study that is there",
+    )
     options = parser.parse_args()
     folder = StudyFolder(options.folder.resolve())
-    parts = {"process": lambda: in_process(folder, options.trials, options.by_chance), "ray": lambda: through_ray(folder, options.trials),
-             "resume": lambda: resumed(folder, options.trials), "report": lambda: reported(folder)}
+    parts = {
+        "process": lambda: in_process(folder, options.trials, options.by_chance),
+        "ray": lambda: through_ray(folder, options.trials),
+        "resume": lambda: resumed(folder, options.trials),
+        "report": lambda: reported(folder),
+    }
     if options.part:
         print(json.dumps(parts[options.part]()))
         return
     folder.create(request_of(options.trials))
     for part in ("ray" if options.ray else "process", "report", "resume"):
-        done = subprocess.run([sys.executable, __file__, str(folder.path), "--trials", str(options.trials), "--by-chance",
-                               str(options.by_chance), "--part", part],
-                              check=True, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            [
+                sys.executable,
+                __file__,
+                str(folder.path),
+                "--trials",
+                str(options.trials),
+                "--by-chance",
+                str(options.by_chance),
+                "--part",
+                part,
+            ],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         found = json.loads(done.stdout.splitlines()[-1])
-        print(f"{part}: " + ", ".join(f"{name} {value:.1f}" for name, value in found.items()), flush=True)
+        print(
+            f"{part}: " + ", ".join(f"{name} {value:.1f}" for name, value in found.items()),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -42,7 +42,9 @@ THROUGH_RAY = "Ray's, run by Ray Tune itself"
 
 def regrets(traces: Sequence[Trace], best: float) -> np.ndarray:
     """Shape: (repeats, checkpoints)."""
-    return np.array([[min(best - trace.at(spent), WORST) for spent in CHECKPOINTS] for trace in traces])
+    return np.array(
+        [[min(best - trace.at(spent), WORST) for spent in CHECKPOINTS] for trace in traces]
+    )
 
 
 def paired(ours_: np.ndarray, theirs: np.ndarray) -> str:
@@ -50,8 +52,12 @@ def paired(ours_: np.ndarray, theirs: np.ndarray) -> str:
 
     Shapes: (repeats,).
     """
-    difference = ours_[:len(theirs)] - theirs[:len(ours_)]
-    half = special.stdtrit(len(difference) - 1, 0.975) * difference.std(ddof=1) / math.sqrt(len(difference))
+    difference = ours_[: len(theirs)] - theirs[: len(ours_)]
+    half = (
+        special.stdtrit(len(difference) - 1, 0.975)
+        * difference.std(ddof=1)
+        / math.sqrt(len(difference))
+    )
     mean = float(difference.mean())
     word = "BEHIND" if mean - half > 0 else "ahead" if mean + half < 0 else "level"
     return f"{mean:+.2f} [{mean - half:+.2f}, {mean + half:+.2f}] {word}"
@@ -60,29 +66,50 @@ def paired(ours_: np.ndarray, theirs: np.ndarray) -> str:
 def epochs_to(traces: Sequence[Trace], worth: float, shortlist: bool = False) -> tuple[float, int]:
     """Median of the epochs until a search held that much, the budget where it never did; and how many did."""
     first = [trace.first(worth, shortlist) for trace in traces]
-    return float(np.median([min(each, BUDGET) for each in first])), sum(math.isfinite(each) for each in first)
+    return float(np.median([min(each, BUDGET) for each in first])), sum(
+        math.isfinite(each) for each in first
+    )
 
 
 def report(found: dict[str, list[Trace]], curves: Curves) -> None:
     """Prints the tables."""
-    print(f"\nmean regret (best {curves.best:.2f}, top 1 % from {curves.top:.2f}) after so many epochs")
+    print(
+        f"\nmean regret (best {curves.best:.2f}, top 1 % from {curves.top:.2f}) after so many epochs"
+    )
     print(f"{'':28}" + "".join(f"{spent:>8}" for spent in CHECKPOINTS) + f"{'trials':>9}")
     for name, traces in found.items():
         means = regrets(traces, curves.best).mean(axis=0)
-        print(f"{name:28}" + "".join(f"{mean:8.2f}" for mean in means) + f"{np.mean([trace.trials for trace in traces]):9.0f}")
-    for title, shortlist in (("the best trial seen", False), ("one of the best three seen, which a confirmation chooses among", True)):
+        print(
+            f"{name:28}"
+            + "".join(f"{mean:8.2f}" for mean in means)
+            + f"{np.mean([trace.trials for trace in traces]):9.0f}"
+        )
+    for title, shortlist in (
+        ("the best trial seen", False),
+        ("one of the best three seen, which a confirmation chooses among", True),
+    ):
         print(f"\nmedian epochs until {title} is in the top 1 % (censored at {BUDGET})")
-        base = epochs_to(found["random"], curves.top, shortlist)[0] if "random" in found else math.nan
+        base = (
+            epochs_to(found["random"], curves.top, shortlist)[0] if "random" in found else math.nan
+        )
         for name, traces in found.items():
             median, reached = epochs_to(traces, curves.top, shortlist)
-            print(f"{name:28}{median:8.0f}  reached in {reached} of {len(traces)}, {median / base:.2f} of random's")
+            print(
+                f"{name:28}{median:8.0f}  reached in {reached} of {len(traces)}, {median / base:.2f} of random's"
+            )
     if "ours" in found:
         print("\nregret of ours minus theirs, paired by repeat, 95 % interval")
         held = regrets(found["ours"], curves.best)
         for name, traces in found.items():
             if name != "ours":
                 theirs = regrets(traces, curves.best)
-                print(name + "".join(f"\n{spent:>8}  {paired(held[:, i], theirs[:, i])}" for i, spent in enumerate(CHECKPOINTS)))
+                print(
+                    name
+                    + "".join(
+                        f"\n{spent:>8}  {paired(held[:, i], theirs[:, i])}"
+                        for i, spent in enumerate(CHECKPOINTS)
+                    )
+                )
 
 
 def bound(repeats: int, first_seed: int) -> None:
@@ -91,11 +118,18 @@ def bound(repeats: int, first_seed: int) -> None:
     checks = np.linspace(HISTORY["tpe"], LONG, 3).astype(int)
     for limit in (HISTORY["tpe"], None):
         HISTORY["tpe"], seconds = limit, time.process_time()
-        traces = [replay(ours(land.space(LONG, pruner="none"), seed), land, 10**9, seed)
-                  for seed in range(first_seed, first_seed + repeats)]
-        found[limit] = np.array([[land.best - trace.at(land.epochs * count) for count in checks] for trace in traces])
-        print(f"TPE learns from {limit or 'all'}: mean regret after {', '.join(map(str, checks))} trials "
-              f"{np.round(found[limit].mean(axis=0), 3)}, {(time.process_time() - seconds) / repeats:.0f} s a search", flush=True)
+        traces = [
+            replay(ours(land.space(LONG, pruner="none"), seed), land, 10**9, seed)
+            for seed in range(first_seed, first_seed + repeats)
+        ]
+        found[limit] = np.array(
+            [[land.best - trace.at(land.epochs * count) for count in checks] for trace in traces]
+        )
+        print(
+            f"TPE learns from {limit or 'all'}: mean regret after {', '.join(map(str, checks))} trials "
+            f"{np.round(found[limit].mean(axis=0), 3)}, {(time.process_time() - seconds) / repeats:.0f} s a search",
+            flush=True,
+        )
     bounded, whole = found.values()
     for i, count in enumerate(checks):
         print(f"{count:>8} trials, bounded minus whole: {paired(bounded[:, i], whole[:, i])}")
@@ -104,11 +138,26 @@ def bound(repeats: int, first_seed: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=30)
-    parser.add_argument("--first-seed", type=int, default=0, help="of the repeats: take others than those that a setting was chosen with")
-    parser.add_argument("--ray-repeats", type=int, default=10, help="of the one that runs through Ray Tune; 0: none")
+    parser.add_argument(
+        "--first-seed",
+        type=int,
+        default=0,
+        help="of the repeats: take others than those that a setting was chosen with",
+    )
+    parser.add_argument(
+        "--ray-repeats", type=int, default=10, help="of the one that runs through Ray Tune; 0: none"
+    )
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
-    parser.add_argument("--keep", type=Path, help="a folder for what each method found: those that are there are not run again")
-    parser.add_argument("--bound", action="store_true", help="instead: what the bound of TPE's history costs, in 10 or so --repeats")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="a folder for what each method found: those that are there are not run again",
+    )
+    parser.add_argument(
+        "--bound",
+        action="store_true",
+        help="instead: what the bound of TPE's history costs, in 10 or so --repeats",
+    )
     options = parser.parse_args()
     if options.bound:
         bound(options.repeats, options.first_seed)
@@ -128,7 +177,11 @@ def main() -> None:
 
     for name in options.methods:
         build = METHODS[name]()
-        run(name, lambda seed, build=build: replay(build(curves.space(), seed), curves, BUDGET, seed), options.repeats)
+        run(
+            name,
+            lambda seed, build=build: replay(build(curves.space(), seed), curves, BUDGET, seed),
+            options.repeats,
+        )
     if options.ray_repeats:
         run(THROUGH_RAY, lambda seed: stock_through_ray(curves, BUDGET, seed), options.ray_repeats)
     report(found, curves)

@@ -27,7 +27,10 @@ from ganhtr.train.inputs import prepare_inputs
 from ganhtr.train.state import build_state
 from ganhtr.train.step import train_step
 
-ARMS = {"OFF": {"contrastive.formulation": "none"}, "ON": {"contrastive.formulation": "infonce", "head.kind": "linear"}}
+ARMS = {
+    "OFF": {"contrastive.formulation": "none"},
+    "ON": {"contrastive.formulation": "infonce", "head.kind": "linear"},
+}
 ORIGINAL = {"train.discriminator_optimizer": "sgd"}
 
 
@@ -63,7 +66,9 @@ class Operations(TorchDispatchMode):
         """Runs an operation and adds what it costs."""
         out = function(*args, **(kwargs or {}))
         if function._overloadpacket in flop_registry:
-            self.total += flop_registry[function._overloadpacket](*args, **(kwargs or {}), out_val=out)
+            self.total += flop_registry[function._overloadpacket](
+                *args, **(kwargs or {}), out_val=out
+            )
         return out
 
 
@@ -71,7 +76,12 @@ def step_flops(config, bench, charset, device):
     """Operations of one training step, as PyTorch counts them (products and convolutions)."""
     state = build_state(config, charset, bench.guide.widths, device)
     with Operations() as counted:
-        train_step(state, bench.guide, bench.train.take(np.arange(config.train.batch_size)), bench.pixels_per_character)
+        train_step(
+            state,
+            bench.guide,
+            bench.train.take(np.arange(config.train.batch_size)),
+            bench.pixels_per_character,
+        )
     return counted.total
 
 
@@ -85,10 +95,17 @@ def main():
     options.add_argument("--recognizer-epochs", type=int, default=10)
     asked = options.parse_args()
     device = torch.device(asked.device)
-    shared = {"data.lines": asked.lines, "recognizer_training.epochs": asked.recognizer_epochs, "train.epochs": asked.epochs,
-              "train.steps_per_epoch": asked.steps, **ORIGINAL}
+    shared = {
+        "data.lines": asked.lines,
+        "recognizer_training.epochs": asked.recognizer_epochs,
+        "train.epochs": asked.epochs,
+        "train.steps_per_epoch": asked.steps,
+        **ORIGINAL,
+    }
     config = build_config("seed", shared)
-    inputs = prepare_inputs(config, load_pairs(BUILTIN, config.data), device, lambda line: print(line, flush=True))
+    inputs = prepare_inputs(
+        config, load_pairs(BUILTIN, config.data), device, lambda line: print(line, flush=True)
+    )
     bench, charset = Bench.of(inputs, device), inputs.pairs.charset
     rate = matrix_rate(device, 8192 if device.type == "cuda" else 1024)
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
@@ -105,9 +122,12 @@ def main():
                 best = (score, report.epoch, metrics)
         _, epoch, m = best
         took = statistics.median(seconds)
-        print(f"{arm}: {len(seconds)} epochs; best {epoch}: PSNR {m['psnr']:.2f} dB, SSIM {m['ssim']:.4f}, CER {m['cer']:.3f}, "
-              f"WER {m['wer']:.3f}; {took:.3f} s a step, {peak:.0f} MiB at most, {flops / 1e12:.2f} TFLOP a step, "
-              f"{flops / took / rate:.0%} of the matrix rate", flush=True)
+        print(
+            f"{arm}: {len(seconds)} epochs; best {epoch}: PSNR {m['psnr']:.2f} dB, SSIM {m['ssim']:.4f}, CER {m['cer']:.3f}, "
+            f"WER {m['wer']:.3f}; {took:.3f} s a step, {peak:.0f} MiB at most, {flops / 1e12:.2f} TFLOP a step, "
+            f"{flops / took / rate:.0%} of the matrix rate",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -38,9 +38,20 @@ class Run:
             return self.last
         metrics = self.curve[epoch - 1]
         improved = self.patience.update(epoch, score(metrics))
-        self.last = {"epoch": epoch, "value": score(metrics), "best_value": self.patience.best, "best_epoch": self.patience.best_epoch,
-                     "status": COMPLETE if epoch == self.epochs else STOPPED if self.patience.exhausted else RUNNING, "seconds": 0.0,
-                     "metrics": metrics, "best_metrics": metrics if improved else self.last["best_metrics"]}
+        self.last = {
+            "epoch": epoch,
+            "value": score(metrics),
+            "best_value": self.patience.best,
+            "best_epoch": self.patience.best_epoch,
+            "status": COMPLETE
+            if epoch == self.epochs
+            else STOPPED
+            if self.patience.exhausted
+            else RUNNING,
+            "seconds": 0.0,
+            "metrics": metrics,
+            "best_metrics": metrics if improved else self.last["best_metrics"],
+        }
         return self.last
 
 
@@ -54,7 +65,9 @@ class Trace:
     spent: list[int] = field(default_factory=list)
     worth: list[float] = field(default_factory=list)
     shortlist: list[float] = field(default_factory=list)
-    best: dict[str, tuple[float, float]] = field(default_factory=dict)  # the three best trials: value seen, true worth
+    best: dict[str, tuple[float, float]] = field(
+        default_factory=dict
+    )  # the three best trials: value seen, true worth
     trials: int = 0
 
     def note(self, spent: int, name: str, seen: float, truth: float) -> None:
@@ -69,13 +82,18 @@ class Trace:
 
     def at(self, spent: int) -> float:
         """What the best trial was worth after so many epochs."""
-        held = [worth for epochs, worth in zip(self.spent, self.worth, strict=True) if epochs <= spent]
+        held = [
+            worth for epochs, worth in zip(self.spent, self.worth, strict=True) if epochs <= spent
+        ]
         return held[-1] if held else -math.inf
 
     def first(self, worth: float, shortlist: bool = False) -> float:
         """The epochs after which the best trial (or one of the best three) was worth that much; infinity where it never was."""
         history = self.shortlist if shortlist else self.worth
-        return next((epochs for epochs, held in zip(self.spent, history, strict=True) if held >= worth), math.inf)
+        return next(
+            (epochs for epochs, held in zip(self.spent, history, strict=True) if held >= worth),
+            math.inf,
+        )
 
 
 def replay(searcher: Any, landscape: Landscape, budget: int, seed: int, workers: int = 4) -> Trace:
@@ -93,11 +111,16 @@ def replay(searcher: Any, landscape: Landscape, budget: int, seed: int, workers:
         number = next(names)
         proposal = searcher.suggest(str(number))
         if isinstance(proposal, dict) and proposal.get("arm") == "off":
-            searcher.on_trial_complete(str(number), Run(landscape.run(landscape.space().random_values(0), 0)[:1], 1).step())
+            searcher.on_trial_complete(
+                str(number), Run(landscape.run(landscape.space().random_values(0), 0)[:1], 1).step()
+            )
             start(now)
         elif isinstance(proposal, dict):
             values = proposal["values"]
-            runs[number] = Run(landscape.run(values, derive_seed(seed, "trial", number)), landscape.epochs), landscape.truth(values)
+            runs[number] = (
+                Run(landscape.run(values, derive_seed(seed, "trial", number)), landscape.epochs),
+                landscape.truth(values),
+            )
             heapq.heappush(clock, (now + 1, number))
             trace.trials += 1
 
@@ -128,8 +151,13 @@ class SimulatedTrial(Trainable):
     results are kept, or None.
     """
 
-    def setup(self, config: dict[str, Any], landscape: Landscape, seed: int = 0,  # type: ignore[override]
-              folder: Path | None = None) -> None:
+    def setup(
+        self,
+        config: dict[str, Any],
+        landscape: Landscape,
+        seed: int = 0,  # type: ignore[override]
+        folder: Path | None = None,
+    ) -> None:
         """The first trial of a worker."""
         self.landscape, self.seed, self.folder = landscape, seed, folder
         self.reset_config(config)
@@ -140,7 +168,10 @@ class SimulatedTrial(Trainable):
         values = new_config.get("values", new_config)
         if new_config.get("arm") == "off":
             values = self.landscape.space().random_values(0)
-        self.run = Run(self.landscape.run(values, derive_seed(self.seed, "trial", self.name)), self.landscape.epochs)
+        self.run = Run(
+            self.landscape.run(values, derive_seed(self.seed, "trial", self.name)),
+            self.landscape.epochs,
+        )
         if self.folder is not None:
             TrialFolder(self.folder / "trials" / self.name).create({**new_config, "config": values})
         return True

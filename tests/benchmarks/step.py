@@ -36,7 +36,10 @@ def reference_step(state, guide, batch, gains):
     restored = restore(state.generator, batch.degraded, batch.inside)
     if "texts shared" in gains:
         text = discriminator.encode_text(batch.text, batch.text_lengths)
-        real, fake = discriminator.judge(batch.clean, text), discriminator.judge(restored.detach(), text)
+        real, fake = (
+            discriminator.judge(batch.clean, text),
+            discriminator.judge(restored.detach(), text),
+        )
     else:
         real = discriminator(batch.clean, batch.text, batch.text_lengths)
         fake = discriminator(restored.detach(), batch.text, batch.text_lengths)
@@ -52,14 +55,23 @@ def reference_step(state, guide, batch, gains):
     logits = guide.read(tap)
     with torch.no_grad():
         clean_tap = batch.clean_tap if "clean features cached" in gains else guide.tap(batch.clean)
-    parts = {"pixel": pixel.l1(restored[:, 0], batch.clean[:, 0], batch.widths),
-             "feature": recognition.feature_distance(tap, clean_tap, frames),
-             "ctc": recognition.ctc(logits, frames, batch.targets, batch.target_lengths),
-             "adversarial": adversarial.generator_loss(discriminator(restored, batch.text, batch.text_lengths))}
+    parts = {
+        "pixel": pixel.l1(restored[:, 0], batch.clean[:, 0], batch.widths),
+        "feature": recognition.feature_distance(tap, clean_tap, frames),
+        "ctc": recognition.ctc(logits, frames, batch.targets, batch.target_lengths),
+        "adversarial": adversarial.generator_loss(
+            discriminator(restored, batch.text, batch.text_lengths)
+        ),
+    }
     weights = {name: getattr(config.loss, name) for name in parts}
-    level, states = state.matcher.levels["proj"], state.matcher.text_encoder(batch.text, batch.text_lengths)
+    level, states = (
+        state.matcher.levels["proj"],
+        state.matcher.text_encoder(batch.text, batch.text_lengths),
+    )
     cosines = level.embed_images(tap, frames) @ level.embed_texts(states, batch.text_lengths).t()
-    parts["contrastive"] = state.contrastive.loss(cosines, batch.same, state.matcher.inverse_temperature, state.matcher.bias)
+    parts["contrastive"] = state.contrastive.loss(
+        cosines, batch.same, state.matcher.inverse_temperature, state.matcher.bias
+    )
     weights["contrastive"] = config.contrastive.weight
     retrieval_top1(cosines.detach(), batch.same)
     length_top1(batch, 10.0)
@@ -72,8 +84,14 @@ def reference_step(state, guide, batch, gains):
     discriminator.requires_grad_(True)
 
 
-GAINS = ("clean features cached", "no gradients of D in G's update", "texts shared", "fused Adam", "batch norm folded in the recognizer",
-         "channels last")
+GAINS = (
+    "clean features cached",
+    "no gradients of D in G's update",
+    "texts shared",
+    "fused Adam",
+    "batch norm folded in the recognizer",
+    "channels last",
+)
 
 
 def plain_adam(state):
@@ -88,7 +106,11 @@ def variant(config, gains, whole=False):
     data = config.data
     torch.manual_seed(0)
     recognizer = build_recognizer(config.guide, LETTERS.classes, data.height, data.width)
-    guide = freeze(recognizer) if whole or "batch norm folded in the recognizer" in gains else recognizer.eval().requires_grad_(False)
+    guide = (
+        freeze(recognizer)
+        if whole or "batch norm folded in the recognizer" in gains
+        else recognizer.eval().requires_grad_(False)
+    )
     state = build_state(config, LETTERS, guide.widths, torch.device("cpu"))
     layout = torch.channels_last if whole or "channels last" in gains else torch.contiguous_format
     for module in (guide, state.generator, state.discriminator):
@@ -132,12 +154,18 @@ def main():
         steps["all of them"] = variant(config, GAINS)
         steps["the project's step"] = variant(config, GAINS, whole=True)
         seconds = measure(steps, asked.rounds)
-        print(f"preset {preset}, batch {config.train.batch_size}, {asked.threads} thread(s), {asked.rounds} rounds")
+        print(
+            f"preset {preset}, batch {config.train.batch_size}, {asked.threads} thread(s), {asked.rounds} rounds"
+        )
         for name, values in seconds.items():
             ratios = [a / b for a, b in zip(seconds["reference"], values, strict=True)]
-            low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else (ratios[0],) * 3
+            low, _, high = (
+                statistics.quantiles(ratios, n=4) if len(ratios) > 1 else (ratios[0],) * 3
+            )
             middle = statistics.median(ratios)
-            print(f"  {name:34s} {statistics.median(values):7.4f} s   {middle:5.2f} x (quartiles {low:.2f} to {high:.2f})")
+            print(
+                f"  {name:34s} {statistics.median(values):7.4f} s   {middle:5.2f} x (quartiles {low:.2f} to {high:.2f})"
+            )
 
 
 if __name__ == "__main__":

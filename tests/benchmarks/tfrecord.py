@@ -58,13 +58,17 @@ def package_checked(path):
     lines, kinds = [], {"byte": "bytes_list", "int": "int64_list"}
     for record in tfrecord_iterator(str(path)):
         TFRecordWriter.masked_crc(record)
-        held = extract_feature_dict(example_pb2.Example.FromString(record).features, DESCRIPTION, kinds)
+        held = extract_feature_dict(
+            example_pb2.Example.FromString(record).features, DESCRIPTION, kinds
+        )
         images = []
         for name in ("clean_image", "degraded_image"):
             values = np.frombuffer(held[f"{name}_raw"], "<f4").reshape(held[f"{name}_shape"][:2])
             assert values.min() >= 0 and values.max() <= 1 and held[f"{name}_dtype"] == b"float32"
             images.append(np.rint(values * 255).astype(np.uint8))
-        lines.append(RawLine("", "", LETTERS.decode(np.frombuffer(held["label_raw"], "<i8")), *images))
+        lines.append(
+            RawLine("", "", LETTERS.decode(np.frombuffer(held["label_raw"], "<i8")), *images)
+        )
     return lines
 
 
@@ -74,8 +78,12 @@ def main():
     options.add_argument("records", nargs="?", type=int, default=200)
     options.add_argument("--rounds", type=int, default=20)
     asked = options.parse_args()
-    readers = {PACKAGE: package, OURS: lambda path: read_tfrecord(path, LETTERS), "the bytes alone": bare,
-               "the package with our work added": package_checked}
+    readers = {
+        PACKAGE: package,
+        OURS: lambda path: read_tfrecord(path, LETTERS),
+        "the bytes alone": bare,
+        "the package with our work added": package_checked,
+    }
     seconds = {name: [] for name in readers}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lines.tfrecord"
@@ -86,12 +94,16 @@ def main():
                 reader(path)
                 if number > 1:
                     seconds[name].append((time.perf_counter() - started) / asked.records)
-        print(f"{asked.records} records of {HEIGHT} x {WIDTH}, {path.stat().st_size / 2**20:.0f} MiB, {asked.rounds} rounds")
+        print(
+            f"{asked.records} records of {HEIGHT} x {WIDTH}, {path.stat().st_size / 2**20:.0f} MiB, {asked.rounds} rounds"
+        )
     for name, values in seconds.items():
         ratios = [a / b for a, b in zip(seconds[PACKAGE], values, strict=True)]
         low, _, high = statistics.quantiles(ratios, n=4)
-        print(f"  {name:32s} {1000 * statistics.median(values):7.3f} ms a record   {statistics.median(ratios):5.2f} x "
-              f"(quartiles {low:.2f} to {high:.2f})")
+        print(
+            f"  {name:32s} {1000 * statistics.median(values):7.3f} ms a record   {statistics.median(ratios):5.2f} x "
+            f"(quartiles {low:.2f} to {high:.2f})"
+        )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,15 @@ PAGE = """<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/201
  imageHeight="100"><TextRegion>
  <TextLine id="l1"><Coords points="10,5 140,8 138,40 10,44"/><TextEquiv><Unicode>bad cab</Unicode></TextEquiv></TextLine>
  <TextLine id="l2"><Coords points="10,50 140,50 140,90 10,90"/></TextLine></TextRegion></Page></PcGts>"""
-HEAD = ["file", "line", "reading_before", "reading_after", "transcription", "cer_before", "cer_after"]
+HEAD = [
+    "file",
+    "line",
+    "reading_before",
+    "reading_after",
+    "transcription",
+    "cer_before",
+    "cer_after",
+]
 
 
 @pytest.fixture
@@ -31,12 +39,17 @@ def model(tmp_path, small, new_state, inputs):
 @pytest.fixture
 def run(model, tmp_path, monkeypatch, capsys):
     """run(*words): exit code, stdout and stderr of the command with the model, writing to out/ unless told otherwise."""
+
     def call(*words):
-        options = [*([] if "--model" in words else ["--model", model]), *([] if "--out" in words else ["--out", tmp_path / "out"])]
+        options = [
+            *([] if "--model" in words else ["--model", model]),
+            *([] if "--out" in words else ["--out", tmp_path / "out"]),
+        ]
         monkeypatch.setattr(sys, "argv", ["ganhtr", "restore", *map(str, [*words, *options])])
         with pytest.raises(SystemExit) as ended:
             __main__.main()
         return (ended.value.code, *capsys.readouterr())
+
     return call
 
 
@@ -58,13 +71,18 @@ def lines(tmp_path):
 def page(tmp_path):
     folder = tmp_path / "pages"
     folder.mkdir()
-    Image.fromarray(np.random.default_rng(1).integers(60, 255, (100, 150), dtype=np.uint8)).save(folder / "page.png")
+    Image.fromarray(np.random.default_rng(1).integers(60, 255, (100, 150), dtype=np.uint8)).save(
+        folder / "page.png"
+    )
     (folder / "page.xml").write_text(PAGE)
     return folder / "page.xml"
 
 
 def table(out):
-    rows = [row.split("\t") for row in (out / "readings.tsv").read_text(encoding="utf-8").removesuffix("\n").split("\n")]
+    rows = [
+        row.split("\t")
+        for row in (out / "readings.tsv").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    ]
     assert rows[0] == HEAD and {len(row) for row in rows} == {7}
     return rows[1:]
 
@@ -82,7 +100,9 @@ def test_lines_of_every_kind_come_back_at_their_size(run, lines, model, tmp_path
         grey = read_grey(source)
         expected = restore.restore_line(loaded, grey)
         with Image.open(tmp_path / "out" / f"{source.stem}.png") as restored:
-            assert (restored.format, restored.mode) == ("PNG", "L") and restored.size == grey.shape[::-1]
+            assert (restored.format, restored.mode) == ("PNG", "L") and restored.size == grey.shape[
+                ::-1
+            ]
             assert np.abs(np.asarray(restored).astype(int) - expected.image).max() <= 1
         assert row == [str(source), "", expected.before, expected.after, "", "", ""]
 
@@ -94,18 +114,33 @@ def test_a_page_comes_back_whole_with_its_readings(run, page, model, tmp_path):
     expected = restore.restore_page(load_model(model, torch.device("cpu")), read_page(page))
     assert (read_grey(tmp_path / "out" / "page.png") == expected.image).all()
     given = read_grey(page.with_suffix(".png"))
-    assert (expected.image[44:50] == given[44:50]).all() and (expected.image[50:90, 10:140] != given[50:90, 10:140]).any()
+    assert (expected.image[44:50] == given[44:50]).all() and (
+        expected.image[50:90, 10:140] != given[50:90, 10:140]
+    ).any()
     first, second = (line for _, line in expected.lines)
     cers = [f"{jiwer.cer('bad cab', reading):.4f}" for reading in (first.before, first.after)]
-    assert table(tmp_path / "out") == [[str(page), "l1", first.before, first.after, "bad cab", *cers],
-                                       [str(page), "l2", second.before, second.after, "", "", ""]]
-    assert f"CER of the guide {float(cers[0]):.3f} before, {float(cers[1]):.3f} after (1 lines with a transcription, 7 characters)" in said
+    assert table(tmp_path / "out") == [
+        [str(page), "l1", first.before, first.after, "bad cab", *cers],
+        [str(page), "l2", second.before, second.after, "", "", ""],
+    ]
+    assert (
+        f"CER of the guide {float(cers[0]):.3f} before, {float(cers[1]):.3f} after (1 lines with a transcription, 7 characters)"
+        in said
+    )
 
 
 def test_lines_and_pages_together(run, lines, page, tmp_path):
     code, said, _ = run(page, lines)
     assert code == 0 and "7 lines restored, 1 pages" in said
-    assert [Path(row[0]).name for row in table(tmp_path / "out")] == ["a.png", "b.tif", "c.png", "d.gif", "e.jpg", "page.xml", "page.xml"]
+    assert [Path(row[0]).name for row in table(tmp_path / "out")] == [
+        "a.png",
+        "b.tif",
+        "c.png",
+        "d.gif",
+        "e.jpg",
+        "page.xml",
+        "page.xml",
+    ]
 
 
 def test_the_unusable_is_counted_named_and_skipped(run, lines, page, tmp_path):
@@ -119,11 +154,23 @@ def test_the_unusable_is_counted_named_and_skipped(run, lines, page, tmp_path):
     code, said, told = run(lines, page.parent)
     assert code == 1 and "6 lines restored, 1 pages" in said
     assert told.startswith("5 skipped:\n")
-    for words in (f"{lines / 'bad.png'}: must be a whole image file, got ", f"{lines / 'flat.png'}: a line must be at least 8 px",
-                  f"{lines / 'alone.xml'}: image must lie beside", f"{page}: line l1: a line must be at least 8 px",
-                  f"{damaged[1]}: torn.png must be a whole image file"):
+    for words in (
+        f"{lines / 'bad.png'}: must be a whole image file, got ",
+        f"{lines / 'flat.png'}: a line must be at least 8 px",
+        f"{lines / 'alone.xml'}: image must lie beside",
+        f"{page}: line l1: a line must be at least 8 px",
+        f"{damaged[1]}: torn.png must be a whole image file",
+    ):
         assert words in told
-    assert names(tmp_path / "out") == ["a.png", "b.png", "c.png", "d.png", "e.png", "page.png", "readings.tsv"]
+    assert names(tmp_path / "out") == [
+        "a.png",
+        "b.png",
+        "c.png",
+        "d.png",
+        "e.png",
+        "page.png",
+        "readings.tsv",
+    ]
     assert len(table(tmp_path / "out")) == 6
 
 
@@ -141,14 +188,29 @@ def test_nothing_is_overwritten_without_force(run, lines, tmp_path):
     code, _, told = run(lines)
     assert code == 2 and f"{out / 'e.png'}: --out must not hold files of the results' names" in told
     assert names(out) == ["e.png"] and (out / "e.png").read_text() == "mine"
-    assert run(lines, "--force")[0] == 0 and read_grey(out / "e.png").shape == read_grey(lines / "e.jpg").shape
+    assert (
+        run(lines, "--force")[0] == 0
+        and read_grey(out / "e.png").shape == read_grey(lines / "e.jpg").shape
+    )
     (out / "a.png").unlink()
-    assert run(lines / "a.png")[0] == 2 and not (out / "a.png").exists()  # readings.tsv is there already
+    assert (
+        run(lines / "a.png")[0] == 2 and not (out / "a.png").exists()
+    )  # readings.tsv is there already
 
 
-@pytest.mark.parametrize("words", [
-    ["none.png"], ["lines", "lines/../more"], ["lines", "--device", "tpu"], ["--force"], ["lines", "--model", "lines"],
-    ["lines", "--model", "nowhere"], ["lines", "--out", "lines/a.png"], ["lines", "--out", "lines", "--force"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["none.png"],
+        ["lines", "lines/../more"],
+        ["lines", "--device", "tpu"],
+        ["--force"],
+        ["lines", "--model", "lines"],
+        ["lines", "--model", "nowhere"],
+        ["lines", "--out", "lines/a.png"],
+        ["lines", "--out", "lines", "--force"],
+    ],
+)
 def test_a_wrong_call_writes_nothing(run, lines, tmp_path, monkeypatch, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "more").mkdir()
@@ -156,7 +218,9 @@ def test_a_wrong_call_writes_nothing(run, lines, tmp_path, monkeypatch, words):
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     code, said, told = run(*words)
     assert code == 2 and said == "" and told.strip() and "Traceback" not in told
-    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    assert before == {
+        path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()
+    }
     assert not (tmp_path / "out").exists()
 
 
@@ -169,9 +233,14 @@ def test_cuda_is_not_pretended(run, lines):
 def test_an_interrupt_leaves_what_is_finished(run, lines, page, tmp_path, monkeypatch):
     def stop(model, page):
         raise KeyboardInterrupt
+
     monkeypatch.setattr(restore, "restore_page", stop)
     code, said, told = run(lines, page)
-    assert code == 130 and "5 lines restored" in said and "interrupted: 1 of 6 files were not restored" in told
+    assert (
+        code == 130
+        and "5 lines restored" in said
+        and "interrupted: 1 of 6 files were not restored" in told
+    )
     assert names(tmp_path / "out") == ["a.png", "b.png", "c.png", "d.png", "e.png", "readings.tsv"]
     assert len(table(tmp_path / "out")) == 5
 
@@ -180,10 +249,16 @@ def test_many_lines_go_in_several_batches(run, tmp_path):
     folder = tmp_path / "many"
     folder.mkdir()
     for i in range(35):
-        Image.fromarray(np.random.default_rng(i).integers(0, 255, (20, 30 + i), dtype=np.uint8)).save(folder / f"{i:02d}.png")
+        Image.fromarray(
+            np.random.default_rng(i).integers(0, 255, (20, 30 + i), dtype=np.uint8)
+        ).save(folder / f"{i:02d}.png")
     assert run(folder)[0] == 0
-    assert [Path(row[0]).name for row in table(tmp_path / "out")] == [f"{i:02d}.png" for i in range(35)]
-    assert all(read_grey(tmp_path / "out" / f"{i:02d}.png").shape == (20, 30 + i) for i in range(35))
+    assert [Path(row[0]).name for row in table(tmp_path / "out")] == [
+        f"{i:02d}.png" for i in range(35)
+    ]
+    assert all(
+        read_grey(tmp_path / "out" / f"{i:02d}.png").shape == (20, 30 + i) for i in range(35)
+    )
 
 
 def test_a_file_name_with_a_tab_leaves_the_table_whole(run, lines, tmp_path):

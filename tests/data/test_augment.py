@@ -13,7 +13,9 @@ WIDTHS = np.array([40, 64, 1, 33, 64, 20] * 4, dtype=np.int32)
 
 
 def augment(**settings):
-    return build_config("tiny", {f"augment.{name}": value for name, value in settings.items()}).augment
+    return build_config(
+        "tiny", {f"augment.{name}": value for name, value in settings.items()}
+    ).augment
 
 
 @pytest.fixture
@@ -42,19 +44,28 @@ def test_a_fresh_line_is_degraded_over_its_own_width_and_white_beside_it(strateg
     for position, width in enumerate(widths):
         rng = generator(5, "augment", 12, position)
         rng.random()
-        assert np.array_equal(made[position, :, :width], degrade(clean[position, :, :width], rng, 0.7, strategy))
+        assert np.array_equal(
+            made[position, :, :width], degrade(clean[position, :, :width], rng, 0.7, strategy)
+        )
         assert (made[position, :, width:] == 255).all()
     assert np.array_equal(clean, before[0]) and np.array_equal(degraded, before[1])
 
 
 def test_the_share_is_kept_and_a_larger_one_takes_in_the_smaller(lines):
-    made = {fresh: [degrade_anew(*lines, augment(fresh=fresh), 1, step) for step in range(20)] for fresh in (0.25, 0.7)}
-    shares = {fresh: np.array([taken(one, lines[2]) for one in steps]) for fresh, steps in made.items()}
+    made = {
+        fresh: [degrade_anew(*lines, augment(fresh=fresh), 1, step) for step in range(20)]
+        for fresh in (0.25, 0.7)
+    }
+    shares = {
+        fresh: np.array([taken(one, lines[2]) for one in steps]) for fresh, steps in made.items()
+    }
     assert [share.mean() for share in shares.values()] == pytest.approx([0.25, 0.7], abs=0.08)
     assert (shares[0.7] | ~shares[0.25]).all()
     for few, many, both in zip(made[0.25], made[0.7], shares[0.25], strict=True):
         assert np.array_equal(few[both], many[both])
-    assert shares[0.25].any(axis=0).all() and len({tuple(row) for row in shares[0.25]}) > 10  # each step decides anew
+    assert (
+        shares[0.25].any(axis=0).all() and len({tuple(row) for row in shares[0.25]}) > 10
+    )  # each step decides anew
 
 
 def test_seed_step_and_position_decide_and_nothing_else(lines):
@@ -62,7 +73,9 @@ def test_seed_step_and_position_decide_and_nothing_else(lines):
     config = augment(fresh=1.0)
     made = degrade_anew(*lines, config, 3, 4)
     assert np.array_equal(made, degrade_anew(*lines, config, 3, 4))
-    assert all(taken(degrade_anew(*lines, config, 3, 5), made)) and all(taken(degrade_anew(*lines, config, 4, 4), made))
+    assert all(taken(degrade_anew(*lines, config, 3, 5), made)) and all(
+        taken(degrade_anew(*lines, config, 4, 4), made)
+    )
     assert np.array_equal(degrade_anew(clean[:3], widths[:3], degraded[:3], config, 3, 4), made[:3])
     same = degrade_anew(clean[[1, 1]], widths[[1, 1]], degraded[[1, 1]], config, 3, 4)
     assert not np.array_equal(same[0], same[1])
@@ -77,7 +90,9 @@ def test_strength_zero_gives_the_clean_line_on_white(lines):
 
 def test_lines_that_are_not_fresh_cost_no_damage(lines, monkeypatch):
     calls = []
-    monkeypatch.setattr(degrade_module, "degrade", lambda image, *rest: (calls.append(image.shape), image)[1])
+    monkeypatch.setattr(
+        degrade_module, "degrade", lambda image, *rest: (calls.append(image.shape), image)[1]
+    )
     made = degrade_anew(*lines, augment(fresh=0.4), 2, 2)
     fresh = [generator(2, "augment", 2, position).random() < 0.4 for position in range(len(WIDTHS))]
     assert calls == [(32, width) for width, is_fresh in zip(WIDTHS, fresh, strict=True) if is_fresh]

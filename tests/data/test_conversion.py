@@ -18,8 +18,20 @@ from ganhtr.data.tfrecord import read_tfrecord
 def some_lines(count=12, degraded=True, in_file_order=False):
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (2, 20 + i, 50 - i), dtype=np.uint8) for i in range(count)]
-    return RawLines(tuple(RawLine(f"p{i // 4}/{i}.jpg", f"p{i // 4}", f"é {'abc'[i % 3]}", clean, twin if degraded else None)
-                          for i, (clean, twin) in enumerate(images)), (), in_file_order)
+    return RawLines(
+        tuple(
+            RawLine(
+                f"p{i // 4}/{i}.jpg",
+                f"p{i // 4}",
+                f"é {'abc'[i % 3]}",
+                clean,
+                twin if degraded else None,
+            )
+            for i, (clean, twin) in enumerate(images)
+        ),
+        (),
+        in_file_order,
+    )
 
 
 def same(a, b):
@@ -44,7 +56,12 @@ def test_there_and_back_gives_the_same_images_and_texts(tmp_path):
     assert count == len(last) == 12 and seen[12:] == list(range(1, 13))
     assert last.transcripts == first.transcripts
     for a, b, own in zip(first.lines, last.lines, some_lines().lines, strict=True):
-        assert same(a.clean, b.clean) and same(a.degraded, b.degraded) and same(a.clean, own.clean) and same(a.degraded, own.degraded)
+        assert (
+            same(a.clean, b.clean)
+            and same(a.degraded, b.degraded)
+            and same(a.clean, own.clean)
+            and same(a.degraded, own.degraded)
+        )
 
 
 def test_a_folder_keeps_groups_and_has_twins_only_where_they_are_given(tmp_path):
@@ -66,7 +83,9 @@ def test_missing_twins_are_made_alike_each_time(tmp_path):
     lines = some_lines(degraded=False)
     _, notes = to_tfrecord("a", lines, tmp_path / "a.tfrecord", Charset("é abc"), False, told()[1])
     assert "the degraded images of 12 lines were made (seed 0, strength 1)" in notes
-    assert [path.name for path in tmp_path.iterdir()] == ["a.tfrecord"]  # the charset is the one given
+    assert [path.name for path in tmp_path.iterdir()] == [
+        "a.tfrecord"
+    ]  # the charset is the one given
     held = read_tfrecord(tmp_path / "a.tfrecord", Charset("é abc"))
     for own, line in zip(lines.lines, held.lines, strict=True):
         assert same(line.clean, own.clean) and same(line.degraded, with_twin(own).degraded)
@@ -84,10 +103,21 @@ def test_made_twins_of_the_built_in_lines_are_those_of_a_study(monkeypatch):
 
 
 def test_lines_outside_the_charset_are_left_out_and_named(tmp_path):
-    count, notes = to_tfrecord("a", some_lines(), tmp_path / "a.tfrecord", Charset("é ac"), False, told()[1])
-    assert count == 8 and notes[0] == "4 lines left out, they have characters outside the charset: p0/1.jpg, p1/4.jpg, p1/7.jpg, p2/10.jpg"
-    assert set(read_tfrecord(tmp_path / "a.tfrecord", Charset("é ac")).transcripts) == {"é a", "é c"}
-    with pytest.raises(ValueError, match="b.tfrecord: the charset must have all characters of a line at least"):
+    count, notes = to_tfrecord(
+        "a", some_lines(), tmp_path / "a.tfrecord", Charset("é ac"), False, told()[1]
+    )
+    assert (
+        count == 8
+        and notes[0]
+        == "4 lines left out, they have characters outside the charset: p0/1.jpg, p1/4.jpg, p1/7.jpg, p2/10.jpg"
+    )
+    assert set(read_tfrecord(tmp_path / "a.tfrecord", Charset("é ac")).transcripts) == {
+        "é a",
+        "é c",
+    }
+    with pytest.raises(
+        ValueError, match="b.tfrecord: the charset must have all characters of a line at least"
+    ):
         to_tfrecord("a", some_lines(), tmp_path / "b.tfrecord", Charset("abc"), False, told()[1])
 
 
@@ -97,14 +127,23 @@ def test_tabs_and_line_breaks_become_spaces_in_either_format(tmp_path):
     to_tfrecord("a", lines, tmp_path / "out.tfrecord", None, False, told()[1])
     charset = Charset.load(tmp_path / "out.charset.txt")
     assert charset.characters == " abc"
-    assert read_folder(tmp_path / "out").transcripts == read_tfrecord(tmp_path / "out.tfrecord", charset).transcripts == ("a b c",)
+    assert (
+        read_folder(tmp_path / "out").transcripts
+        == read_tfrecord(tmp_path / "out.tfrecord", charset).transcripts
+        == ("a b c",)
+    )
 
 
 def test_a_charset_is_not_overwritten_unasked(tmp_path):
     (tmp_path / "a.charset.txt").write_text("mine")
-    with pytest.raises(ValueError, match=r"a.charset.txt: must not be there yet, got one. Give it by --charset, or replace it"):
+    with pytest.raises(
+        ValueError,
+        match=r"a.charset.txt: must not be there yet, got one. Give it by --charset, or replace it",
+    ):
         to_tfrecord("a", some_lines(), tmp_path / "a.tfrecord", None, False, told()[1])
-    assert (tmp_path / "a.charset.txt").read_text() == "mine" and not (tmp_path / "a.tfrecord").exists()
+    assert (tmp_path / "a.charset.txt").read_text() == "mine" and not (
+        tmp_path / "a.tfrecord"
+    ).exists()
     to_tfrecord("a", some_lines(), tmp_path / "a.tfrecord", None, True, told()[1])
     assert Charset.load(tmp_path / "a.charset.txt").characters == " abcé"
 
@@ -127,22 +166,55 @@ def folder_at(path):
     write_folder(path, some_lines(3).lines)
 
 
-@pytest.mark.parametrize(("form", "name", "make", "force", "fault"), [
-    (FOLDER, "out", lambda path: None, False, None),
-    (FOLDER, "out", folder_at, False, "must not be there yet, got one. Choose another place, or replace it with --force"),
-    (FOLDER, "out", folder_at, True, None),
-    (FOLDER, "out", Path.mkdir, False, "must not be there yet"),
-    (FOLDER, "out", Path.mkdir, True, "must be a folder with lines.tsv for --force to replace it"),
-    (FOLDER, "out", lambda path: path.write_text("x"), True, "must be a folder with lines.tsv"),
-    (FOLDER, "out", lambda path: path.symlink_to("nowhere"), False, "must not be there yet"),
-    (FOLDER, "no/out", lambda path: None, False, "must lie in a folder that is there"),
-    (TFRECORD, "out.tfrecord", lambda path: path.write_text("x"), False, "must not be there yet"),
-    (TFRECORD, "out.tfrecord", lambda path: path.write_text("x"), True, None),
-    (TFRECORD, "out.tfrecord", folder_at, True, "must be a file for --force to replace it"),
-    (TFRECORD, "out.tfrecord", lambda path: path.symlink_to("nowhere"), True, "must be a file for --force to replace it"),
-    (TFRECORD, "out.TFRecords", lambda path: None, False, None),
-    (TFRECORD, "out", lambda path: None, False, "a TFRecord's name must end in .tfrecord or .tfrecords, got 'out'"),
-])
+@pytest.mark.parametrize(
+    ("form", "name", "make", "force", "fault"),
+    [
+        (FOLDER, "out", lambda path: None, False, None),
+        (
+            FOLDER,
+            "out",
+            folder_at,
+            False,
+            "must not be there yet, got one. Choose another place, or replace it with --force",
+        ),
+        (FOLDER, "out", folder_at, True, None),
+        (FOLDER, "out", Path.mkdir, False, "must not be there yet"),
+        (
+            FOLDER,
+            "out",
+            Path.mkdir,
+            True,
+            "must be a folder with lines.tsv for --force to replace it",
+        ),
+        (FOLDER, "out", lambda path: path.write_text("x"), True, "must be a folder with lines.tsv"),
+        (FOLDER, "out", lambda path: path.symlink_to("nowhere"), False, "must not be there yet"),
+        (FOLDER, "no/out", lambda path: None, False, "must lie in a folder that is there"),
+        (
+            TFRECORD,
+            "out.tfrecord",
+            lambda path: path.write_text("x"),
+            False,
+            "must not be there yet",
+        ),
+        (TFRECORD, "out.tfrecord", lambda path: path.write_text("x"), True, None),
+        (TFRECORD, "out.tfrecord", folder_at, True, "must be a file for --force to replace it"),
+        (
+            TFRECORD,
+            "out.tfrecord",
+            lambda path: path.symlink_to("nowhere"),
+            True,
+            "must be a file for --force to replace it",
+        ),
+        (TFRECORD, "out.TFRecords", lambda path: None, False, None),
+        (
+            TFRECORD,
+            "out",
+            lambda path: None,
+            False,
+            "a TFRecord's name must end in .tfrecord or .tfrecords, got 'out'",
+        ),
+    ],
+)
 def test_what_is_there_stays_unless_it_may_be_replaced(tmp_path, form, name, make, force, fault):
     make(tmp_path / name)
     if fault is None:
@@ -155,14 +227,21 @@ def test_what_is_there_stays_unless_it_may_be_replaced(tmp_path, form, name, mak
 def test_the_source_is_never_replaced(tmp_path, monkeypatch, within):
     folder_at(tmp_path / "lines")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=f"lines: must not hold the lines that are converted, got {Path('lines') / within}"):
+    with pytest.raises(
+        ValueError,
+        match=f"lines: must not hold the lines that are converted, got {Path('lines') / within}",
+    ):
         refuse_out(tmp_path / "lines", FOLDER, str(Path("lines") / within), True)
 
 
 def test_a_place_that_cannot_be_written_is_the_users_error(tmp_path):
     (tmp_path / "file").write_text("x")
     out = tmp_path / "file" / "x.tfrecord"
-    with pytest.raises(ValueError, match=r"file/x.tfrecord: must be a place that can be written, got: "):
+    with pytest.raises(
+        ValueError, match=r"file/x.tfrecord: must be a place that can be written, got: "
+    ):
         to_folder(some_lines(), out, told()[1])
-    with pytest.raises(ValueError, match=r"file/x.tfrecord: must be a file that can be written, got: "):
+    with pytest.raises(
+        ValueError, match=r"file/x.tfrecord: must be a file that can be written, got: "
+    ):
         to_tfrecord("a", some_lines(), out, None, False, told()[1])

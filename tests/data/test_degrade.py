@@ -30,7 +30,9 @@ def applied(name, image, strength, seed=0):
 
 
 def change(name, image, strength, seeds=8):
-    return np.mean([np.abs(applied(name, image, strength, seed) - image).mean() for seed in range(seeds)])
+    return np.mean(
+        [np.abs(applied(name, image, strength, seed) - image).mean() for seed in range(seeds)]
+    )
 
 
 def psnr(a, b):
@@ -80,7 +82,10 @@ def test_paper_is_only_darkened(name, line):
 
 
 def test_bleed_through_shows_no_ghost_on_blank_paper():
-    assert np.array_equal(applied("bleed_through", np.ones((32, 100), np.float32), 1.0), np.ones((32, 100), np.float32))
+    assert np.array_equal(
+        applied("bleed_through", np.ones((32, 100), np.float32), 1.0),
+        np.ones((32, 100), np.float32),
+    )
 
 
 def test_degrade_at_zero_gives_an_equal_copy(lines):
@@ -98,14 +103,26 @@ def test_degrade_keeps_the_image_and_grows_with_strength(lines):
     mean = []
     for strength in (0.0, 0.3, 0.6, 1.0, 1.5):
         outs = [degrade(line, np.random.default_rng(i), strength) for i, line in enumerate(lines)]
-        assert all(out.dtype == np.uint8 and out.shape == line.shape for out, line in zip(outs, lines, strict=True))
-        mean.append(np.mean([np.abs(out.astype(float) - line).mean() for out, line in zip(outs, lines, strict=True)]))
+        assert all(
+            out.dtype == np.uint8 and out.shape == line.shape
+            for out, line in zip(outs, lines, strict=True)
+        )
+        mean.append(
+            np.mean(
+                [
+                    np.abs(out.astype(float) - line).mean()
+                    for out, line in zip(outs, lines, strict=True)
+                ]
+            )
+        )
     assert all(more > less for less, more in pairwise(mean)), mean
     assert all(np.array_equal(a, b) for a, b in zip(lines, before, strict=True))
 
 
 def test_strength_one_is_as_bad_as_intended(lines):
-    values = [psnr(degrade(line, np.random.default_rng(i), 1.0), line) for i, line in enumerate(lines)]
+    values = [
+        psnr(degrade(line, np.random.default_rng(i), 1.0), line) for i, line in enumerate(lines)
+    ]
     assert 8 < np.median(values) < 13, np.median(values)
 
 
@@ -126,10 +143,14 @@ def plain_stain(image, rng, strength):
     edge = 0.5 * degrade_module._clouds(image.shape, rng, degrade_module._cell(image, 0.3))
     dark = np.zeros_like(image)
     for _ in range(degrade_module._count(image, rng, 0.15)):
-        middle, across, down = rng.uniform(0, x[0, -1] + 1e-3), rng.uniform(0.5, 1.8), rng.uniform(0.4, 1.0)
+        middle, across, down = (
+            rng.uniform(0, x[0, -1] + 1e-3),
+            rng.uniform(0.5, 1.8),
+            rng.uniform(0.4, 1.0),
+        )
         distance = np.hypot((x - middle) / across, (y - rng.uniform(0, 1)) / down) + edge
         inside = np.clip((1 - distance) * 8, 0, 1)
-        dark = np.maximum(dark, 0.28 * inside + 0.22 * np.exp(-((distance - 0.95) / 0.07) ** 2))
+        dark = np.maximum(dark, 0.28 * inside + 0.22 * np.exp(-(((distance - 0.95) / 0.07) ** 2)))
     return image * np.clip(1 - strength * dark, 0, 1)
 
 
@@ -140,7 +161,9 @@ def plain_foxing(image, rng, strength):
     for radius in (0.035, 0.09):
         n = degrade_module._count(image, rng, 0.12 / radius)
         seeds = np.zeros_like(image)
-        seeds[rng.integers(height, size=n), rng.integers(width, size=n)] = rng.uniform(0.3, 1, size=n)
+        seeds[rng.integers(height, size=n), rng.integers(width, size=n)] = rng.uniform(
+            0.3, 1, size=n
+        )
         sigma = radius * height
         dark += gaussian_filter(seeds, sigma) * max(1.0, 2 * np.pi * sigma**2)
     return image * (1 - np.clip(0.6 * strength * dark, 0, 0.8))
@@ -188,26 +211,47 @@ def test_all_is_the_default_and_draws_as_it_always_did(lines):
 def test_the_groups_are_the_strategies_of_the_configuration_and_share_out_every_damage():
     assert tuple(STRATEGIES) == RULES["augment.strategy"].choices
     assert STRATEGIES["ink"] + STRATEGIES["paper"] + STRATEGIES["camera"] == (
-        "fade_ink", "bleed_through", "uneven_paper", "stain", "foxing", "fold", "holes", "blur", "noise")
+        "fade_ink",
+        "bleed_through",
+        "uneven_paper",
+        "stain",
+        "foxing",
+        "fold",
+        "holes",
+        "blur",
+        "noise",
+    )
     assert set(STRATEGIES["all"]) == set(DEGRADATIONS)
 
 
 @pytest.mark.parametrize("strategy", ["ink", "paper", "camera"])
-def test_a_group_damages_every_line_with_its_own_members_at_even_chances(strategy, lines, monkeypatch):
+def test_a_group_damages_every_line_with_its_own_members_at_even_chances(
+    strategy, lines, monkeypatch
+):
     told = []
 
     def note(name, damage):
-        return lambda image, rng, strength: (told.append((name, strength)), damage(image, rng, strength))[1]
+        return lambda image, rng, strength: (
+            told.append((name, strength)),
+            damage(image, rng, strength),
+        )[1]
 
     for name, damage in list(DEGRADATIONS.items()):
         monkeypatch.setitem(DEGRADATIONS, name, note(name, damage))
-    count, members, seen, several = 1500, STRATEGIES[strategy], dict.fromkeys(STRATEGIES[strategy], 0), 0
+    count, members, seen, several = (
+        1500,
+        STRATEGIES[strategy],
+        dict.fromkeys(STRATEGIES[strategy], 0),
+        0,
+    )
     tiny = lines[0][:, :20]
     for seed in range(count):
         told.clear()
         degrade(tiny, np.random.default_rng(seed), 2.0, strategy)
         names = [name for name, _ in told]
-        assert names and names == [name for name in members if name in names]  # each at most once, in their order
+        assert names and names == [
+            name for name in members if name in names
+        ]  # each at most once, in their order
         assert all(1.0 <= strength <= 2.0 for _, strength in told)
         for name in names:
             seen[name] += 1
@@ -223,7 +267,11 @@ def test_a_group_changes_every_line_and_keeps_the_contract(strategy, lines):
     for seed, image in enumerate(lines):
         before = image.copy()
         out, same = (degrade(image, np.random.default_rng(seed), 1.0, strategy) for _ in range(2))
-        assert np.array_equal(out, same) and not np.array_equal(out, image) and np.array_equal(image, before)
+        assert (
+            np.array_equal(out, same)
+            and not np.array_equal(out, image)
+            and np.array_equal(image, before)
+        )
         assert out.shape == image.shape and out.dtype == np.uint8
         assert np.array_equal(degrade(image, np.random.default_rng(seed), 0.0, strategy), image)
 
@@ -233,9 +281,14 @@ def test_ink_leaves_the_paper_and_the_camera_makes_no_marks(lines):
     for seed in range(10):
         assert np.array_equal(degrade(blank, np.random.default_rng(seed), 1.0, "ink"), blank)
         assert degrade(blank, np.random.default_rng(seed), 1.0, "camera").min() > 180
-    assert min(degrade(blank, np.random.default_rng(seed), 1.0, "paper").min() for seed in range(10)) < 130
+    assert (
+        min(degrade(blank, np.random.default_rng(seed), 1.0, "paper").min() for seed in range(10))
+        < 130
+    )
 
 
 def test_an_unknown_strategy_is_refused(lines):
-    with pytest.raises(ValueError, match="strategy must be one of all, ink, paper, camera, got 'mud'"):
+    with pytest.raises(
+        ValueError, match="strategy must be one of all, ink, paper, camera, got 'mud'"
+    ):
         degrade(lines[0], np.random.default_rng(0), 1.0, "mud")

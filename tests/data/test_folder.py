@@ -39,8 +39,16 @@ def with_bad_row(folder, row):
 def test_transcripts_are_untouched_but_for_nfc(tmp_path):
     texts = ["Nassauw,  A!", " en de ", "e\u0301te\u0301", "a\u2028b\x0cc", "\u00a0x"]
     rows = "".join(f"{i}.png\t{text}\r\n\r\n" for i, text in enumerate(texts))
-    lines = read_folder(write(tmp_path, b"\xef\xbb\xbf" + rows.encode(), [f"{i}.png" for i in range(5)]))
-    assert lines.transcripts == ("Nassauw,  A!", " en de ", "\u00e9t\u00e9", "a\u2028b\x0cc", "\u00a0x")
+    lines = read_folder(
+        write(tmp_path, b"\xef\xbb\xbf" + rows.encode(), [f"{i}.png" for i in range(5)])
+    )
+    assert lines.transcripts == (
+        "Nassauw,  A!",
+        " en de ",
+        "\u00e9t\u00e9",
+        "a\u2028b\x0cc",
+        "\u00a0x",
+    )
     assert lines.names == ("0.png", "1.png", "2.png", "3.png", "4.png")
     assert len(lines) == len(lines.lines) == 5
     assert len(lines.notes) == 1 and lines.notes[0].startswith("each line is a group of its own")
@@ -54,12 +62,23 @@ def test_images_keep_their_own_size_and_values(tmp_path):
     assert (images[0] == GRADIENT).all() and (images[1] == GRADIENT.T).all()
 
 
-@pytest.mark.parametrize(("name", "group"), [
-    ("br_0020_l01.png", "br_0020"), ("m18_candide_11-659c2_l03.png", "m18_candide_11-659c2"),
-    ("tp_AN-0374-0_l9.png", "tp_AN-0374-0"), ("page 7 line 12.tif", "page 7 line"), ("page7/03.png", "page7"),
-    ("a/br_0020_l01.png", "a/br_0020"), ("0012.png", "0012"), ("l01.png", "l01"), ("_01.png", "_01"),
-    ("wills.png", "wills"), ("wills_last.png", "wills_last"), (".", "."),
-])
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("br_0020_l01.png", "br_0020"),
+        ("m18_candide_11-659c2_l03.png", "m18_candide_11-659c2"),
+        ("tp_AN-0374-0_l9.png", "tp_AN-0374-0"),
+        ("page 7 line 12.tif", "page 7 line"),
+        ("page7/03.png", "page7"),
+        ("a/br_0020_l01.png", "a/br_0020"),
+        ("0012.png", "0012"),
+        ("l01.png", "l01"),
+        ("_01.png", "_01"),
+        ("wills.png", "wills"),
+        ("wills_last.png", "wills_last"),
+        (".", "."),
+    ],
+)
 def test_group_of_a_file_name(name, group):
     assert group_of(name) == group
 
@@ -70,23 +89,52 @@ def test_a_third_column_names_the_group(tmp_path):
     assert lines.groups == ("Jan", "a", "sub")
 
 
-@pytest.mark.parametrize(("row", "note", "fault"), [
-    ("x.png", "their row has not two or three columns: lines.tsv:2",
-     "row must be file TAB transcription [TAB group], got 1 columns."),
-    ("x.png\tX\tg\tmore", "their row has not two or three columns: x.png", "got 4 columns."),
-    ("\tX", "their row names no file: lines.tsv:2", "file must be a name, got ''."),
-    ("../x.png\tX", "their file lies outside the folder: ../x.png",
-     "file must lie in the folder of the table, got '../x.png'."),
-    ("sub/../../x.png\tX", "their file lies outside the folder: sub/../../x.png", "file must lie in the folder"),
-    ("/etc/x.png\tX", "their file lies outside the folder: /etc/x.png", "got '/etc/x.png'."),
-    ("y.png\tX", "their image is missing: y.png", "file must be an image in the folder, got 'y.png'"),
-    ("y" * 400 + "\tX", "their image is missing: yyy", "file must be an image in the folder"),
-    ("y\0.png\tX", "their image is missing: y", "file must be an image in the folder"),
-    (".\tX", "their image is missing: .", "file must be an image in the folder"),
-    ("./a_l1.png\tX", "their image is named twice: a_l1.png", "file must be named once, got 'a_l1.png' again."),
-    ("x.png\t", "their transcription is empty: x.png", "transcription must hold a character, got ''."),
-    ("x.png\t  ", "their transcription is empty: x.png", "transcription must hold a character, got '  '."),
-])
+@pytest.mark.parametrize(
+    ("row", "note", "fault"),
+    [
+        (
+            "x.png",
+            "their row has not two or three columns: lines.tsv:2",
+            "row must be file TAB transcription [TAB group], got 1 columns.",
+        ),
+        ("x.png\tX\tg\tmore", "their row has not two or three columns: x.png", "got 4 columns."),
+        ("\tX", "their row names no file: lines.tsv:2", "file must be a name, got ''."),
+        (
+            "../x.png\tX",
+            "their file lies outside the folder: ../x.png",
+            "file must lie in the folder of the table, got '../x.png'.",
+        ),
+        (
+            "sub/../../x.png\tX",
+            "their file lies outside the folder: sub/../../x.png",
+            "file must lie in the folder",
+        ),
+        ("/etc/x.png\tX", "their file lies outside the folder: /etc/x.png", "got '/etc/x.png'."),
+        (
+            "y.png\tX",
+            "their image is missing: y.png",
+            "file must be an image in the folder, got 'y.png'",
+        ),
+        ("y" * 400 + "\tX", "their image is missing: yyy", "file must be an image in the folder"),
+        ("y\0.png\tX", "their image is missing: y", "file must be an image in the folder"),
+        (".\tX", "their image is missing: .", "file must be an image in the folder"),
+        (
+            "./a_l1.png\tX",
+            "their image is named twice: a_l1.png",
+            "file must be named once, got 'a_l1.png' again.",
+        ),
+        (
+            "x.png\t",
+            "their transcription is empty: x.png",
+            "transcription must hold a character, got ''.",
+        ),
+        (
+            "x.png\t  ",
+            "their transcription is empty: x.png",
+            "transcription must hold a character, got '  '.",
+        ),
+    ],
+)
 def test_a_bad_row_is_skipped_and_named(tmp_path, row, note, fault):
     lines = read_folder(with_bad_row(tmp_path / "many", row))
     assert lines.transcripts == ("A", "B", "C")
@@ -95,8 +143,13 @@ def test_a_bad_row_is_skipped_and_named(tmp_path, row, note, fault):
     with pytest.raises(ValueError) as caught:
         read_folder(few)
     listed = str(caught.value).split("\n")
-    assert listed[0] == f"{few / 'lines.tsv'}: half of the lines must be usable, got 1 of 4. Mend these rows"
-    assert len(listed) == 4 and listed[1].startswith(f"{few / 'lines.tsv'}:3: ") and fault in listed[1]
+    assert (
+        listed[0]
+        == f"{few / 'lines.tsv'}: half of the lines must be usable, got 1 of 4. Mend these rows"
+    )
+    assert (
+        len(listed) == 4 and listed[1].startswith(f"{few / 'lines.tsv'}:3: ") and fault in listed[1]
+    )
 
 
 def damage(path, kind):
@@ -111,15 +164,27 @@ def damage(path, kind):
         Image.new("1", (12_000, 8_000)).save(path)  # 96 million pixels in 12 kB
 
 
-@pytest.mark.parametrize(("kind", "error"), [("empty", "UnidentifiedImageError"), ("text", "UnidentifiedImageError"),
-                                             ("truncated", "OSError"), ("bomb", "DecompressionBombWarning")])
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("empty", "UnidentifiedImageError"),
+        ("text", "UnidentifiedImageError"),
+        ("truncated", "OSError"),
+        ("bomb", "DecompressionBombWarning"),
+    ],
+)
 def test_a_damaged_image_is_skipped_and_named(tmp_path, kind, error):
     folder = with_bad_row(tmp_path, "x.png\tX")
     damage(folder / "x.png", kind)
     lines = read_folder(folder)
-    assert lines.transcripts == ("A", "B", "C") and lines.notes == ("1 skipped, their image cannot be read: x.png",)
+    assert lines.transcripts == ("A", "B", "C") and lines.notes == (
+        "1 skipped, their image cannot be read: x.png",
+    )
     (folder / "lines.tsv").write_text("x.png\tX\n")
-    with pytest.raises(ValueError, match=f":1: x.png must be a whole image file, got {error}: .*Save the image anew"):
+    with pytest.raises(
+        ValueError,
+        match=f":1: x.png must be a whole image file, got {error}: .*Save the image anew",
+    ):
         read_folder(folder)
 
 
@@ -136,12 +201,16 @@ def test_a_note_counts_all_and_names_five(tmp_path):
     good = [f"g_{i}.png" for i in range(9)]
     rows = [f"{name}\tA" for name in good] + [f"m{i}.png\tA" for i in range(7)] + ["g_0.png\tB"]
     notes = read_folder(write(tmp_path, "\n".join(rows), good)).notes
-    assert notes == ("7 skipped, their image is missing: m0.png, m1.png, m2.png, m3.png, m4.png, ...",
-                     "1 skipped, their image is named twice: g_0.png")
+    assert notes == (
+        "7 skipped, their image is missing: m0.png, m1.png, m2.png, m3.png, m4.png, ...",
+        "1 skipped, their image is named twice: g_0.png",
+    )
 
 
 def test_half_of_the_lines_is_enough_and_less_is_not(tmp_path):
-    folder = write(tmp_path, "g_1.png\tA\ng_2.png\tB\nno1.png\tA\nno2.png\tA\n", ["g_1.png", "g_2.png"])
+    folder = write(
+        tmp_path, "g_1.png\tA\ng_2.png\tB\nno1.png\tA\nno2.png\tA\n", ["g_1.png", "g_2.png"]
+    )
     assert len(read_folder(folder)) == 2
     with (folder / "lines.tsv").open("a") as table:
         table.writelines(f"no{i}.png\tA\n" for i in range(3, 26))
@@ -149,19 +218,29 @@ def test_half_of_the_lines_is_enough_and_less_is_not(tmp_path):
         read_folder(folder)
     listed = str(caught.value).split("\n")
     assert listed[0].endswith("half of the lines must be usable, got 2 of 27. Mend these rows")
-    assert [row.split(": ")[0] for row in listed[1:21]] == [f"{folder / 'lines.tsv'}:{n}" for n in range(3, 23)]
+    assert [row.split(": ")[0] for row in listed[1:21]] == [
+        f"{folder / 'lines.tsv'}:{n}" for n in range(3, 23)
+    ]
     assert listed[21:] == ["and 5 more"]
 
 
 def test_what_is_no_folder_of_lines_raises(tmp_path):
-    with pytest.raises(ValueError, match="nowhere: must be a folder of line images with lines.tsv, got no folder"):
+    with pytest.raises(
+        ValueError, match="nowhere: must be a folder of line images with lines.tsv, got no folder"
+    ):
         read_folder(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"lines.tsv: must be a table of rows .*, got No such file or directory"):
+    with pytest.raises(
+        ValueError, match=r"lines.tsv: must be a table of rows .*, got No such file or directory"
+    ):
         read_folder(tmp_path)
-    with pytest.raises(ValueError, match=r"lines.tsv:3: text must be UTF-8, got byte 0xe9. Save the table as UTF-8"):
+    with pytest.raises(
+        ValueError, match=r"lines.tsv:3: text must be UTF-8, got byte 0xe9. Save the table as UTF-8"
+    ):
         read_folder(write(tmp_path, "a.png\té\n\nb.png\t".encode() + b"\xe9t\xe9\n"))
     for empty in ("", "\n \r\n\t\n", "\ufeff"):
-        with pytest.raises(ValueError, match="half of the lines must be usable, got 0 of 0. Write one row"):
+        with pytest.raises(
+            ValueError, match="half of the lines must be usable, got 0 of 0. Write one row"
+        ):
             read_folder(write(tmp_path, empty))
 
 
@@ -176,16 +255,32 @@ def with_twin(folder, size=(24, 10), name="a_l1.png"):
 def test_a_twin_in_the_folder_degraded_is_the_lines_own(tmp_path):
     lines = read_folder(with_twin(tmp_path)).lines
     assert [line.degraded is None for line in lines] == [False, True, True, True]
-    assert (lines[0].degraded == 90).all() and lines[0].degraded.shape == (10, 24) and (lines[0].clean == GRADIENT).all()
+    assert (
+        (lines[0].degraded == 90).all()
+        and lines[0].degraded.shape == (10, 24)
+        and (lines[0].clean == GRADIENT).all()
+    )
     write(tmp_path / "below", "sub/a.png\tA\n", ["sub/a.png", "degraded/sub/a.png"])
     assert (read_folder(tmp_path / "below").lines[0].degraded == GRADIENT).all()
 
 
-@pytest.mark.parametrize(("spoil", "note"), [
-    (lambda twin: Image.new("L", (24, 11)).save(twin), "their degraded image has another size: a_l1.png"),
-    (lambda twin: twin.write_bytes(b"no image"), "their image cannot be read: degraded/a_l1.png"),
-    (lambda twin: twin.unlink() or twin.symlink_to("nowhere"), "their image is missing: degraded/a_l1.png"),
-])
+@pytest.mark.parametrize(
+    ("spoil", "note"),
+    [
+        (
+            lambda twin: Image.new("L", (24, 11)).save(twin),
+            "their degraded image has another size: a_l1.png",
+        ),
+        (
+            lambda twin: twin.write_bytes(b"no image"),
+            "their image cannot be read: degraded/a_l1.png",
+        ),
+        (
+            lambda twin: twin.unlink() or twin.symlink_to("nowhere"),
+            "their image is missing: degraded/a_l1.png",
+        ),
+    ],
+)
 def test_a_line_with_a_bad_twin_is_skipped_and_named(tmp_path, spoil, note):
     spoil(with_twin(tmp_path) / "degraded" / "a_l1.png")
     lines = read_folder(tmp_path)
@@ -193,7 +288,9 @@ def test_a_line_with_a_bad_twin_is_skipped_and_named(tmp_path, spoil, note):
 
 
 def raw(name="a", group="g", transcript="A", degraded=False):
-    return RawLine(name, group, transcript, GRADIENT, GRADIENT[:, ::-1].copy() if degraded else None)
+    return RawLine(
+        name, group, transcript, GRADIENT, GRADIENT[:, ::-1].copy() if degraded else None
+    )
 
 
 def written(folder, lines):
@@ -205,45 +302,74 @@ def written(folder, lines):
 
 
 def test_what_is_written_is_read_again(tmp_path):
-    lines = [raw("a/1.jpg", "Jan", " é a "), raw("a/2", "Jan", "\u2028", degraded=True), raw("a/3.tif", "Piet", "x")]
+    lines = [
+        raw("a/1.jpg", "Jan", " é a "),
+        raw("a/2", "Jan", "\u2028", degraded=True),
+        raw("a/3.tif", "Piet", "x"),
+    ]
     with pytest.raises(ValueError, match="out: lines must be at least one with text, got none"):
         write_folder(tmp_path / "out", iter([raw(transcript="\n")]))
     held, notes = written(tmp_path / "out", iter(lines))
     assert notes == ("1 lines without text were left out",)  # a line separator alone is white space
-    assert (held.names, held.groups, held.transcripts) == (("a_1.png", "a_3.png"), ("Jan", "Piet"), (" é a ", "x"))
-    held, notes = written(tmp_path / "twin", [raw("a/2", "Jan", "a\u2028", degraded=True), raw("b", "Jan", "x")])
+    assert (held.names, held.groups, held.transcripts) == (
+        ("a_1.png", "a_3.png"),
+        ("Jan", "Piet"),
+        (" é a ", "x"),
+    )
+    held, notes = written(
+        tmp_path / "twin", [raw("a/2", "Jan", "a\u2028", degraded=True), raw("b", "Jan", "x")]
+    )
     assert notes == () and held.transcripts == ("a\u2028", "x")
-    assert (held.lines[0].clean == GRADIENT).all() and (held.lines[0].degraded == GRADIENT[:, ::-1]).all()
+    assert (held.lines[0].clean == GRADIENT).all() and (
+        held.lines[0].degraded == GRADIENT[:, ::-1]
+    ).all()
     assert held.lines[1].degraded is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "twin"]
 
 
 def test_tabs_and_line_breaks_become_spaces(tmp_path):
-    held, notes = written(tmp_path / "out", [raw("1", "g\th", "a\tb\r\nc\nd\re"), raw("2", "g\n", "plain")])
+    held, notes = written(
+        tmp_path / "out", [raw("1", "g\th", "a\tb\r\nc\nd\re"), raw("2", "g\n", "plain")]
+    )
     assert held.transcripts == ("a b c d e", "plain") and held.groups == ("g h", "g")
     assert notes == ("1 transcriptions had tabs or line breaks, which became spaces",)
 
 
-@pytest.mark.parametrize(("names", "files"), [
-    (("0077/l_1", "0077/l_2.PNG"), ("0077_l_1.png", "0077_l_2.png")), (("../x", "/etc/x"), ("_x.png", "_etc_x.png")),
-    (("a", "A.png", "a.jpg", "a-2"), ("a.png", "A-2.png", "a-3.png", "a-2-2.png")),
-    (("", "..", ". "), ("line.png", "line-2.png", "line-3.png")),
-    (("degraded/a", "a.0"), ("degraded_a.png", "a.0.png")), (("a\tb\n", "\ufeffx", "\udc80"), ("a_b_.png", "_x.png", "_.png")),
-    (("é" * 200, "é" * 201), ("é" * 100 + ".png", "é" * 100 + "-2.png")),
-])
+@pytest.mark.parametrize(
+    ("names", "files"),
+    [
+        (("0077/l_1", "0077/l_2.PNG"), ("0077_l_1.png", "0077_l_2.png")),
+        (("../x", "/etc/x"), ("_x.png", "_etc_x.png")),
+        (("a", "A.png", "a.jpg", "a-2"), ("a.png", "A-2.png", "a-3.png", "a-2-2.png")),
+        (("", "..", ". "), ("line.png", "line-2.png", "line-3.png")),
+        (("degraded/a", "a.0"), ("degraded_a.png", "a.0.png")),
+        (("a\tb\n", "\ufeffx", "\udc80"), ("a_b_.png", "_x.png", "_.png")),
+        (("é" * 200, "é" * 201), ("é" * 100 + ".png", "é" * 100 + "-2.png")),
+    ],
+)
 def test_names_become_file_names_of_their_own(tmp_path, names, files):
     held, _ = written(tmp_path / "out", [raw(name, f"g{i}") for i, name in enumerate(names)])
     assert held.names == files and len(set(held.groups)) == len(names)
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(st.text(max_size=8), st.text(min_size=1, max_size=8), st.text(max_size=8)), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.tuples(st.text(max_size=8), st.text(min_size=1, max_size=8), st.text(max_size=8)),
+        min_size=1,
+        max_size=4,
+    )
+)
 def test_any_line_comes_back_or_is_left_out(rows):
     with tempfile.TemporaryDirectory() as folder:
         lines = [raw(name, group, f"{text}.") for name, group, text in rows]
         held, _ = written(Path(folder) / "out", lines)
-        texts = [unicodedata.normalize("NFC", f"{text}.".replace("\r\n", " ")) for _, _, text in rows]
-        assert held.transcripts == tuple(text.translate(dict.fromkeys(map(ord, "\t\r\n"), " ")) for text in texts)
+        texts = [
+            unicodedata.normalize("NFC", f"{text}.".replace("\r\n", " ")) for _, _, text in rows
+        ]
+        assert held.transcripts == tuple(
+            text.translate(dict.fromkeys(map(ord, "\t\r\n"), " ")) for text in texts
+        )
 
 
 def test_an_interrupted_writing_leaves_nothing_behind(tmp_path):
@@ -275,8 +401,12 @@ def test_16_bits_are_scaled_not_clipped(tmp_path, suffix):
 
 
 def test_wide_integers_and_floats(tmp_path):
-    assert (saved(tmp_path, Image.fromarray(GRADIENT.astype(np.int32) * 257), ".tif") == GRADIENT).all()
-    assert (saved(tmp_path, Image.fromarray(GRADIENT.astype(np.float32) / 255), ".tif") == GRADIENT).all()
+    assert (
+        saved(tmp_path, Image.fromarray(GRADIENT.astype(np.int32) * 257), ".tif") == GRADIENT
+    ).all()
+    assert (
+        saved(tmp_path, Image.fromarray(GRADIENT.astype(np.float32) / 255), ".tif") == GRADIENT
+    ).all()
     assert (saved(tmp_path, Image.fromarray(GRADIENT.astype(np.float32)), ".tif") == GRADIENT).all()
     for bad in (70_000, -1, np.nan):
         wrong = np.full((8, 8), bad, dtype=np.float32 if bad != 70_000 else np.int32)
@@ -284,12 +414,25 @@ def test_wide_integers_and_floats(tmp_path):
             saved(tmp_path, Image.fromarray(wrong), ".tif")
 
 
-@pytest.mark.parametrize(("mode", "color", "grey"), [
-    ("1", 1, 255), ("1", 0, 0), ("LA", (40, 255), 40), ("LA", (40, 0), 255), ("LA", (0, 51), 204),
-    ("RGBA", (0, 0, 0, 0), 255), ("RGBA", (40, 40, 40, 255), 40), ("RGBA", (0, 0, 0, 51), 204),
-    ("RGB", (255, 0, 0), 76), ("RGB", (0, 255, 0), 150), ("RGB", (0, 0, 255), 29),
-    ("CMYK", (0, 0, 0, 0), 255), ("CMYK", (0, 0, 0, 155), 100), ("CMYK", (255, 255, 255, 0), 0),
-])
+@pytest.mark.parametrize(
+    ("mode", "color", "grey"),
+    [
+        ("1", 1, 255),
+        ("1", 0, 0),
+        ("LA", (40, 255), 40),
+        ("LA", (40, 0), 255),
+        ("LA", (0, 51), 204),
+        ("RGBA", (0, 0, 0, 0), 255),
+        ("RGBA", (40, 40, 40, 255), 40),
+        ("RGBA", (0, 0, 0, 51), 204),
+        ("RGB", (255, 0, 0), 76),
+        ("RGB", (0, 255, 0), 150),
+        ("RGB", (0, 0, 255), 29),
+        ("CMYK", (0, 0, 0, 0), 255),
+        ("CMYK", (0, 0, 0, 155), 100),
+        ("CMYK", (255, 255, 255, 0), 0),
+    ],
+)
 def test_every_mode_becomes_grey_on_white(tmp_path, mode, color, grey):
     image = saved(tmp_path, Image.new(mode, (12, 9), color), ".tif" if mode == "CMYK" else ".png")
     assert image.shape == (9, 12) and image.dtype == np.uint8
@@ -312,10 +455,14 @@ def test_exif_turns_the_image_upright(tmp_path):
     assert (saved(tmp_path, Image.fromarray(GRADIENT), exif=exif) == np.rot90(GRADIENT, -1)).all()
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"no real lines at {REAL}; set GANHTR_TEST_DATA to the data folder")
+@pytest.mark.skipif(
+    not REAL.is_dir(), reason=f"no real lines at {REAL}; set GANHTR_TEST_DATA to the data folder"
+)
 def test_the_real_lines():
     lines = read_folder(REAL)
     assert (len(lines), len(set(lines.groups)), lines.notes) == (641, 59, ())
     rows = (REAL / "lines.tsv").read_text(encoding="utf-8").rstrip("\n").split("\n")
-    assert [f"{name}\t{text}" for name, text in zip(lines.names, lines.transcripts, strict=True)] == rows
+    assert [
+        f"{name}\t{text}" for name, text in zip(lines.names, lines.transcripts, strict=True)
+    ] == rows
     assert {line.clean.shape[0] for line in lines.lines} == {128}

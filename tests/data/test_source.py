@@ -28,7 +28,9 @@ HELD = {"validation": 4, "test": 5}
 OTHER = {"height": 16, "width": 96, "degradation": 0.5, "lines": 17, "seed": 1}
 GROUPS = tuple(f"page{i}" for i in range(10))
 SPLIT = dict(zip(GROUPS, split_groups(GROUPS, DATA.seed), strict=True))
-LETTER = dict(zip(GROUPS, "ABCDEFGHIJ", strict=True))  # stands in the transcriptions of one group alone
+LETTER = dict(
+    zip(GROUPS, "ABCDEFGHIJ", strict=True)
+)  # stands in the transcriptions of one group alone
 PROGRAM = """
 import sys
 sys.path[:0] = [sys.argv[1], sys.argv[2]]
@@ -63,7 +65,9 @@ def folder(tmp_path):
 
 def content(pairs):
     """A digest of everything in the pairs."""
-    made = hashlib.sha256(repr((pairs.charset, pairs.digest, pairs.clean_digest, pairs.notes)).encode())
+    made = hashlib.sha256(
+        repr((pairs.charset, pairs.digest, pairs.clean_digest, pairs.notes)).encode()
+    )
     for lines in (pairs.train, pairs.validation):
         for array in (lines.clean, lines.degraded, lines.widths):
             made.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
@@ -83,7 +87,9 @@ def add_twins(folder, names, grey=200):
 def records(tmp_path):
     """A TFRecord of 21 lines of noise, of different sizes, with a charset beside it."""
     rng = np.random.default_rng(1)
-    images = [rng.integers(0, 255, (2, 32 + 16 * (i % 2), 40 + i), dtype=np.uint8) for i in range(21)]
+    images = [
+        rng.integers(0, 255, (2, 32 + 16 * (i % 2), 40 + i), dtype=np.uint8) for i in range(21)
+    ]
     lines = [RawLine(f"l{i}", "g", "ab"[: 1 + i % 2], *pair) for i, pair in enumerate(images)]
     (tmp_path / "charset.txt").write_text("a\nb\n")
     write_tfrecord(tmp_path / "lines.tfrecord", lines, Charset("ab"))
@@ -94,12 +100,17 @@ def page(folder, name, texts, image="page.png"):
     """An ALTO file, its page (64 px a line) beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(len(name))
-    Image.fromarray(rng.integers(0, 255, (64 * len(texts), 120), dtype=np.uint8)).save(folder / image)
-    rows = "".join(f'<TextLine ID="l{i}" HPOS="0" VPOS="{64 * i}" WIDTH="120" HEIGHT="64"><String CONTENT="{text}"/></TextLine>'
-                   for i, text in enumerate(texts))
+    Image.fromarray(rng.integers(0, 255, (64 * len(texts), 120), dtype=np.uint8)).save(
+        folder / image
+    )
+    rows = "".join(
+        f'<TextLine ID="l{i}" HPOS="0" VPOS="{64 * i}" WIDTH="120" HEIGHT="64"><String CONTENT="{text}"/></TextLine>'
+        for i, text in enumerate(texts)
+    )
     (folder / f"{name}.xml").write_text(
-        f'<alto><Description><sourceImageInformation><fileName>{image}</fileName></sourceImageInformation></Description><Layout>'
-        f'<Page WIDTH="120" HEIGHT="{64 * len(texts)}"><PrintSpace><TextBlock>{rows}</TextBlock></PrintSpace></Page></Layout></alto>')
+        f"<alto><Description><sourceImageInformation><fileName>{image}</fileName></sourceImageInformation></Description><Layout>"
+        f'<Page WIDTH="120" HEIGHT="{64 * len(texts)}"><PrintSpace><TextBlock>{rows}</TextBlock></PrintSpace></Page></Layout></alto>'
+    )
     return folder
 
 
@@ -119,7 +130,11 @@ def test_the_built_in_splits_share_no_transcription(cache):
     pairs = load_pairs("builtin", DATA)
     test = load_lines(cache / pairs.digest / "test.npz")
     texts = [set(lines.transcripts) for lines in (pairs.train, pairs.validation, test)]
-    assert [len(part) for part in texts] == [16, 4, 5] == [len(part) for part in (pairs.train, pairs.validation, test)]
+    assert (
+        [len(part) for part in texts]
+        == [16, 4, 5]
+        == [len(part) for part in (pairs.train, pairs.validation, test)]
+    )
     assert len(set.union(*texts)) == 25
     assert pairs.name == "builtin" and pairs.notes == ()
 
@@ -133,14 +148,22 @@ def test_a_second_call_reads_what_the_first_made(monkeypatch):
 def test_a_process_of_its_own_makes_the_same_bytes(tmp_path):
     here = Path(__file__)
     environment = {**os.environ, "GANHTR_CACHE": str(tmp_path / "other"), "PYTHONHASHSEED": "5"}
-    there = subprocess.run([sys.executable, "-c", PROGRAM, str(here.parents[2]), str(here.parent)], env=environment,
-                           capture_output=True, text=True, check=True)
+    there = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(here.parents[2]), str(here.parent)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert there.stdout.strip() == content(load_pairs("builtin", DATA))
 
 
 @pytest.mark.parametrize("key", [field.name for field in dataclasses.fields(DataConfig)])
 def test_each_setting_of_the_data_changes_the_digest(key):
-    pairs, other = (load_pairs("builtin", dataclasses.replace(DATA, **changes)) for changes in ({}, {key: OTHER[key]}))
+    pairs, other = (
+        load_pairs("builtin", dataclasses.replace(DATA, **changes))
+        for changes in ({}, {key: OTHER[key]})
+    )
     assert pairs.digest != other.digest
     assert (pairs.clean_digest == other.clean_digest) == (key == "degradation")
     assert not np.array_equal(pairs.train.degraded, other.train.degraded)
@@ -161,7 +184,10 @@ def test_lines_are_paper_outside_their_width_and_degraded_inside(folder):
     for pairs in (load_pairs("builtin", DATA), load_pairs(str(folder), DATA)):
         for lines in (pairs.train, pairs.validation):
             outside = np.arange(64) >= lines.widths[:, None, None]
-            assert all((np.where(outside, images, 255) == 255).all() for images in (lines.clean, lines.degraded))
+            assert all(
+                (np.where(outside, images, 255) == 255).all()
+                for images in (lines.clean, lines.degraded)
+            )
             assert ((lines.clean != lines.degraded)[:, :, :16].mean(axis=(1, 2)) > 0.5).all()
             assert lines.widths.min() >= 16 and lines.widths.max() <= 64
     assert set(pairs.train.widths) == {64, 40, 30}
@@ -206,7 +232,10 @@ def test_a_charset_file_replaces_the_charset_and_is_in_the_digest(folder, tmp_pa
     pairs = load_pairs(str(folder), DATA, charset_file=tmp_path / "charset.txt")
     assert pairs.charset.characters == "x01"
     outside = 3 * len(letters(0)) + len(letters(0))
-    assert any(note.startswith(f"train: {outside} characters are outside the charset ('2' ×8") for note in pairs.notes)
+    assert any(
+        note.startswith(f"train: {outside} characters are outside the charset ('2' ×8")
+        for note in pairs.notes
+    )
     assert pairs.digest != load_pairs(str(folder), DATA).digest
 
 
@@ -216,7 +245,7 @@ def test_an_image_of_the_lines_height_is_laid_down_as_it_is(folder):
     assert len(fitting) == 2 * len(letters(0))
     for i in fitting:
         with Image.open(folder / train.names[i]) as image:
-            assert np.array_equal(train.clean[i, :, :train.widths[i]], np.asarray(image))
+            assert np.array_equal(train.clean[i, :, : train.widths[i]], np.asarray(image))
 
 
 def test_a_relative_path_is_remembered_whole(folder, monkeypatch):
@@ -225,23 +254,35 @@ def test_a_relative_path_is_remembered_whole(folder, monkeypatch):
 
 
 def test_squeezed_lines_are_counted(folder):
-    assert "9 lines are wider than 64 px at 32 px height and were squeezed" in load_pairs(str(folder), DATA).notes
+    assert (
+        "9 lines are wider than 64 px at 32 px height and were squeezed"
+        in load_pairs(str(folder), DATA).notes
+    )
 
 
-@pytest.mark.parametrize("name", ["page3_0.png", "page3/1.png", "lines.tsv", "degraded/page3/1.png"])
+@pytest.mark.parametrize(
+    "name", ["page3_0.png", "page3/1.png", "lines.tsv", "degraded/page3/1.png"]
+)
 def test_a_changed_byte_changes_the_digest(folder, name):
     add_twins(folder, ["page3/1.png"])
     before = load_pairs(str(folder), DATA)
-    data = bytearray((folder / name).read_bytes()) + (b"\0" if name.endswith("png") else b"page3/2.png\tx\n")
+    data = bytearray((folder / name).read_bytes()) + (
+        b"\0" if name.endswith("png") else b"page3/2.png\tx\n"
+    )
     (folder / name).write_bytes(data)
     assert load_pairs(str(folder), DATA).digest != before.digest
 
 
-@pytest.mark.parametrize("change", [
-    lambda folder: Image.new("L", (100, 32), 7).save(folder / "page3_0.png"),
-    lambda folder: Image.new("L", (41, 32), 255).save(folder / "page3/1.png"),
-    lambda folder: (folder / "lines.tsv").write_text((folder / "lines.tsv").read_text().replace("xD1", "xDD")),
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: Image.new("L", (100, 32), 7).save(folder / "page3_0.png"),
+        lambda folder: Image.new("L", (41, 32), 255).save(folder / "page3/1.png"),
+        lambda folder: (folder / "lines.tsv").write_text(
+            (folder / "lines.tsv").read_text().replace("xD1", "xDD")
+        ),
+    ],
+)
 def test_what_a_recognizer_trains_on_changes_the_clean_digest(folder, change):
     before = load_pairs(str(folder), DATA)
     change(folder)
@@ -252,7 +293,10 @@ def test_what_a_recognizer_trains_on_changes_the_clean_digest(folder, change):
 def test_what_a_recognizer_never_sees_leaves_the_clean_digest(folder):
     before = load_pairs(str(folder), DATA)
     test_page = next(group for group in GROUPS if SPLIT[group] == 2)
-    for change in (lambda: add_twins(folder, ["page3/1.png"]), lambda: Image.new("L", (9, 9)).save(folder / test_page / "1.png")):
+    for change in (
+        lambda: add_twins(folder, ["page3/1.png"]),
+        lambda: Image.new("L", (9, 9)).save(folder / test_page / "1.png"),
+    ):
         change()
         after = load_pairs(str(folder), DATA)
         assert after.digest != before.digest and after.clean_digest == before.clean_digest
@@ -266,7 +310,14 @@ def test_a_copy_of_the_folder_has_the_same_digest(folder):
 def test_the_test_split_is_made_and_never_opened(cache):
     pairs = load_pairs("builtin", DATA)
     assert {field.name for field in dataclasses.fields(Pairs)} == {
-        "train", "validation", "charset", "name", "digest", "clean_digest", "notes"}
+        "train",
+        "validation",
+        "charset",
+        "name",
+        "digest",
+        "clean_digest",
+        "notes",
+    }
     assert set(vars(pairs)) == {field.name for field in dataclasses.fields(Pairs)}
     assert len(load_lines(cache / pairs.digest / "test.npz")) == 5
     (cache / pairs.digest / "test.npz").write_bytes(b"closed")
@@ -299,7 +350,13 @@ def test_fonts_beside_a_folder_are_refused(folder, tmp_path):
 
 
 def test_the_format_is_told_by_content(folder, records, pages, tmp_path):
-    cases = {"builtin": "builtin", folder: "folder", records[0]: "tfrecord", pages: "pages", pages / "p0.xml": "pages"}
+    cases = {
+        "builtin": "builtin",
+        folder: "folder",
+        records[0]: "tfrecord",
+        pages: "pages",
+        pages / "p0.xml": "pages",
+    }
     assert {name: format_of(name) for name in cases} == cases
     records[0].rename(tmp_path / "lines.TFRecords")
     page(folder, "p0", ("ab",))
@@ -310,29 +367,47 @@ def test_a_source_is_read_by_its_format(folder, records, pages):
     assert read_source(folder, None).names == read_folder(folder).names
     told = []
     lines = read_source(str(records[0]), Charset("ab"), told.append)
-    assert lines.transcripts == tuple(line.transcript for line in records[1]) and lines.in_file_order
+    assert (
+        lines.transcripts == tuple(line.transcript for line in records[1]) and lines.in_file_order
+    )
     assert told[-1] == records[0].stat().st_size
     assert read_source(pages, None).names == ("p0/l0", "p0/l1", "p1/l0", "p1/l1", "p2/l0", "p2/l1")
     assert read_source(pages / "p1.xml", None).names == ("p1/l0", "p1/l1")
 
 
-@pytest.mark.parametrize(("make", "got"), [
-    (lambda path: None, "nothing there"), (lambda path: path.mkdir(), "a folder with neither"),
-    (lambda path: path.write_text("<alto/>"), "another file"),
-    (lambda path: path.mkdir() or (path / "mets.xml").write_text("<mets/>"), "a folder with neither"),
-])
+@pytest.mark.parametrize(
+    ("make", "got"),
+    [
+        (lambda path: None, "nothing there"),
+        (lambda path: path.mkdir(), "a folder with neither"),
+        (lambda path: path.write_text("<alto/>"), "another file"),
+        (
+            lambda path: path.mkdir() or (path / "mets.xml").write_text("<mets/>"),
+            "a folder with neither",
+        ),
+    ],
+)
 def test_what_is_no_source_names_the_accepted_forms(tmp_path, make, got):
     make(tmp_path / "it")
     for read in (lambda path: read_source(path, None), lambda path: load_pairs(str(path), DATA)):
-        with pytest.raises(ValueError, match=f"it: data must be 'builtin', a folder with lines.tsv, a .tfrecord .*pages .*, got {got}"):
+        with pytest.raises(
+            ValueError,
+            match=f"it: data must be 'builtin', a folder with lines.tsv, a .tfrecord .*pages .*, got {got}",
+        ):
             read(tmp_path / "it")
 
 
 def test_builtin_lines_are_those_of_the_pairs():
     lines, pairs = builtin_lines(DATA), load_pairs("builtin", DATA)
     assert [lines.groups.count(split) for split in ("train", "validation", "test")] == [16, 4, 5]
-    assert lines.names[:16] == pairs.train.names and lines.transcripts[16:20] == pairs.validation.transcripts
-    assert all(np.array_equal(fit_line(line.clean, 32, 64)[0], image) for line, image in zip(lines.lines, pairs.train.clean, strict=False))
+    assert (
+        lines.names[:16] == pairs.train.names
+        and lines.transcripts[16:20] == pairs.validation.transcripts
+    )
+    assert all(
+        np.array_equal(fit_line(line.clean, 32, 64)[0], image)
+        for line, image in zip(lines.lines, pairs.train.clean, strict=False)
+    )
 
 
 def test_own_degraded_images_are_used_as_they_are(folder):
@@ -347,7 +422,9 @@ def test_own_degraded_images_are_used_as_they_are(folder):
         assert (inside == 200).all() == twin
         assert np.array_equal(pairs.train.degraded[i], alone.degraded[i]) != twin
     assert sum(own) == 2
-    add_twins(folder, [row.split("\t")[0] for row in (folder / "lines.tsv").read_text().splitlines()])
+    add_twins(
+        folder, [row.split("\t")[0] for row in (folder / "lines.tsv").read_text().splitlines()]
+    )
     assert "degraded images are the source's own" in load_pairs(str(folder), DATA).notes
 
 
@@ -358,12 +435,17 @@ def test_a_tfrecord_is_split_in_its_order(records, cache):
     assert [len(part) for part in (pairs.train, pairs.validation, test)] == [17, 2, 2]
     for first, part in ((0, pairs.train), (17, pairs.validation), (19, test)):
         for i in range(len(part)):
-            for made, image in ((part.clean, lines[first + i].clean), (part.degraded, lines[first + i].degraded)):
+            for made, image in (
+                (part.clean, lines[first + i].clean),
+                (part.degraded, lines[first + i].degraded),
+            ):
                 assert np.array_equal(made[i], fit_line(image, 32, 64)[0])
     assert pairs.charset.characters == "ab"
     assert "degraded images are the source's own" in pairs.notes
-    assert ("lines are split 80/10/10 by their order in the file: 17 train, 2 validation, 2 test (the original experiment: 90/10, "
-            "no test lines)") in pairs.notes
+    assert (
+        "lines are split 80/10/10 by their order in the file: 17 train, 2 validation, 2 test (the original experiment: 90/10, "
+        "no test lines)"
+    ) in pairs.notes
     with pytest.raises(ValueError, match="must come with its charset"):
         load_pairs(str(path), DATA)
 
@@ -372,7 +454,10 @@ def test_other_degraded_images_leave_the_clean_digest(records):
     path, lines = records
     digests = []
     for spoil in ("clean", "degraded", None):
-        changed = [dataclasses.replace(line, **{spoil: getattr(line, spoil) // 2}) if spoil else line for line in lines]
+        changed = [
+            dataclasses.replace(line, **{spoil: getattr(line, spoil) // 2}) if spoil else line
+            for line in lines
+        ]
         write_tfrecord(path, changed, Charset("ab"))
         pairs = load_pairs(str(path), DATA, charset_file=path.with_name("charset.txt"))
         digests.append((pairs.digest, pairs.clean_digest))
@@ -384,12 +469,16 @@ def test_other_degraded_images_leave_the_clean_digest(records):
 def test_pages_are_split_by_page(pages):
     pairs = load_pairs(str(pages), DATA)
     assert len(pairs.train) == len(pairs.validation) == 2
-    assert len(set(pairs.train.groups)) == 1 and pairs.train.groups[0] not in pairs.validation.groups
+    assert (
+        len(set(pairs.train.groups)) == 1 and pairs.train.groups[0] not in pairs.validation.groups
+    )
     Image.new("L", (120, 128), 9).save(pages / f"{pairs.train.groups[0]}.png")
     after = load_pairs(str(pages), DATA)
     assert after.digest != pairs.digest and (after.train.clean[:, :, :60] == 9).all()
     (pages / "p2.xml").unlink()
-    with pytest.raises(ValueError, match="groups must be at least 3, .*got 2 .*three pages or more"):
+    with pytest.raises(
+        ValueError, match="groups must be at least 3, .*got 2 .*three pages or more"
+    ):
         load_pairs(str(pages), DATA)
 
 
@@ -411,7 +500,9 @@ def test_a_raw_line_is_let_go_when_it_is_fitted(records, monkeypatch):
         return fit_line(image, height, width)
 
     def read(path, charset):
-        lines = tuple(dataclasses.replace(line, clean=line.clean.copy(), degraded=None) for line in records[1])
+        lines = tuple(
+            dataclasses.replace(line, clean=line.clean.copy(), degraded=None) for line in records[1]
+        )
         held.extend(weakref.ref(line.clean) for line in lines)
         return RawLines(lines, in_file_order=True)
 
@@ -425,8 +516,16 @@ def test_a_raw_line_is_let_go_when_it_is_fitted(records, monkeypatch):
 def test_the_module_and_cached_pairs_need_nothing_that_draws(records, folder):
     """Training imports the module, and must do so with little installed."""
     load_pairs(str(folder), DATA)
-    program = ("import sys; from pathlib import Path; from ganhtr.config import DataConfig; from ganhtr.data.source import load_pairs\n"
-               f"load_pairs({str(folder)!r}, DataConfig(height=32, width=64, lines=16))\n"
-               "print({'PIL', 'scipy', 'defusedxml', 'crc32c', 'typer', 'rich', 'HersheyFonts'} & set(sys.modules))")
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    program = (
+        "import sys; from pathlib import Path; from ganhtr.config import DataConfig; from ganhtr.data.source import load_pairs\n"
+        f"load_pairs({str(folder)!r}, DataConfig(height=32, width=64, lines=16))\n"
+        "print({'PIL', 'scipy', 'defusedxml', 'crc32c', 'typer', 'rich', 'HersheyFonts'} & set(sys.modules))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
     assert ran.stdout.strip() == "set()"

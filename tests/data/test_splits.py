@@ -41,12 +41,24 @@ def test_a_split_depends_on_seed_and_groups_alone():
 def test_a_line_more_moves_hardly_a_group():
     groups = some_groups()
     split = split_groups(groups, 0)
-    moved = [len({g for g, a, b in zip(groups, split, split_groups([*groups, f"page{i}"], 0), strict=False) if a != b})
-             for i in range(59)]
+    moved = [
+        len(
+            {
+                g
+                for g, a, b in zip(
+                    groups, split, split_groups([*groups, f"page{i}"], 0), strict=False
+                )
+                if a != b
+            }
+        )
+        for i in range(59)
+    ]
     assert max(moved) <= 1 and np.mean(moved) < 0.1
 
 
-@pytest.mark.parametrize("sizes", [(1, 1, 1), (100, 1, 1), (1, 1, 1000, 1), (50, 50, 50), (1, 200, 3, 2)])
+@pytest.mark.parametrize(
+    "sizes", [(1, 1, 1), (100, 1, 1), (1, 1, 1000, 1), (50, 50, 50), (1, 200, 3, 2)]
+)
 def test_no_split_is_empty(sizes):
     groups = [f"g{i}" for i, size in enumerate(sizes) for _ in range(size)]
     for seed in range(30):
@@ -55,12 +67,23 @@ def test_no_split_is_empty(sizes):
 
 @pytest.mark.parametrize("groups", [[], ["a"] * 9, ["a", "b"] * 9])
 def test_too_few_groups_name_the_fix(groups):
-    with pytest.raises(ValueError, match=f"at least 3.*got {len(set(groups))} .*third column of lines.tsv; .*three pages or more"):
+    with pytest.raises(
+        ValueError,
+        match=f"at least 3.*got {len(set(groups))} .*third column of lines.tsv; .*three pages or more",
+    ):
         split_groups(groups, 0)
 
 
-@pytest.mark.parametrize(("count", "sizes"), [(3, [1, 1, 1]), (19, [17, 1, 1]), (20, [16, 2, 2]), (101, [81, 10, 10]),
-                                              (4739, [3793, 473, 473])])
+@pytest.mark.parametrize(
+    ("count", "sizes"),
+    [
+        (3, [1, 1, 1]),
+        (19, [17, 1, 1]),
+        (20, [16, 2, 2]),
+        (101, [81, 10, 10]),
+        (4739, [3793, 473, 473]),
+    ],
+)
 def test_a_file_is_split_in_its_order(count, sizes):
     split = split_in_order(count)
     assert np.bincount(split).tolist() == sizes and split.shape == (count,)
@@ -69,11 +92,18 @@ def test_a_file_is_split_in_its_order(count, sizes):
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_few_lines_in_order_name_the_fix(count):
-    with pytest.raises(ValueError, match=f"lines must be at least 3, .*got {count}. Give a file with more lines"):
+    with pytest.raises(
+        ValueError, match=f"lines must be at least 3, .*got {count}. Give a file with more lines"
+    ):
         split_in_order(count)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"no real lines at {REAL}; set GANHTR_TEST_DATA to the data folder")
+@pytest.mark.skipif(
+    not REAL.is_dir(), reason=f"no real lines at {REAL}; set GANHTR_TEST_DATA to the data folder"
+)
 def test_the_real_groups():
-    groups = [group_of(row.split("\t")[0]) for row in (REAL / "lines.tsv").read_text(encoding="utf-8").rstrip("\n").split("\n")]
+    groups = [
+        group_of(row.split("\t")[0])
+        for row in (REAL / "lines.tsv").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    ]
     assert np.abs(np.bincount(split_groups(groups, 0)) / 641 - [0.8, 0.1, 0.1]).max() < 0.03

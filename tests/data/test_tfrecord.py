@@ -20,7 +20,7 @@ from ganhtr.data.tfrecord import FEATURES, masked_crc, read_tfrecord, write_tfre
 
 LETTERS = Charset("abcdefé ")
 KINDS = {"_raw": "byte", "_shape": "int", "_dtype": "byte"}
-DESCRIPTION = {name: KINDS[name[name.rindex("_"):]] for name in FEATURES}
+DESCRIPTION = {name: KINDS[name[name.rindex("_") :]] for name in FEATURES}
 
 
 def slow_crc(data):
@@ -43,11 +43,23 @@ def datum(text="abc", **changed):
     """A record for the package's writer: {name: (value, kind)}; None takes a feature away."""
     line = make_line(text)
     label = np.append(LETTERS.encode(text), [0, 0])
-    held = {"label_raw": label.astype("<i8").tobytes(), "label_shape": [len(label)], "label_dtype": b"int64"}
+    held = {
+        "label_raw": label.astype("<i8").tobytes(),
+        "label_shape": [len(label)],
+        "label_dtype": b"int64",
+    }
     for name, image in (("degraded_image", line.degraded), ("clean_image", line.clean)):
-        held |= {f"{name}_raw": (image / 255).astype("<f4").tobytes(), f"{name}_shape": [8, 9, 1], f"{name}_dtype": b"float32"}
+        held |= {
+            f"{name}_raw": (image / 255).astype("<f4").tobytes(),
+            f"{name}_shape": [8, 9, 1],
+            f"{name}_dtype": b"float32",
+        }
     held |= changed
-    return {name: value if isinstance(value, tuple) else (value, DESCRIPTION[name]) for name, value in held.items() if value is not None}
+    return {
+        name: value if isinstance(value, tuple) else (value, DESCRIPTION[name])
+        for name, value in held.items()
+        if value is not None
+    }
 
 
 def write(path, data):
@@ -62,23 +74,44 @@ def write(path, data):
 
 def framed(*payloads):
     """Payloads as a TFRecord, with the slow checksum."""
+
     def masked(data):
         crc = slow_crc(data)
         return struct.pack("<I", ((crc >> 15 | crc << 17 & 0xFFFFFFFF) + 0xA282EAD8) % 2**32)
+
     lengths = [struct.pack("<Q", len(payload)) for payload in payloads]
-    return b"".join(length + masked(length) + payload + masked(payload) for length, payload in zip(lengths, payloads, strict=True))
+    return b"".join(
+        length + masked(length) + payload + masked(payload)
+        for length, payload in zip(lengths, payloads, strict=True)
+    )
 
 
 def same(line, other):
-    return line.transcript == other.transcript and (line.clean == other.clean).all() and (line.degraded == other.degraded).all() \
-        and line.clean.shape == other.clean.shape and line.degraded.shape == other.degraded.shape
+    return (
+        line.transcript == other.transcript
+        and (line.clean == other.clean).all()
+        and (line.degraded == other.degraded).all()
+        and line.clean.shape == other.clean.shape
+        and line.degraded.shape == other.degraded.shape
+    )
 
 
-@pytest.mark.parametrize(("data", "crc"), [  # RFC 3720, B.4, and the check value of the CRC catalogue
-    (b"123456789", 0xE3069283), (bytes(32), 0x8A9136AA), (b"\xff" * 32, 0x62A8AB43), (bytes(range(32)), 0x46DD794E)])
+@pytest.mark.parametrize(
+    ("data", "crc"),
+    [  # RFC 3720, B.4, and the check value of the CRC catalogue
+        (b"123456789", 0xE3069283),
+        (bytes(32), 0x8A9136AA),
+        (b"\xff" * 32, 0x62A8AB43),
+        (bytes(range(32)), 0x46DD794E),
+    ],
+)
 def test_the_checksum_is_crc_32c(data, crc):
     assert slow_crc(data) == crc
-    assert framed(data)[-4:] == struct.pack("<I", masked_crc(data)) == struct.pack("<I", masked_crc(memoryview(data)))
+    assert (
+        framed(data)[-4:]
+        == struct.pack("<I", masked_crc(data))
+        == struct.pack("<I", masked_crc(memoryview(data)))
+    )
 
 
 def test_a_round_trip_is_exact(tmp_path):
@@ -88,10 +121,18 @@ def test_a_round_trip_is_exact(tmp_path):
     greys = np.arange(256, dtype=np.uint8).reshape(16, 16)
     lines.append(RawLine("all", "g", "a", greys, greys[::-1]))
     written, done = [], []
-    assert write_tfrecord(path, iter(lines), LETTERS, written.append) == 5 and written == [1, 2, 3, 4, 5]
+    assert write_tfrecord(path, iter(lines), LETTERS, written.append) == 5 and written == [
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]
     back = read_tfrecord(path, LETTERS, done.append)
     assert len(back) == 5 and all(map(same, back.lines, lines))
-    assert {image.dtype for line in back.lines for image in (line.clean, line.degraded)} == {np.dtype(np.uint8)}
+    assert {image.dtype for line in back.lines for image in (line.clean, line.degraded)} == {
+        np.dtype(np.uint8)
+    }
     assert back.names == tuple(f"pairs-{i:05d}" for i in range(5)) and set(back.groups) == {"pairs"}
     assert back.in_file_order and back.notes == ()
     assert len(done) == 5 and done == sorted(done) and done[-1] == path.stat().st_size
@@ -105,12 +146,22 @@ def test_the_package_reads_what_we_write(tmp_path):
     assert len(read) == 2 and all(set(one) == FEATURES for one in read)
     for line, one in zip(lines, read, strict=True):
         for name, image in (("clean_image", line.clean), ("degraded_image", line.degraded)):
-            assert one[f"{name}_raw"] == (image.astype(np.float32) / np.float32(255)).astype("<f4").tobytes()
-            assert one[f"{name}_shape"].tolist() == [*image.shape, 1] and one[f"{name}_dtype"] == b"float32"
+            assert (
+                one[f"{name}_raw"]
+                == (image.astype(np.float32) / np.float32(255)).astype("<f4").tobytes()
+            )
+            assert (
+                one[f"{name}_shape"].tolist() == [*image.shape, 1]
+                and one[f"{name}_dtype"] == b"float32"
+            )
         assert one["label_raw"] == LETTERS.encode(line.transcript).astype("<i8").tobytes()
-        assert one["label_shape"].tolist() == [len(line.transcript)] and one["label_dtype"] == b"int64"
+        assert (
+            one["label_shape"].tolist() == [len(line.transcript)] and one["label_dtype"] == b"int64"
+        )
     payloads = map(bytes, tfrecord_iterator(str(tmp_path / "x")))
-    assert (tmp_path / "x").read_bytes() == framed(*payloads)  # the package itself checks no checksum
+    assert (tmp_path / "x").read_bytes() == framed(
+        *payloads
+    )  # the package itself checks no checksum
 
 
 def test_we_read_what_the_package_writes(tmp_path):
@@ -124,10 +175,23 @@ def test_we_read_what_the_package_writes(tmp_path):
 def test_values_between_the_greys_go_to_the_nearest(tmp_path):
     values = np.random.default_rng(0).random((40, 50), dtype=np.float32)
     values[0, :4] = [0, 1, -0.0, np.float32(1) - np.float32(2**-24)]
-    write(tmp_path / "x", [datum(**{f"{name}_image_{key}": value for name in ("clean", "degraded")
-                                    for key, value in (("raw", values.tobytes()), ("shape", [40, 50, 1]))})])
+    write(
+        tmp_path / "x",
+        [
+            datum(
+                **{
+                    f"{name}_image_{key}": value
+                    for name in ("clean", "degraded")
+                    for key, value in (("raw", values.tobytes()), ("shape", [40, 50, 1]))
+                }
+            )
+        ],
+    )
     line = read_tfrecord(tmp_path / "x", LETTERS).lines[0]
-    assert np.abs(values * np.float64(255) - line.clean).max() <= 0.5 + 1e-4 and (line.clean == line.degraded).all()
+    assert (
+        np.abs(values * np.float64(255) - line.clean).max() <= 0.5 + 1e-4
+        and (line.clean == line.degraded).all()
+    )
     assert line.clean[0, :4].tolist() == [0, 255, 0, 255]
 
 
@@ -140,34 +204,56 @@ def label(*indices):
 
 
 BAD = {
-    "label_raw is missing": {"label_raw": None}, "degraded_image_shape is missing": {"degraded_image_shape": None},
+    "label_raw is missing": {"label_raw": None},
+    "degraded_image_shape is missing": {"degraded_image_shape": None},
     "clean_image_dtype is missing": {"clean_image_dtype": None},
     "clean_image_raw is not as it must be": {"clean_image_raw": ([0.5] * 72, "float")},
     "label_raw is not as it must be": {"label_raw": ([1, 2], "int")},
-    "label_shape is not as it must be": {"label_shape": [5, 1]}, "label_dtype is not as it must be": {"label_dtype": [b"int64"] * 2},
+    "label_shape is not as it must be": {"label_shape": [5, 1]},
+    "label_dtype is not as it must be": {"label_dtype": [b"int64"] * 2},
     "degraded_image_shape is not as it must be": {"degraded_image_shape": [8, 9]},
-    "clean_image_dtype is wrong": {"clean_image_dtype": b"float64"}, "label_dtype is wrong": {"label_dtype": b"int32"},
-    "clean_image_shape is wrong": {"clean_image_shape": [9, 9, 1]}, "label_shape is wrong": {"label_shape": [4]},
+    "clean_image_dtype is wrong": {"clean_image_dtype": b"float64"},
+    "label_dtype is wrong": {"label_dtype": b"int32"},
+    "clean_image_shape is wrong": {"clean_image_shape": [9, 9, 1]},
+    "label_shape is wrong": {"label_shape": [4]},
     "degraded_image_shape is wrong": {"degraded_image_shape": [8, 3, 3]},
     "clean_image_raw is out of range": {"clean_image_raw": image(1.0001)},
     "degraded_image_raw is out of range": {"degraded_image_raw": image(-1e-9)},
-    "their images differ in size": {"clean_image_raw": image(1, (9, 8)), "clean_image_shape": [9, 8, 1]},
-    "their label is outside the charset": label(1, 9), "their label has zeros inside": label(1, 0, 2, 0),
+    "their images differ in size": {
+        "clean_image_raw": image(1, (9, 8)),
+        "clean_image_shape": [9, 8, 1],
+    },
+    "their label is outside the charset": label(1, 9),
+    "their label has zeros inside": label(1, 0, 2, 0),
     "their transcription is empty": label(0, 0, 0),
 }
-MORE = [("clean_image_shape is wrong", {"clean_image_raw": image(1, (7, 90)), "clean_image_shape": [7, 90, 1]}),
-        ("clean_image_shape is wrong", {"clean_image_shape": [-8, -9, 1]}),
-        ("clean_image_shape is wrong", {"clean_image_shape": [2**62, 4, 9]}),
-        ("clean_image_shape is wrong", {"clean_image_shape": [0, 9, 1], "clean_image_raw": b""}),
-        ("clean_image_shape is wrong", {"clean_image_raw": image(1) + b"\0"}),
-        ("clean_image_shape is wrong", {"clean_image_raw": image(1, (8, 9, 2)), "clean_image_shape": [8, 9, 2]}),
-        ("label_raw is not as it must be", {"label_raw": ([1], "int")}), ("their label has zeros inside", label(0, 1)),
-        ("clean_image_raw is out of range", {"clean_image_raw": image(np.nan)}),
-        ("clean_image_raw is out of range", {"clean_image_raw": image(1)[:-4] + struct.pack("<f", np.nan)}),
-        ("clean_image_raw is out of range", {"clean_image_raw": image(np.inf)}),
-        ("their label is outside the charset", label(1, -1)), ("their label is outside the charset", label(2**62)),
-        ("their transcription is empty", label()), ("their transcription is empty", label(8, 8, 0)),
-        ("label_shape is wrong", {"label_shape": [-5]})]
+MORE = [
+    (
+        "clean_image_shape is wrong",
+        {"clean_image_raw": image(1, (7, 90)), "clean_image_shape": [7, 90, 1]},
+    ),
+    ("clean_image_shape is wrong", {"clean_image_shape": [-8, -9, 1]}),
+    ("clean_image_shape is wrong", {"clean_image_shape": [2**62, 4, 9]}),
+    ("clean_image_shape is wrong", {"clean_image_shape": [0, 9, 1], "clean_image_raw": b""}),
+    ("clean_image_shape is wrong", {"clean_image_raw": image(1) + b"\0"}),
+    (
+        "clean_image_shape is wrong",
+        {"clean_image_raw": image(1, (8, 9, 2)), "clean_image_shape": [8, 9, 2]},
+    ),
+    ("label_raw is not as it must be", {"label_raw": ([1], "int")}),
+    ("their label has zeros inside", label(0, 1)),
+    ("clean_image_raw is out of range", {"clean_image_raw": image(np.nan)}),
+    (
+        "clean_image_raw is out of range",
+        {"clean_image_raw": image(1)[:-4] + struct.pack("<f", np.nan)},
+    ),
+    ("clean_image_raw is out of range", {"clean_image_raw": image(np.inf)}),
+    ("their label is outside the charset", label(1, -1)),
+    ("their label is outside the charset", label(2**62)),
+    ("their transcription is empty", label()),
+    ("their transcription is empty", label(8, 8, 0)),
+    ("label_shape is wrong", {"label_shape": [-5]}),
+]
 
 
 @pytest.mark.parametrize(("why", "changed"), [*BAD.items(), *MORE])
@@ -181,8 +267,15 @@ def test_a_bad_record_is_skipped_and_named(tmp_path, why, changed):
     with pytest.raises(ValueError) as caught:
         read_tfrecord(path, LETTERS)
     listed = str(caught.value).split("\n")
-    assert listed[0].startswith(f"{path}: half of the lines must be usable, got 1 of 3. ") and len(listed) == 3
-    assert listed[1].startswith(f"{path}: record 1 at byte {start}: ") and " must " in listed[1] and ", got " in listed[1]
+    assert (
+        listed[0].startswith(f"{path}: half of the lines must be usable, got 1 of 3. ")
+        and len(listed) == 3
+    )
+    assert (
+        listed[1].startswith(f"{path}: record 1 at byte {start}: ")
+        and " must " in listed[1]
+        and ", got " in listed[1]
+    )
 
 
 def test_damage_in_a_payload_costs_one_record(tmp_path):
@@ -225,7 +318,9 @@ def broken(path, damage):
     return at, len(data) - at
 
 
-@pytest.mark.parametrize("damage", ["length", "checksum", str(2**30), str(2**62), 1, 11, 12, 13, 700, -1])
+@pytest.mark.parametrize(
+    "damage", ["length", "checksum", str(2**30), str(2**62), 1, 11, 12, 13, 700, -1]
+)
 def test_where_the_chain_breaks_the_rest_is_one_fault(tmp_path, damage):
     path = tmp_path / "f.tfrecord"
     if damage == -1:  # the last byte of the fourth, so of its checksum
@@ -236,9 +331,13 @@ def test_where_the_chain_breaks_the_rest_is_one_fault(tmp_path, damage):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert back.names == ("f-00000", "f-00001", "f-00002") and peak < 10**6
-    assert back.notes == (f"1 skipped, the rest of the file cannot be read: from record 3 at byte {at} on, {left} bytes are left",)
+    assert back.notes == (
+        f"1 skipped, the rest of the file cannot be read: from record 3 at byte {at} on, {left} bytes are left",
+    )
     path.write_bytes(path.read_bytes()[at:])
-    with pytest.raises(ValueError, match=r"f.tfrecord: must be a TFRecord \(not compressed\), got .*Check the path"):
+    with pytest.raises(
+        ValueError, match=r"f.tfrecord: must be a TFRecord \(not compressed\), got .*Check the path"
+    ):
         read_tfrecord(path, LETTERS)
 
 
@@ -249,20 +348,31 @@ def test_a_record_that_no_example_can_fill_ends_the_file(tmp_path):
     with path.open("ab") as file:
         file.write(length + struct.pack("<I", masked_crc(length)))
         file.truncate(at + 2**31 + 16)  # a hole, no bytes on the disk
-    assert read_tfrecord(path, LETTERS).notes[0].endswith(f"from record 1 at byte {at} on, {2**31 + 16} bytes are left")
+    assert (
+        read_tfrecord(path, LETTERS)
+        .notes[0]
+        .endswith(f"from record 1 at byte {at} on, {2**31 + 16} bytes are left")
+    )
 
 
 def test_what_is_no_tfrecord_raises(tmp_path):
     path = tmp_path / "f.tfrecord"
     for data in (b"\x1f\x8b" + bytes(100), b"not a record of anything", bytes(64), b"x"):
         path.write_bytes(data)
-        with pytest.raises(ValueError, match=r"f.tfrecord: must be a TFRecord \(not compressed\), got "):
+        with pytest.raises(
+            ValueError, match=r"f.tfrecord: must be a TFRecord \(not compressed\), got "
+        ):
             read_tfrecord(path, LETTERS)
     path.write_bytes(b"")
-    with pytest.raises(ValueError, match="f.tfrecord: must be a TFRecord with at least one record, got an empty file"):
+    with pytest.raises(
+        ValueError,
+        match="f.tfrecord: must be a TFRecord with at least one record, got an empty file",
+    ):
         read_tfrecord(path, LETTERS)
     for wrong in (tmp_path, tmp_path / "nowhere", path / "below"):
-        with pytest.raises(ValueError, match=f"{wrong}: must be a file that can be read, got: .*Check the path"):
+        with pytest.raises(
+            ValueError, match=f"{wrong}: must be a file that can be read, got: .*Check the path"
+        ):
             read_tfrecord(wrong, LETTERS)
     with pytest.raises(ValueError, match="holds only indices.*--charset FILE"):
         read_tfrecord(path, None)
@@ -270,15 +380,25 @@ def test_what_is_no_tfrecord_raises(tmp_path):
 
 def test_a_charset_that_is_too_small_says_so(tmp_path):
     write(tmp_path / "x", [datum("é a"), datum("a")] * 2 + [datum("é")])
-    with pytest.raises(ValueError, match="label_raw must hold indices from 1 to 3, got 7. Give the charset"):
+    with pytest.raises(
+        ValueError, match="label_raw must hold indices from 1 to 3, got 7. Give the charset"
+    ):
         read_tfrecord(tmp_path / "x", Charset("abc"))
 
 
-@pytest.mark.parametrize(("change", "fault"), [
-    ({"degraded": None}, "l7: a line must have a degraded image of the clean one's size, got none"),
-    ({"degraded": np.zeros((8, 10), np.uint8)}, r"got \(8, 10\) and \(8, 9\)"),
-    ({"transcript": "aXbY"}, "l7: a transcript must .* of the charset, got 'X', 'Y' in 'aXbY'"),
-    ({"transcript": ""}, "l7: a transcript must have characters, .* got ''"), ({"transcript": "  "}, "l7: .* got '  '")])
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (
+            {"degraded": None},
+            "l7: a line must have a degraded image of the clean one's size, got none",
+        ),
+        ({"degraded": np.zeros((8, 10), np.uint8)}, r"got \(8, 10\) and \(8, 9\)"),
+        ({"transcript": "aXbY"}, "l7: a transcript must .* of the charset, got 'X', 'Y' in 'aXbY'"),
+        ({"transcript": ""}, "l7: a transcript must have characters, .* got ''"),
+        ({"transcript": "  "}, "l7: .* got '  '"),
+    ],
+)
 def test_a_line_that_cannot_be_written_is_named_and_the_old_file_stays(tmp_path, change, fault):
     path = tmp_path / "x"
     path.write_bytes(b"old")
@@ -294,6 +414,7 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path):
             assert not (tmp_path / "x").exists()
             yield make_line("a")
         raise RuntimeError("stopped")
+
     with pytest.raises(RuntimeError, match="stopped"):
         write_tfrecord(tmp_path / "x", lines(), LETTERS)
     with pytest.raises(ValueError, match="x: a TFRecord must hold at least one line, got none"):
@@ -324,7 +445,7 @@ def test_one_record_at_a_time_is_in_memory(tmp_path):
 
 NAMES = ("a", "b", "é")
 small = st.binary(max_size=6)
-integers = st.integers(-2**63, 2**63 - 1)
+integers = st.integers(-(2**63), 2**63 - 1)
 
 
 def varint(value, padding=0):
@@ -346,8 +467,14 @@ def unknown(draw, deep=2):
     number = draw(st.integers(9, 2**29 - 1))
     kind = draw(st.sampled_from([0, 1, 2, 5, 3] if deep else [0, 1, 2, 5]))
     if kind == 3:
-        return varint(number << 3 | 3) + b"".join(draw(st.lists(unknown(deep - 1), max_size=2))) + varint(number << 3 | 4)
-    content = {0: varint(draw(integers)), 1: bytes(8), 2: sized(0, draw(small))[1:], 5: bytes(4)}[kind]
+        return (
+            varint(number << 3 | 3)
+            + b"".join(draw(st.lists(unknown(deep - 1), max_size=2)))
+            + varint(number << 3 | 4)
+        )
+    content = {0: varint(draw(integers)), 1: bytes(8), 2: sized(0, draw(small))[1:], 5: bytes(4)}[
+        kind
+    ]
     return varint(number << 3 | kind, draw(st.integers(0, 1)) if number < 2**20 else 0) + content
 
 
@@ -358,9 +485,11 @@ def shuffled(fields):
 
 packed = st.lists(integers, max_size=4).map(lambda values: sized(1, b"".join(map(varint, values))))
 single = integers.map(lambda value: varint(8) + varint(value))
-kinds = st.one_of(shuffled(small.map(lambda value: sized(1, value))).map(lambda held: sized(1, held)),
-                  st.just(sized(2, sized(1, struct.pack("<2f", 1, 2)))),
-                  shuffled(st.one_of(packed, single)).map(lambda held: sized(3, held)))
+kinds = st.one_of(
+    shuffled(small.map(lambda value: sized(1, value))).map(lambda held: sized(1, held)),
+    st.just(sized(2, sized(1, struct.pack("<2f", 1, 2)))),
+    shuffled(st.one_of(packed, single)).map(lambda held: sized(3, held)),
+)
 keys = st.sampled_from([*NAMES, "other"]).map(lambda name: sized(1, name.encode()))
 values = shuffled(kinds).map(lambda held: sized(2, held))
 # No unknown fields between these: for one of them protobuf's Python runtime drops the whole entry, instead of the field.
@@ -393,7 +522,10 @@ def ours(data):
         found = parse_example(memoryview(data), NAMES)
     except Malformed:
         return None
-    return {name: (kind, [bytes(v) if kind == 1 else v for v in values]) for name, (kind, values) in found.items()}
+    return {
+        name: (kind, [bytes(v) if kind == 1 else v for v in values])
+        for name, (kind, values) in found.items()
+    }
 
 
 @settings(max_examples=150, deadline=None)
@@ -408,12 +540,20 @@ def test_every_legal_encoding_is_read_as_protobuf_reads_it(data):
 @given(st.data())
 def test_damage_that_protobuf_reads_over_is_no_matter(data):
     encoded = bytearray(data.draw(st.one_of(examples, st.binary(max_size=40))))
-    for at in data.draw(st.lists(st.integers(0, max(0, len(encoded) - 1)), max_size=3)) if encoded else ():
+    for at in (
+        data.draw(st.lists(st.integers(0, max(0, len(encoded) - 1)), max_size=3)) if encoded else ()
+    ):
         encoded[at] ^= data.draw(st.integers(1, 255))
-    encoded = bytes(encoded[: data.draw(st.integers(0, len(encoded)))]) if data.draw(st.booleans()) else bytes(encoded)
+    encoded = (
+        bytes(encoded[: data.draw(st.integers(0, len(encoded)))])
+        if data.draw(st.booleans())
+        else bytes(encoded)
+    )
     mine, theirs = ours(encoded), parsed(encoded)
     assume(few(theirs))
-    assert theirs is None or (mine is not None and theirs.keys() <= mine.keys())  # protobuf also looks into what nobody asked for
+    assert theirs is None or (
+        mine is not None and theirs.keys() <= mine.keys()
+    )  # protobuf also looks into what nobody asked for
 
 
 made = st.one_of(st.binary(max_size=300), st.lists(st.integers(0, 2**63 - 1), max_size=20))
@@ -424,23 +564,48 @@ made = st.one_of(st.binary(max_size=300), st.lists(st.integers(0, 2**63 - 1), ma
 def test_protobuf_reads_our_encoding(features):
     message = example_pb2.Example()
     message.ParseFromString(encode_example(features))
-    held = {name: feature.bytes_list.value[0] if feature.HasField("bytes_list") else list(feature.int64_list.value)
-            for name, feature in message.features.feature.items()}
+    held = {
+        name: feature.bytes_list.value[0]
+        if feature.HasField("bytes_list")
+        else list(feature.int64_list.value)
+        for name, feature in message.features.feature.items()
+    }
     assert held == features
 
 
-@pytest.mark.parametrize("data", [
-    b"\x0a", b"\x0a\x05\x00", b"\x0a" + b"\xff" * 10, b"\x08" + b"\x80" * 10 + b"\x01", b"\x00\x00",
-    b"\x0e", b"\x0f", b"\x0b", b"\x0c", b"\x0b\x14", b"\x09\x00", b"\x0d\x00", b"\x88\x80\x80\x80\x7f\x00", b"\x0b" * 101 + b"\x0c" * 101,
-    sized(1, sized(1, sized(1, b"\xff")))])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x0a",
+        b"\x0a\x05\x00",
+        b"\x0a" + b"\xff" * 10,
+        b"\x08" + b"\x80" * 10 + b"\x01",
+        b"\x00\x00",
+        b"\x0e",
+        b"\x0f",
+        b"\x0b",
+        b"\x0c",
+        b"\x0b\x14",
+        b"\x09\x00",
+        b"\x0d\x00",
+        b"\x88\x80\x80\x80\x7f\x00",
+        b"\x0b" * 101 + b"\x0c" * 101,
+        sized(1, sized(1, sized(1, b"\xff"))),
+    ],
+)
 def test_what_protobuf_refuses_is_refused(data):
     assert parsed(data) is None and ours(data) is None
 
 
-@pytest.mark.parametrize("value", [
-    sized(1, b"\x0b" + sized(1, b"hidden") + b"\x13\x14\x0c" + sized(1, b"seen")),
-    sized(3, sized(1, b"\xff" * 9 + b"\x7f" + varint(-(2**63)))), sized(3, b"\x08" + varint(5, padding=4)),
-    sized(1, b"\x08\x05" + sized(1, b"seen"))])
+@pytest.mark.parametrize(
+    "value",
+    [
+        sized(1, b"\x0b" + sized(1, b"hidden") + b"\x13\x14\x0c" + sized(1, b"seen")),
+        sized(3, sized(1, b"\xff" * 9 + b"\x7f" + varint(-(2**63)))),
+        sized(3, b"\x08" + varint(5, padding=4)),
+        sized(1, b"\x08\x05" + sized(1, b"seen")),
+    ],
+)
 def test_odd_encodings_are_read_as_protobuf_reads_them(value):
     data = sized(1, sized(1, sized(1, b"a") + sized(2, value)))
     assert parsed(data)["a"][1] and ours(data) == parsed(data)
@@ -472,7 +637,11 @@ def read_bytes(folder, data):
         return None
     assert 0 < len(back) <= 2
     for line in back.lines:
-        assert min(line.clean.shape) >= 8 and line.clean.shape == line.degraded.shape and not LETTERS.outside([line.transcript])
+        assert (
+            min(line.clean.shape) >= 8
+            and line.clean.shape == line.degraded.shape
+            and not LETTERS.outside([line.transcript])
+        )
     return back
 
 
@@ -491,7 +660,9 @@ def test_a_damaged_file_gives_whole_lines_or_a_value_error(folder, flips, end):
     for at, flip in flips:
         data[at % len(data)] ^= flip
     back = read_bytes(folder, bytes(data))
-    assert back is None or all(same(line, make_line("abc")) for line in back.lines)  # the checksums let no flip pass
+    assert back is None or all(
+        same(line, make_line("abc")) for line in back.lines
+    )  # the checksums let no flip pass
     read_bytes(folder, FILE[:end])
 
 
@@ -502,7 +673,12 @@ def test_a_damaged_example_with_right_checksums_gives_lines_or_a_value_error(fol
     for at, flip in flips:
         data[at % len(data)] ^= flip
     whole = struct.pack("<Q", len(data))
-    bad = whole + struct.pack("<I", masked_crc(whole)) + data + struct.pack("<I", masked_crc(bytes(data)))
+    bad = (
+        whole
+        + struct.pack("<I", masked_crc(whole))
+        + data
+        + struct.pack("<I", masked_crc(bytes(data)))
+    )
     read_bytes(folder, bad)
     back = read_bytes(folder, FILE[: len(FILE) // 2] + bad)
     assert back is not None and back.names[0] == "fuzz-00000"

@@ -31,31 +31,41 @@ from ganhtr.train.state import build_state
 from ganhtr.train.step import restore, train_step
 
 CPU = torch.device("cpu")
-VOC = Charset(string.ascii_letters + string.digits + string.punctuation + "àâäçéèêëîïôöü" + " ")  # 108 characters, as the original's
+VOC = Charset(
+    string.ascii_letters + string.digits + string.punctuation + "àâäçéèêëîïôöü" + " "
+)  # 108 characters, as the original's
 
 
 def spelt(labels, classes, frames, blank=0):
     """Logits (T, K) of a recognizer that is 99 % sure of every frame: a frame for each label, and a blank behind it."""
     best = torch.full((frames,), blank)
-    best[:2 * len(labels):2] = torch.as_tensor(labels)
+    best[: 2 * len(labels) : 2] = torch.as_tensor(labels)
     return math.log(0.99 / (0.01 / (classes - 1))) * F.one_hot(best, classes).float()
 
 
 # --- 1: the blank was the recognizer's last class, the loss took 0 for it; the value was clipped at 300 and had no gradient ---
+
 
 def test_1_ctc_blank_is_0_for_the_recognizer_and_for_the_loss(caught):
     text, frames = "Maetsuycker,Nassauw,koffij,negen.", torch.tensor([128])
     labels = VOC.target(text)
 
     def nats(logits_TK):
-        return ctc(logits_TK[None], frames, torch.from_numpy(labels), torch.tensor([len(labels)]))[0]
+        return ctc(logits_TK[None], frames, torch.from_numpy(labels), torch.tensor([len(labels)]))[
+            0
+        ]
 
     def check(logits_TK, loss_of):
         loss = loss_of(logits_TK.requires_grad_())
         assert 0 < loss < 5, "a perfect recognizer costs next to nothing"
-        assert torch.autograd.grad(loss, logits_TK)[0].abs().sum() > 0.1, "what it costs has a gradient"
+        assert torch.autograd.grad(loss, logits_TK)[0].abs().sum() > 0.1, (
+            "what it costs has a gradient"
+        )
 
-    right, faulty = spelt(labels, VOC.classes, 128), spelt(labels - 1, VOC.classes, 128, blank=len(VOC))
+    right, faulty = (
+        spelt(labels, VOC.classes, 128),
+        spelt(labels - 1, VOC.classes, 128, blank=len(VOC)),
+    )
     assert len(VOC) == 108 and greedy_decode(right[None], frames, VOC) == [text]
     check(right, nats)
     caught(check, faulty, nats)
@@ -64,27 +74,53 @@ def test_1_ctc_blank_is_0_for_the_recognizer_and_for_the_loss(caught):
     assert clipped == 300 and not torch.autograd.grad(clipped, faulty)[0].any()
 
 
-def test_1_ctc_takes_the_recognizers_labels_in_training_and_in_validation(inputs, pairs, small, monkeypatch, caught):
+def test_1_ctc_takes_the_recognizers_labels_in_training_and_in_validation(
+    inputs, pairs, small, monkeypatch, caught
+):
     characters = pairs.charset.characters
 
     def by_hand(bench, image, batch, texts):
-        logits_BTK, frames = bench.guide(image)[1].detach().log_softmax(dim=2), batch.frames(bench.guide.stride).tolist()
-        labels = [torch.tensor([1 + characters.index(c) for c in text if c in characters]) for text in texts]
-        return [F.ctc_loss(logits[:count], label, [count], [len(label)], blank=0, reduction="sum").item()
-                for logits, count, label in zip(logits_BTK, frames, labels, strict=True)]
+        logits_BTK, frames = (
+            bench.guide(image)[1].detach().log_softmax(dim=2),
+            batch.frames(bench.guide.stride).tolist(),
+        )
+        labels = [
+            torch.tensor([1 + characters.index(c) for c in text if c in characters])
+            for text in texts
+        ]
+        return [
+            F.ctc_loss(
+                logits[:count], label, [count], [len(label)], blank=0, reduction="sum"
+            ).item()
+            for logits, count, label in zip(logits_BTK, frames, labels, strict=True)
+        ]
 
     def check():
         bench = Bench.of(inputs, CPU)
         state = build_state(small(), pairs.charset, bench.guide.widths, CPU)
-        batch, held = bench.train.take(np.arange(4)), bench.validation.take(np.arange(len(bench.validation)))
-        expected = by_hand(bench, restore(state.generator, batch.degraded, batch.inside), batch, pairs.train.transcripts[:4])
-        assert train_step(state, bench.guide, batch, 10.0)["ctc"].item() == pytest.approx(np.mean(expected), rel=1e-4)
+        batch, held = (
+            bench.train.take(np.arange(4)),
+            bench.validation.take(np.arange(len(bench.validation))),
+        )
+        expected = by_hand(
+            bench,
+            restore(state.generator, batch.degraded, batch.inside),
+            batch,
+            pairs.train.transcripts[:4],
+        )
+        assert train_step(state, bench.guide, batch, 10.0)["ctc"].item() == pytest.approx(
+            np.mean(expected), rel=1e-4
+        )
         expected = by_hand(bench, held.degraded, held, pairs.validation.transcripts)
-        assert evaluate(by_nothing, bench.validation, bench.guide, bench.judge).ctc == pytest.approx(expected, rel=1e-4)
+        assert evaluate(
+            by_nothing, bench.validation, bench.guide, bench.judge
+        ).ctc == pytest.approx(expected, rel=1e-4)
 
     check()
     target = Charset.target
-    monkeypatch.setattr(Charset, "target", lambda charset, text: target(charset, text) - 1)  # labels of a blank that stands last
+    monkeypatch.setattr(
+        Charset, "target", lambda charset, text: target(charset, text) - 1
+    )  # labels of a blank that stands last
     caught(check)
 
 
@@ -93,17 +129,32 @@ def by_length_alone(labels, frames):
     return np.array([len(label) for label in labels]) > frames
 
 
-def test_1_ctc_infinite_losses_are_counted_and_named(small, make_pairs, make_inputs, fresh_recognizer, monkeypatch, caught):
-    pairs = make_pairs(train=("ab", "a" * 10, "ba", "a"), validation=("a", "a" * 10))  # ten of a kind need 19 frames, and have 16 at most
+def test_1_ctc_infinite_losses_are_counted_and_named(
+    small, make_pairs, make_inputs, fresh_recognizer, monkeypatch, caught
+):
+    pairs = make_pairs(
+        train=("ab", "a" * 10, "ba", "a"), validation=("a", "a" * 10)
+    )  # ten of a kind need 19 frames, and have 16 at most
     config = small(**{"train.epochs": 1})
-    monkeypatch.setattr(inputs_module, "obtain_recognizer", lambda role, pairs, config, *_: fresh_recognizer(config, pairs))
+    monkeypatch.setattr(
+        inputs_module,
+        "obtain_recognizer",
+        lambda role, pairs, config, *_: fresh_recognizer(config, pairs),
+    )
     log_probs = torch.zeros(16, 1, 2).log_softmax(dim=2)
-    assert F.ctc_loss(log_probs, torch.ones(10, dtype=torch.long), [16], [10], reduction="sum").isinf()
+    assert F.ctc_loss(
+        log_probs, torch.ones(10, dtype=torch.long), [16], [10], reduction="sum"
+    ).isinf()
 
     def check():
         bench = Bench.of(make_inputs(config, pairs), CPU)
-        (report,) = fit(build_state(config, pairs.charset, bench.guide.widths, CPU), bench)  # sees each line three times
-        assert report.infeasible == report.metrics()["train_infeasible"] == 0.25 and report.metrics()["infeasible"] == 0.5
+        (report,) = fit(
+            build_state(config, pairs.charset, bench.guide.widths, CPU), bench
+        )  # sees each line three times
+        assert (
+            report.infeasible == report.metrics()["train_infeasible"] == 0.25
+            and report.metrics()["infeasible"] == 0.5
+        )
         train, validation = prepare_inputs(config, pairs, CPU, str).pairs.notes
         assert "1 transcriptions" in train and "train-1" in train and "validation-1" in validation
 
@@ -112,7 +163,9 @@ def test_1_ctc_infinite_losses_are_counted_and_named(small, make_pairs, make_inp
         with monkeypatch.context() as patch:
             patch.setattr(module, "infeasible", by_length_alone)
             if module is inputs_module:
-                with pytest.raises(ValueError, match="not enough values to unpack"):  # no note at all
+                with pytest.raises(
+                    ValueError, match="not enough values to unpack"
+                ):  # no note at all
                     check()
             else:
                 caught(check)
@@ -134,7 +187,12 @@ class Speaker(nn.Module):
 
     def forward(self, images):
         texts = itertools.islice(self.turn, len(images))
-        return None, torch.stack([spelt(self.charset.target(text), self.charset.classes, images.shape[3] // 4) for text in texts])
+        return None, torch.stack(
+            [
+                spelt(self.charset.target(text), self.charset.classes, images.shape[3] // 4)
+                for text in texts
+            ]
+        )
 
 
 def against_the_clean_reading(references, readings):
@@ -142,43 +200,74 @@ def against_the_clean_reading(references, readings):
 
 
 def without_doubled_letters(references, readings):
-    return text_errors(["".join(letter for letter, _ in itertools.groupby(text)) for text in references], readings)
+    return text_errors(
+        ["".join(letter for letter, _ in itertools.groupby(text)) for text in references], readings
+    )
 
 
 def shifted(logits_BTK, frames_B, charset):
     return greedy_decode(logits_BTK.roll(1, dims=2), frames_B, charset)
 
 
-@pytest.mark.parametrize("fault", [None, against_the_clean_reading, without_doubled_letters, shifted])
-def test_2_cer_and_wer_are_taken_against_the_untouched_transcription(fault, make_pairs, monkeypatch, caught):
+@pytest.mark.parametrize(
+    "fault", [None, against_the_clean_reading, without_doubled_letters, shifted]
+)
+def test_2_cer_and_wer_are_taken_against_the_untouched_transcription(
+    fault, make_pairs, monkeypatch, caught
+):
     pairs = make_pairs(train=("".join(REFERENCES),) * 4, validation=REFERENCES)
     lines = LineBatches(pairs.validation, pairs.charset, CPU)
 
     def check():
-        found = evaluate(by_nothing, lines, Speaker(READINGS, pairs.charset), Speaker(REFERENCES, pairs.charset))
-        assert found.guide.char_lengths.tolist() == [7, 6, 8, 3] and found.guide.char_edits.tolist() == [1, 0, 4, 1]
+        found = evaluate(
+            by_nothing, lines, Speaker(READINGS, pairs.charset), Speaker(REFERENCES, pairs.charset)
+        )
+        assert found.guide.char_lengths.tolist() == [
+            7,
+            6,
+            8,
+            3,
+        ] and found.guide.char_edits.tolist() == [1, 0, 4, 1]
         metrics = found.metrics()
-        assert (metrics["cer"], metrics["wer"]) == (6 / 24, 3 / 5) and metrics["judge_cer"] == metrics["judge_wer"] == 0
+        assert (metrics["cer"], metrics["wer"]) == (6 / 24, 3 / 5) and metrics[
+            "judge_cer"
+        ] == metrics["judge_wer"] == 0
 
     if fault is None:
         check()
     else:
-        monkeypatch.setattr(evaluate_module, "greedy_decode" if fault is shifted else "text_errors", fault)
+        monkeypatch.setattr(
+            evaluate_module, "greedy_decode" if fault is shifted else "text_errors", fault
+        )
         caught(check)
 
 
 # --- 3: the recognizer ran in training mode in the loss and in validation, and weights that did not fit were passed over ---
 
-def test_3_the_recognizer_is_frozen_in_loss_and_validation(inputs, new_state, small, same_tensors, caught):
+
+def test_3_the_recognizer_is_frozen_in_loss_and_validation(
+    inputs, new_state, small, same_tensors, caught
+):
     def check(bench):
         recognizers, modes = (bench.guide, bench.judge), set()
-        before = [{name: tensor.clone() for name, tensor in recognizer.state_dict().items()} for recognizer in recognizers]
+        before = [
+            {name: tensor.clone() for name, tensor in recognizer.state_dict().items()}
+            for recognizer in recognizers
+        ]
         for recognizer in recognizers:
-            recognizer.dropout.register_forward_pre_hook(lambda dropout, _: modes.add(dropout.training))
+            recognizer.dropout.register_forward_pre_hook(
+                lambda dropout, _: modes.add(dropout.training)
+            )
         assert len(list(fit(new_state(small()), bench))) == 2
         assert modes == {False}, "no dropout in any call of the two epochs"
-        assert same_tensors([dict(recognizer.state_dict()) for recognizer in recognizers], before), "nothing drifts"
-        assert not any(parameter.requires_grad for recognizer in recognizers for parameter in recognizer.parameters())
+        assert same_tensors(
+            [dict(recognizer.state_dict()) for recognizer in recognizers], before
+        ), "nothing drifts"
+        assert not any(
+            parameter.requires_grad
+            for recognizer in recognizers
+            for parameter in recognizer.parameters()
+        )
 
     check(Bench.of(inputs, CPU))
     for role in ("guide", "judge"):
@@ -191,8 +280,16 @@ def test_3_the_gradient_flows_through_the_recognizer_to_the_image(bench, caught)
     batch = bench.train.take(np.arange(4))
 
     def check(read):
-        loss = ctc(read(batch.degraded.requires_grad_()), batch.frames(bench.guide.stride), batch.targets, batch.target_lengths).sum()
-        assert loss.requires_grad and torch.autograd.grad(loss, batch.degraded)[0].flatten(1).abs().sum(dim=1).gt(0).all()
+        loss = ctc(
+            read(batch.degraded.requires_grad_()),
+            batch.frames(bench.guide.stride),
+            batch.targets,
+            batch.target_lengths,
+        ).sum()
+        assert (
+            loss.requires_grad
+            and torch.autograd.grad(loss, batch.degraded)[0].flatten(1).abs().sum(dim=1).gt(0).all()
+        )
 
     check(lambda image: bench.guide(image)[1])
     caught(check, torch.no_grad()(lambda image: bench.guide(image)[1]))  # frozen too much
@@ -200,17 +297,28 @@ def test_3_the_gradient_flows_through_the_recognizer_to_the_image(bench, caught)
 
 def skip_mismatch(weights):
     """The faulty loader: takes the arrays that fit and leaves the others at random."""
-    recognizer = build_recognizer(weights.config, len(weights.charset) + 1, weights.height, weights.width)
+    recognizer = build_recognizer(
+        weights.config, len(weights.charset) + 1, weights.height, weights.width
+    )
     own = recognizer.state_dict()
-    return recognizer.load_state_dict({name: torch.from_numpy(array) for name, array in weights.arrays.items()
-                                   if own[name].shape == array.shape}, strict=False)
+    return recognizer.load_state_dict(
+        {
+            name: torch.from_numpy(array)
+            for name, array in weights.arrays.items()
+            if own[name].shape == array.shape
+        },
+        strict=False,
+    )
 
 
 @pytest.mark.parametrize("damage", ["missing", "mismatched"])
 def test_3_weights_that_do_not_fit_are_refused(damage, inputs, tmp_path, caught):
     arrays = dict(inputs.guide.arrays)
     head = arrays.pop("classify.weight")
-    damaged = replace(inputs.guide, arrays=arrays if damage == "missing" else {**arrays, "classify.weight": head[:-1].copy()})
+    damaged = replace(
+        inputs.guide,
+        arrays=arrays if damage == "missing" else {**arrays, "classify.weight": head[:-1].copy()},
+    )
     damaged.save(tmp_path / "guide.safetensors")
 
     def check(load):

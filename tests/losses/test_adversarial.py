@@ -28,7 +28,9 @@ def test_the_generator_wants_to_pass_for_real():
 
 
 def test_chance_is_as_documented():
-    assert discriminator_loss(torch.zeros(1), torch.zeros(1)).item() == pytest.approx(np.log(2), abs=1e-6)
+    assert discriminator_loss(torch.zeros(1), torch.zeros(1)).item() == pytest.approx(
+        np.log(2), abs=1e-6
+    )
     constant = torch.linspace(-2, 2, 4001, dtype=torch.float64)
     assert discriminator_loss(constant, constant).min().item() == pytest.approx(0.688, abs=5e-4)
 
@@ -45,8 +47,14 @@ def test_smoothing_is_one_sided():
 def test_gradients_are_finite_and_point_the_right_way(magnitude):
     logits = torch.full((3,), magnitude, requires_grad=True)
     other = torch.zeros(3)
-    losses = (generator_loss(logits), discriminator_loss(logits, other), discriminator_loss(other, logits))
-    towards_real, for_real, for_fake = (torch.autograd.grad(loss.sum(), logits)[0] for loss in losses)
+    losses = (
+        generator_loss(logits),
+        discriminator_loss(logits, other),
+        discriminator_loss(other, logits),
+    )
+    towards_real, for_real, for_fake = (
+        torch.autograd.grad(loss.sum(), logits)[0] for loss in losses
+    )
     chance = 1 / (1 + np.exp(-magnitude))
     assert towards_real.tolist() == pytest.approx([chance - 0.9] * 3, abs=1e-6)
     assert for_real.tolist() == pytest.approx([(chance - 0.9) / 2] * 3, abs=1e-6)

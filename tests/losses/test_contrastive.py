@@ -20,17 +20,29 @@ from ganhtr.losses.contrastive.triplet import triplet
 NAMES = [name for name in RULES["contrastive.formulation"].choices if name != "none"]
 SCALE = torch.tensor(7.0, dtype=torch.float64)
 BIAS = torch.tensor(-1.5, dtype=torch.float64)
-TEXTS = {"distinct": ("abcde", ""), "duplicates": ("abacb", ""), "one text": ("aaaaa", ""), "pair": ("ab", ""),
-         "further candidates": ("abc", "xaby"), "a queue of the own text": ("aa", "aa")}
+TEXTS = {
+    "distinct": ("abcde", ""),
+    "duplicates": ("abacb", ""),
+    "one text": ("aaaaa", ""),
+    "pair": ("ab", ""),
+    "further candidates": ("abc", "xaby"),
+    "a queue of the own text": ("aa", "aa"),
+}
 
 
 def entry(name, **knobs):
-    keys = {"contrastive.formulation": name, **{f"contrastive.{key}": value for key, value in knobs.items()}}
+    keys = {
+        "contrastive.formulation": name,
+        **{f"contrastive.{key}": value for key, value in knobs.items()},
+    }
     return formulation(build_config("tiny", keys).contrastive)
 
 
 LINE = {name: entry(name).loss for name in NAMES if isinstance(entry(name), LineLoss)}
-LINE |= {f"{name} symmetric": entry(name, symmetric=True).loss for name in ("infonce", "dcl", "triplet", "supcon")}
+LINE |= {
+    f"{name} symmetric": entry(name, symmetric=True).loss
+    for name in ("infonce", "dcl", "triplet", "supcon")
+}
 LINE |= {"triplet semi-hard": entry("triplet", mining="semi_hard", margin=0.4).loss}
 SOFTMAX = [name for name in LINE if name.split()[0] in ("infonce", "clip")]
 
@@ -43,7 +55,16 @@ def same(texts):
 
 def cosines_of(texts, seed=0):
     lines, further = texts
-    return torch.rand(len(lines), len(lines + further), dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    return (
+        torch.rand(
+            len(lines),
+            len(lines + further),
+            dtype=torch.float64,
+            generator=torch.Generator().manual_seed(seed),
+        )
+        * 2
+        - 1
+    )
 
 
 def rivals_of(i, texts):
@@ -53,19 +74,33 @@ def rivals_of(i, texts):
 
 def naive_infonce(cosines, texts, scale, bias):
     """-log of the own text's share among the own text and all other texts, an image at a time."""
-    return [-math.log(math.exp(scale * row[i]) / sum(math.exp(scale * row[j]) for j in [i, *rivals_of(i, texts)]))
-            for i, row in enumerate(cosines.tolist())]
+    return [
+        -math.log(
+            math.exp(scale * row[i])
+            / sum(math.exp(scale * row[j]) for j in [i, *rivals_of(i, texts)])
+        )
+        for i, row in enumerate(cosines.tolist())
+    ]
 
 
 def naive_dcl(cosines, texts, scale, bias):
-    return [-math.log(math.exp(scale * row[i]) / sum(math.exp(scale * row[j]) for j in rivals_of(i, texts))) if rivals_of(i, texts) else 0.0
-            for i, row in enumerate(cosines.tolist())]
+    return [
+        -math.log(
+            math.exp(scale * row[i]) / sum(math.exp(scale * row[j]) for j in rivals_of(i, texts))
+        )
+        if rivals_of(i, texts)
+        else 0.0
+        for i, row in enumerate(cosines.tolist())
+    ]
 
 
 def naive_siglip(cosines, texts, scale, bias):
     sigmoid = lambda x: 1 / (1 + math.exp(-x))  # noqa: E731
-    return [-math.log(sigmoid(scale * row[i] + bias)) - sum(math.log(sigmoid(-(scale * row[j] + bias))) for j in rivals_of(i, texts))
-            for i, row in enumerate(cosines.tolist())]
+    return [
+        -math.log(sigmoid(scale * row[i] + bias))
+        - sum(math.log(sigmoid(-(scale * row[j] + bias))) for j in rivals_of(i, texts))
+        for i, row in enumerate(cosines.tolist())
+    ]
 
 
 def naive_supcon(cosines, texts, scale, bias):
@@ -73,7 +108,9 @@ def naive_supcon(cosines, texts, scale, bias):
     for i, row in enumerate(cosines.tolist()):
         total = sum(math.exp(scale * c) for c in row)
         positives = [j for j in range(len(row)) if j not in rivals_of(i, texts)]
-        losses.append(sum(-math.log(math.exp(scale * row[j]) / total) for j in positives) / len(positives))
+        losses.append(
+            sum(-math.log(math.exp(scale * row[j]) / total) for j in positives) / len(positives)
+        )
     return losses
 
 
@@ -90,15 +127,30 @@ def naive_both(naive):
     def both(cosines, texts, scale, bias):
         lines = texts[0]
         forth = naive(cosines, texts, scale, bias)
-        back = naive(cosines[:, :len(lines)].t(), (lines, ""), scale, bias)
+        back = naive(cosines[:, : len(lines)].t(), (lines, ""), scale, bias)
         return [(a + b) / 2 for a, b in zip(forth, back, strict=True)]
+
     return both
 
 
-NAIVE = {"infonce": naive_infonce, "clip": naive_both(naive_infonce), "dcl": naive_dcl, "siglip": naive_siglip, "supcon": naive_supcon,
-         "triplet": naive_triplet, "triplet semi-hard": lambda c, t, s, b: naive_triplet(c, t, s, b, "semi_hard", 0.4),
-         **{f"{name} symmetric": naive_both(naive) for name, naive in (
-             ("infonce", naive_infonce), ("dcl", naive_dcl), ("triplet", naive_triplet), ("supcon", naive_supcon))}}
+NAIVE = {
+    "infonce": naive_infonce,
+    "clip": naive_both(naive_infonce),
+    "dcl": naive_dcl,
+    "siglip": naive_siglip,
+    "supcon": naive_supcon,
+    "triplet": naive_triplet,
+    "triplet semi-hard": lambda c, t, s, b: naive_triplet(c, t, s, b, "semi_hard", 0.4),
+    **{
+        f"{name} symmetric": naive_both(naive)
+        for name, naive in (
+            ("infonce", naive_infonce),
+            ("dcl", naive_dcl),
+            ("triplet", naive_triplet),
+            ("supcon", naive_supcon),
+        )
+    },
+}
 
 
 @pytest.fixture(params=LINE)
@@ -116,14 +168,39 @@ def texts(request):
 def test_the_loss_is_that_of_a_naive_loop(name, texts, scale):
     cosines = cosines_of(texts)
     got = LINE[name](cosines, same(texts), torch.tensor(scale, dtype=torch.float64), BIAS)
-    assert got.tolist() == pytest.approx(NAIVE[name](cosines, texts, scale, BIAS.item()), rel=1e-9, abs=1e-9)
+    assert got.tolist() == pytest.approx(
+        NAIVE[name](cosines, texts, scale, BIAS.item()), rel=1e-9, abs=1e-9
+    )
 
 
 def test_the_table_names_every_formulation():
-    assert NAMES == ["infonce", "clip", "dcl", "siglip", "triplet", "supcon", "ratio", "frame", "vicreg"]
-    assert {name for name in NAMES if isinstance(entry(name), FrameLoss)} == {"ratio", "frame", "vicreg"}
-    learns = {name: entry(name).learned_temperature for name in NAMES if isinstance(entry(name), LineLoss)}
-    assert learns == {"infonce": False, "clip": True, "dcl": False, "siglip": True, "triplet": False, "supcon": False}
+    assert NAMES == [
+        "infonce",
+        "clip",
+        "dcl",
+        "siglip",
+        "triplet",
+        "supcon",
+        "ratio",
+        "frame",
+        "vicreg",
+    ]
+    assert {name for name in NAMES if isinstance(entry(name), FrameLoss)} == {
+        "ratio",
+        "frame",
+        "vicreg",
+    }
+    learns = {
+        name: entry(name).learned_temperature for name in NAMES if isinstance(entry(name), LineLoss)
+    }
+    assert learns == {
+        "infonce": False,
+        "clip": True,
+        "dcl": False,
+        "siglip": True,
+        "triplet": False,
+        "supcon": False,
+    }
     assert entry("infonce", learned_temperature=True).learned_temperature
     assert not entry("triplet", learned_temperature=True).learned_temperature
     assert [name for name in learns if entry(name).learned_bias] == ["siglip"]
@@ -134,14 +211,21 @@ def test_the_table_names_every_formulation():
 @pytest.fixture
 def vectors():
     generator = torch.Generator().manual_seed(3)
-    images, texts = (torch.nn.functional.normalize(torch.randn(6, 5, dtype=torch.float64, generator=generator), dim=1) for _ in range(2))
+    images, texts = (
+        torch.nn.functional.normalize(
+            torch.randn(6, 5, dtype=torch.float64, generator=generator), dim=1
+        )
+        for _ in range(2)
+    )
     return images, texts, torch.tensor([0, 1, 2, 0, 3, 1])
 
 
 def test_supcon_is_that_of_the_library(vectors):
     images, texts, labels = vectors
     oracle = SupConLoss(temperature=1 / 7, distance=CosineSimilarity())
-    expected = oracle(images, labels, ref_emb=texts, ref_labels=labels.clone())  # the same object twice would drop the diagonal
+    expected = oracle(
+        images, labels, ref_emb=texts, ref_labels=labels.clone()
+    )  # the same object twice would drop the diagonal
     got = supcon(images @ texts.t(), labels[:, None] == labels[None], SCALE)
     assert got.mean().item() == pytest.approx(expected.item(), rel=1e-6)
 
@@ -149,8 +233,12 @@ def test_supcon_is_that_of_the_library(vectors):
 def test_infonce_is_that_of_the_library(vectors):
     images, texts, _ = vectors
     labels = torch.arange(6)
-    expected = NTXentLoss(temperature=1 / 7, distance=CosineSimilarity())(images, labels, ref_emb=texts, ref_labels=labels.clone())
-    assert infonce(images @ texts.t(), torch.eye(6, dtype=torch.bool), SCALE).mean().item() == pytest.approx(expected.item(), rel=1e-6)
+    expected = NTXentLoss(temperature=1 / 7, distance=CosineSimilarity())(
+        images, labels, ref_emb=texts, ref_labels=labels.clone()
+    )
+    assert infonce(
+        images @ texts.t(), torch.eye(6, dtype=torch.bool), SCALE
+    ).mean().item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_triplet_is_that_of_the_library(vectors):
@@ -159,9 +247,13 @@ def test_triplet_is_that_of_the_library(vectors):
     hardest = cosines.masked_fill(torch.eye(6, dtype=torch.bool), -2).argmax(dim=1)
     oracle = TripletMarginLoss(margin=0.2, distance=CosineSimilarity(), reducer=None)
     triplets = (labels, labels, hardest)  # anchors, positives, negatives
-    expected = oracle(images, labels, indices_tuple=triplets, ref_emb=texts, ref_labels=labels.clone()).item()
+    expected = oracle(
+        images, labels, indices_tuple=triplets, ref_emb=texts, ref_labels=labels.clone()
+    ).item()
     got = triplet(cosines, torch.eye(6, dtype=torch.bool), SCALE, 0.2, "hardest")
-    assert got[got > 0].mean().item() == pytest.approx(expected, rel=1e-6)  # the library averages over those that are not 0
+    assert got[got > 0].mean().item() == pytest.approx(
+        expected, rel=1e-6
+    )  # the library averages over those that are not 0
 
 
 def test_semi_hard_mining_passes_over_what_is_nearer_and_falls_back():
@@ -177,11 +269,24 @@ def test_semi_hard_mining_passes_over_what_is_nearer_and_falls_back():
 def test_values_are_finite_one_a_line(loss, texts, scale):
     mask = same(texts)
     shape = mask.shape
-    for cosines in (torch.ones(shape), -torch.ones(shape), cosines_of(texts).float(), 2 * mask.float() - 1, 1 - 2 * mask.float()):
+    for cosines in (
+        torch.ones(shape),
+        -torch.ones(shape),
+        cosines_of(texts).float(),
+        2 * mask.float() - 1,
+        1 - 2 * mask.float(),
+    ):
         cosines.requires_grad_()
-        inverse, bias = torch.tensor(scale, requires_grad=True), torch.tensor(-1.0, requires_grad=True)
+        inverse, bias = (
+            torch.tensor(scale, requires_grad=True),
+            torch.tensor(-1.0, requires_grad=True),
+        )
         losses = loss(cosines, mask, inverse, bias)
-        assert losses.shape == (len(texts[0]),) and losses.dtype == torch.float32 and losses.isfinite().all()
+        assert (
+            losses.shape == (len(texts[0]),)
+            and losses.dtype == torch.float32
+            and losses.isfinite().all()
+        )
         gradients = torch.autograd.grad(losses.sum(), [cosines, inverse, bias], allow_unused=True)
         assert all(g is None or g.isfinite().all() for g in gradients) and gradients[0] is not None
 
@@ -192,8 +297,14 @@ def test_all_but_the_decoupled_loss_are_never_negative(loss, texts):
 
 
 def test_gradients_are_those_of_finite_differences(loss, texts):
-    cosines, inverse, bias = cosines_of(texts).requires_grad_(), SCALE.clone().requires_grad_(), BIAS.clone().requires_grad_()
-    assert torch.autograd.gradcheck(lambda c, s, b: loss(c, same(texts), s, b) + 0 * (s + b), (cosines, inverse, bias))
+    cosines, inverse, bias = (
+        cosines_of(texts).requires_grad_(),
+        SCALE.clone().requires_grad_(),
+        BIAS.clone().requires_grad_(),
+    )
+    assert torch.autograd.gradcheck(
+        lambda c, s, b: loss(c, same(texts), s, b) + 0 * (s + b), (cosines, inverse, bias)
+    )
 
 
 def test_the_arguments_are_left_alone(loss, texts):
@@ -213,7 +324,10 @@ def test_the_order_of_lines_is_of_no_matter(loss, texts):
 
 
 def test_the_right_pair_is_pulled_and_no_wrong_one_is(loss, texts):
-    cosines, mask = (0.1 * cosines_of(texts)).requires_grad_(), same(texts)  # near enough for every margin
+    cosines, mask = (
+        (0.1 * cosines_of(texts)).requires_grad_(),
+        same(texts),
+    )  # near enough for every margin
     (gradient,) = torch.autograd.grad(loss(cosines, mask, SCALE, BIAS).sum(), cosines)
     assert (gradient[~mask] >= 0).all()
     if (~mask).any():
@@ -236,11 +350,15 @@ def test_lines_of_equal_text_are_not_negatives(name):
 def test_for_supcon_they_are_positives(name):
     texts = TEXTS["duplicates"]
     mask, cosines = same(texts), cosines_of(texts).requires_grad_()
-    (gradient,) = torch.autograd.grad(LINE[name](cosines, mask, torch.tensor(0.1, dtype=torch.float64), BIAS).sum(), cosines)
+    (gradient,) = torch.autograd.grad(
+        LINE[name](cosines, mask, torch.tensor(0.1, dtype=torch.float64), BIAS).sum(), cosines
+    )
     assert (gradient[mask] < 0).all()
 
 
-@pytest.mark.parametrize("name", [name for name in LINE if name.split()[0] in ("infonce", "clip", "dcl", "triplet")])
+@pytest.mark.parametrize(
+    "name", [name for name in LINE if name.split()[0] in ("infonce", "clip", "dcl", "triplet")]
+)
 @pytest.mark.parametrize("n", [1, 4])
 def test_a_batch_of_one_text_has_nothing_to_learn_from(name, n):
     texts = ("a" * n, "")
@@ -251,8 +369,15 @@ def test_a_batch_of_one_text_has_nothing_to_learn_from(name, n):
     assert not cosines.grad.any()
 
 
-@pytest.mark.parametrize(("texts", "candidates"), [
-    (("abcd", ""), [4] * 4), (("abcdefgh", ""), [8] * 8), (("abacb", ""), [4, 4, 4, 5, 4]), (("abcd", "xyza"), [7, 8, 8, 8])])
+@pytest.mark.parametrize(
+    ("texts", "candidates"),
+    [
+        (("abcd", ""), [4] * 4),
+        (("abcdefgh", ""), [8] * 8),
+        (("abacb", ""), [4, 4, 4, 5, 4]),
+        (("abcd", "xyza"), [7, 8, 8, 8]),
+    ],
+)
 def test_uninformative_cosines_give_the_logarithm_of_the_candidates(texts, candidates):
     losses = infonce(torch.full(same(texts).shape, 0.3, dtype=torch.float64), same(texts), SCALE)
     assert losses.tolist() == pytest.approx([math.log(n) for n in candidates])
@@ -285,5 +410,8 @@ def test_images_look_for_texts_and_in_the_symmetric_forms_texts_for_images():
     raised = cosines.clone()
     raised[0, 2] = 1.0  # image 0 mistaken for text 2
     for one_way, two_ways in ((infonce, clip), (dcl, both_ways(dcl)), (supcon, both_ways(supcon))):
-        rise = [(loss(raised, mask, SCALE) - loss(cosines, mask, SCALE) > 0).tolist() for loss in (one_way, two_ways)]
+        rise = [
+            (loss(raised, mask, SCALE) - loss(cosines, mask, SCALE) > 0).tolist()
+            for loss in (one_way, two_ways)
+        ]
         assert rise == [[True, False, False, False], [True, False, True, False]]

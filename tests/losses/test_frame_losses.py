@@ -12,7 +12,12 @@ from ganhtr.losses.contrastive.vicreg import vicreg
 
 FRAMES = torch.tensor([5, 3, 1])
 SCALE = torch.tensor(4.0, dtype=torch.float64)
-LOSSES = {"ratio": ratio, "frame": lambda r, c, d, f, s: frame_nce(r, c, None, f, s), "frame with twins": frame_nce, "vicreg": vicreg}
+LOSSES = {
+    "ratio": ratio,
+    "frame": lambda r, c, d, f, s: frame_nce(r, c, None, f, s),
+    "frame with twins": frame_nce,
+    "vicreg": vicreg,
+}
 
 
 @pytest.fixture
@@ -37,8 +42,15 @@ def cosine(a, b):
 
 def test_ratio_is_that_of_a_naive_loop(sides):
     def distance(a, b):
-        return sum(abs(x - y) for p, q in zip(a, b, strict=True) for x, y in zip(p, q, strict=True)) / (len(a) * len(a[0]))
-    expected = [distance(own(sides[0], i), own(sides[1], i)) / (distance(own(sides[0], i), own(sides[2], i)) + 1e-7) for i in range(3)]
+        return sum(
+            abs(x - y) for p, q in zip(a, b, strict=True) for x, y in zip(p, q, strict=True)
+        ) / (len(a) * len(a[0]))
+
+    expected = [
+        distance(own(sides[0], i), own(sides[1], i))
+        / (distance(own(sides[0], i), own(sides[2], i)) + 1e-7)
+        for i in range(3)
+    ]
     assert ratio(*sides, FRAMES, SCALE).tolist() == pytest.approx(expected, rel=1e-9)
 
 
@@ -62,21 +74,29 @@ def test_frame_nce_is_that_of_a_naive_loop(sides, twins):
             extra = math.exp(4 * cosine(query, own(degraded, i)[t])) if twins else 0
             losses.append(-math.log(keys[t] / (sum(keys) + extra)))
         expected.append(sum(losses) / len(losses))
-    assert frame_nce(restored, clean, degraded if twins else None, FRAMES, SCALE).tolist() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    assert frame_nce(
+        restored, clean, degraded if twins else None, FRAMES, SCALE
+    ).tolist() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 def test_frame_nce_knows_its_place(sides):
     restored, clean, _ = sides
     right = frame_nce(clean, clean, None, FRAMES, SCALE)
     turned = frame_nce(clean.roll(1, dims=1), clean, None, torch.tensor([5, 5, 5]), SCALE)
-    assert (right[:2] < frame_nce(restored, clean, None, FRAMES, SCALE)[:2]).all() and right[2] == 0 and (turned > 1).all()
+    assert (
+        (right[:2] < frame_nce(restored, clean, None, FRAMES, SCALE)[:2]).all()
+        and right[2] == 0
+        and (turned > 1).all()
+    )
 
 
 def test_vicreg_is_that_of_the_library(sides):
     restored, clean, _ = sides
     frames = torch.full((3,), 5)
     expected = VICRegLoss(eps=1e-4)(restored.reshape(15, 4), ref_emb=clean.reshape(15, 4))
-    assert vicreg(restored, clean, None, frames, SCALE).mean().item() == pytest.approx(expected.item(), rel=1e-6)
+    assert vicreg(restored, clean, None, frames, SCALE).mean().item() == pytest.approx(
+        expected.item(), rel=1e-6
+    )
 
 
 def test_vicreg_is_that_of_a_naive_loop(sides):
@@ -86,12 +106,27 @@ def test_vicreg_is_that_of_a_naive_loop(sides):
         rows = [row for i in range(3) for row in own(side, i)]
         n, d = len(rows), 4
         means = [sum(row[j] for row in rows) / n for j in range(d)]
-        c = [[sum((row[j] - means[j]) * (row[k] - means[k]) for row in rows) / (n - 1) for k in range(d)] for j in range(d)]
+        c = [
+            [
+                sum((row[j] - means[j]) * (row[k] - means[k]) for row in rows) / (n - 1)
+                for k in range(d)
+            ]
+            for j in range(d)
+        ]
         spread += 25 * sum(max(0.0, 1 - math.sqrt(c[j][j] + 1e-4)) for j in range(d)) / d / 2
         spread += sum(c[j][k] ** 2 for j in range(d) for k in range(d) if j != k) / d
-    apart = [sum((x - y) ** 2 for a, b in zip(own(restored, i), own(clean, i), strict=True) for x, y in zip(a, b, strict=True))
-             / (4 * int(FRAMES[i])) for i in range(3)]
-    assert vicreg(restored, clean, None, FRAMES, SCALE).tolist() == pytest.approx([25 * a + spread for a in apart], rel=1e-9)
+    apart = [
+        sum(
+            (x - y) ** 2
+            for a, b in zip(own(restored, i), own(clean, i), strict=True)
+            for x, y in zip(a, b, strict=True)
+        )
+        / (4 * int(FRAMES[i]))
+        for i in range(3)
+    ]
+    assert vicreg(restored, clean, None, FRAMES, SCALE).tolist() == pytest.approx(
+        [25 * a + spread for a in apart], rel=1e-9
+    )
 
 
 def test_vicreg_of_one_frame_has_no_spread():
@@ -109,7 +144,12 @@ def test_frames_beyond_a_lines_width_have_no_influence(loss, sides):
     again = loss(*changed, FRAMES, SCALE)
     assert again.shape == (3,) and torch.allclose(values, again, rtol=1e-12)
     again.sum().backward()
-    assert all(not side.grad[i, frames:].any() for side in changed if side.grad is not None for i, frames in enumerate(FRAMES))
+    assert all(
+        not side.grad[i, frames:].any()
+        for side in changed
+        if side.grad is not None
+        for i, frames in enumerate(FRAMES)
+    )
     assert changed[0].grad[0].any()
 
 
@@ -120,4 +160,8 @@ def test_gradients_are_those_of_finite_differences(loss, sides):
 
 def test_the_order_of_lines_is_of_no_matter(loss, sides):
     order = torch.tensor([2, 0, 1])
-    assert torch.allclose(loss(*[side[order] for side in sides], FRAMES[order], SCALE), loss(*sides, FRAMES, SCALE)[order], rtol=1e-12)
+    assert torch.allclose(
+        loss(*[side[order] for side in sides], FRAMES[order], SCALE),
+        loss(*sides, FRAMES, SCALE)[order],
+        rtol=1e-12,
+    )

@@ -22,7 +22,9 @@ def test_it_is_the_mean_over_each_lines_own_pixels(images):
     losses = l1(restored, clean, WIDTHS)
     assert losses.shape == (3,)
     for i, width in enumerate(WIDTHS):
-        own = [abs(restored[i, y, x] - clean[i, y, x]).item() for y in range(4) for x in range(width)]
+        own = [
+            abs(restored[i, y, x] - clean[i, y, x]).item() for y in range(4) for x in range(width)
+        ]
         assert losses[i].item() == pytest.approx(sum(own) / len(own), rel=1e-12)
 
 
@@ -39,4 +41,6 @@ def test_it_is_symmetric_and_a_lines_width_weighs_its_gradient(images):
     restored.requires_grad_()
     l1(restored, clean, WIDTHS).sum().backward()
     for gradient, width in zip(restored.grad, WIDTHS, strict=True):
-        assert torch.allclose(gradient[:, :width].abs(), torch.full((4, int(width)), 1 / (4 * width.item())).double())
+        assert torch.allclose(
+            gradient[:, :width].abs(), torch.full((4, int(width)), 1 / (4 * width.item())).double()
+        )

@@ -20,7 +20,11 @@ def test_feature_distance_is_that_of_a_naive_loop():
     restored, clean = torch.randn(2, 3, 4, 5, dtype=torch.float64)
     distances = feature_distance(restored, clean, FRAMES)
     for i, frames in enumerate(FRAMES):
-        squares = [(restored[i, t, d] - clean[i, t, d]).item() ** 2 for t in range(frames) for d in range(5)]
+        squares = [
+            (restored[i, t, d] - clean[i, t, d]).item() ** 2
+            for t in range(frames)
+            for d in range(5)
+        ]
         assert distances[i].item() == pytest.approx(sum(squares) / len(squares), rel=1e-12)
     restored[1, 1:], clean[2, 3:] = 1e3, -1e3
     assert torch.equal(feature_distance(restored, clean, FRAMES), distances)
@@ -34,8 +38,11 @@ def collapse(path):
 def by_all_paths(probabilities_TK, target):
     """-log of the summed probability of all paths that spell `target`; infinite when there is none."""
     frames, classes = probabilities_TK.shape
-    total = sum(math.prod(probabilities_TK[t, label].item() for t, label in enumerate(path))
-                for path in itertools.product(range(classes), repeat=frames) if collapse(path) == target)
+    total = sum(
+        math.prod(probabilities_TK[t, label].item() for t, label in enumerate(path))
+        for path in itertools.product(range(classes), repeat=frames)
+        if collapse(path) == target
+    )
     return -math.log(total) if total else math.inf
 
 
@@ -46,15 +53,21 @@ CASES = [(target, frames) for target in TARGETS for frames in (1, 2, 3, 4)]
 @pytest.fixture(scope="module")
 def ctc_case():
     """Logits (B, 5, 3) in float64, the last frame inside no line, with CTC's value of every case by enumeration."""
-    logits = 2 * torch.randn(len(CASES), 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    expected = [by_all_paths(line[:frames].softmax(dim=1), target)
-                for line, (target, frames) in zip(logits, CASES, strict=True)]
+    logits = 2 * torch.randn(
+        len(CASES), 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
+    expected = [
+        by_all_paths(line[:frames].softmax(dim=1), target)
+        for line, (target, frames) in zip(logits, CASES, strict=True)
+    ]
     return logits.requires_grad_(), torch.tensor(expected, dtype=torch.float64)
 
 
 def run_ctc(logits, cases):
     labels = torch.tensor([label for target, _ in cases for label in target], dtype=torch.long)
-    frames, lengths = (torch.tensor(column) for column in zip(*((f, len(t)) for t, f in cases), strict=True))
+    frames, lengths = (
+        torch.tensor(column) for column in zip(*((f, len(t)) for t, f in cases), strict=True)
+    )
     return ctc(logits, frames, labels, lengths)
 
 
@@ -91,7 +104,9 @@ def test_a_line_does_not_depend_on_the_others(ctc_case):
     logits, _ = ctc_case
     together = run_ctc(logits, CASES)
     for i in (3, 17, 30):
-        assert torch.allclose(run_ctc(logits[i : i + 1], CASES[i : i + 1])[0], together[i], rtol=1e-12)
+        assert torch.allclose(
+            run_ctc(logits[i : i + 1], CASES[i : i + 1])[0], together[i], rtol=1e-12
+        )
 
 
 def test_the_convention_of_the_blank():
@@ -109,7 +124,9 @@ def test_the_convention_of_the_blank():
     labels, lengths = torch.tensor(text), torch.tensor([33])
 
     def loss_of(classes):
-        logits = margin * torch.nn.functional.one_hot(torch.tensor([classes]), characters + 1).float()
+        logits = (
+            margin * torch.nn.functional.one_hot(torch.tensor([classes]), characters + 1).float()
+        )
         return ctc(logits, torch.tensor([frames]), labels, lengths).item()
 
     assert 0 < loss_of(spelt) < 5

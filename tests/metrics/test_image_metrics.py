@@ -11,8 +11,14 @@ WIDEST = 256
 
 
 def oracle_ssim(restored, clean):
-    return structural_similarity(clean.astype(np.float64), restored.astype(np.float64), data_range=1,
-                                 gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    return structural_similarity(
+        clean.astype(np.float64),
+        restored.astype(np.float64),
+        data_range=1,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+    )
 
 
 def batch(kind, lines=8, height=32, seed=0):
@@ -27,16 +33,24 @@ def batch(kind, lines=8, height=32, seed=0):
         restored = clean + 0.1 * noise
     elif kind == "near":
         restored = clean + 1e-4 * noise
-    elif kind == "flat":  # paper with hardly any grain: in float32 the variances would be rounding alone
+    elif (
+        kind == "flat"
+    ):  # paper with hardly any grain: in float32 the variances would be rounding alone
         levels = np.linspace(0.05, 1, lines, dtype=np.float32)[:, None, None]
         clean, restored = levels + 1e-5 * noise, levels + 3e-5 * noise[::-1]
     else:  # a flat line against another flat one
         clean, restored = np.full_like(clean, 0.7), np.full_like(clean, 0.9)
-    return np.clip(restored, 0, 1).astype(np.float32), np.clip(clean, 0, 1).astype(np.float32), widths
+    return (
+        np.clip(restored, 0, 1).astype(np.float32),
+        np.clip(clean, 0, 1).astype(np.float32),
+        widths,
+    )
 
 
 def measured(metric, restored, clean, widths):
-    return metric(torch.from_numpy(restored), torch.from_numpy(clean), torch.from_numpy(widths)).numpy()
+    return metric(
+        torch.from_numpy(restored), torch.from_numpy(clean), torch.from_numpy(widths)
+    ).numpy()
 
 
 @pytest.mark.parametrize("height", [16, 33])
@@ -44,9 +58,16 @@ def measured(metric, restored, clean, widths):
 def test_metrics_equal_scikit_image_on_the_cut_line(kind, height):
     restored, clean, widths = batch(kind, height=height)
     pairs = [(r[:, :w], c[:, :w]) for r, c, w in zip(restored, clean, widths, strict=True)]
-    np.testing.assert_allclose(measured(ssim, restored, clean, widths), [oracle_ssim(*p) for p in pairs], atol=1e-6)
-    expected = [peak_signal_noise_ratio(c.astype(np.float64), r.astype(np.float64), data_range=1) for r, c in pairs]
-    np.testing.assert_allclose(measured(psnr, restored, clean, widths), np.minimum(expected, BEST_PSNR), rtol=1e-6)
+    np.testing.assert_allclose(
+        measured(ssim, restored, clean, widths), [oracle_ssim(*p) for p in pairs], atol=1e-6
+    )
+    expected = [
+        peak_signal_noise_ratio(c.astype(np.float64), r.astype(np.float64), data_range=1)
+        for r, c in pairs
+    ]
+    np.testing.assert_allclose(
+        measured(psnr, restored, clean, widths), np.minimum(expected, BEST_PSNR), rtol=1e-6
+    )
 
 
 def test_ssim_tells_a_column_at_the_own_width_from_one_beyond():
@@ -89,5 +110,8 @@ def test_a_line_is_measured_alike_alone_and_in_any_batch(metric):
     restored, clean, widths = batch("noisy", lines=19)
     together = measured(metric, restored, clean, widths)
     assert together.shape == (19,) and together.dtype == np.float32
-    alone = [measured(metric, restored[i:i + 1], clean[i:i + 1], widths[i:i + 1])[0] for i in range(19)]
+    alone = [
+        measured(metric, restored[i : i + 1], clean[i : i + 1], widths[i : i + 1])[0]
+        for i in range(19)
+    ]
     np.testing.assert_allclose(together, alone, rtol=1e-6)

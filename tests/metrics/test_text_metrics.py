@@ -21,7 +21,9 @@ def naive_distance(reference, reading):
     table = [[i + j for j in range(len(reading) + 1)] for i in range(len(reference) + 1)]
     for i, wanted in enumerate(reference, start=1):
         for j, read in enumerate(reading, start=1):
-            table[i][j] = min(table[i - 1][j] + 1, table[i][j - 1] + 1, table[i - 1][j - 1] + (wanted != read))
+            table[i][j] = min(
+                table[i - 1][j] + 1, table[i][j - 1] + 1, table[i - 1][j - 1] + (wanted != read)
+            )
     return table[-1][-1]
 
 
@@ -37,8 +39,9 @@ def naive_decode(path, charset):
 def logits_of(paths, classes):
     """Logits whose best class at each frame is the path's."""
     best = torch.tensor(paths)
-    return torch.randn(*best.shape, classes, generator=torch.Generator().manual_seed(0)).clamp(-3, 3) + \
-        10 * torch.nn.functional.one_hot(best, classes)
+    return torch.randn(*best.shape, classes, generator=torch.Generator().manual_seed(0)).clamp(
+        -3, 3
+    ) + 10 * torch.nn.functional.one_hot(best, classes)
 
 
 def random_text(rng, longest):
@@ -56,17 +59,22 @@ def test_edits_and_lengths_equal_the_naive_distance():
     assert errors.char_lengths.tolist() == [len(r) for r in references]
     assert errors.word_edits.tolist() == [naive_distance(r.split(), h.split()) for r, h in pairs]
     assert errors.word_lengths.tolist() == [len(r.split()) for r in references]
-    assert errors.cer == pytest.approx(sum(naive_distance(r, h) for r, h in pairs) / sum(map(len, references)))
+    assert errors.cer == pytest.approx(
+        sum(naive_distance(r, h) for r, h in pairs) / sum(map(len, references))
+    )
 
 
-@pytest.mark.parametrize(("reference", "reading", "chars", "words"), [
-    ("Nassauw", "Nasauw", 1, 1),  # doubled letters count
-    ("Nassauw", "nassauw", 1, 1),  # so does case
-    (" Nassauw ", "Nassauw", 2, 0),  # and spaces at the ends, which are no words
-    ("den  Heer", "den Heer", 1, 0),
-    ("dud. .....", "dud", 7, 2),  # and punctuation
-    ("e\u0301", "\u00e9", 2, 1),  # nothing is normalised here
-])
+@pytest.mark.parametrize(
+    ("reference", "reading", "chars", "words"),
+    [
+        ("Nassauw", "Nasauw", 1, 1),  # doubled letters count
+        ("Nassauw", "nassauw", 1, 1),  # so does case
+        (" Nassauw ", "Nassauw", 2, 0),  # and spaces at the ends, which are no words
+        ("den  Heer", "den Heer", 1, 0),
+        ("dud. .....", "dud", 7, 2),  # and punctuation
+        ("e\u0301", "\u00e9", 2, 1),  # nothing is normalised here
+    ],
+)
 def test_references_are_untouched(reference, reading, chars, words):
     errors = text_errors([reference], [reading])
     assert (errors.char_edits[0], errors.word_edits[0]) == (chars, words)
@@ -117,7 +125,10 @@ def test_greedy_decode_keeps_doubled_letters_and_stops_at_the_own_frames():
 
 def test_infeasible_equals_the_shortest_path():
     rng = random.Random(2)
-    labels = [np.array([rng.randint(1, 2) for _ in range(rng.randint(0, 8))], dtype=np.int64) for _ in range(200)]
+    labels = [
+        np.array([rng.randint(1, 2) for _ in range(rng.randint(0, 8))], dtype=np.int64)
+        for _ in range(200)
+    ]
     frames = np.array([rng.randint(0, 12) for _ in labels])
     shortest = []
     for label in labels:
@@ -132,5 +143,7 @@ def test_infeasible_equals_the_shortest_path():
 
 def test_the_module_imports_without_jiwer_and_torch():
     code = "import sys; sys.modules['jiwer'] = sys.modules['torch'] = None; import ganhtr.metrics.text as t; print(t)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

@@ -14,12 +14,18 @@ X = torch.rand(6, 3, 4, 5, generator=torch.Generator().manual_seed(0))
 def network(**settings):
     """Two batch norms with statistics of their own, one inside another module."""
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, **settings), nn.Sequential(nn.BatchNorm2d(4), nn.ReLU()))
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3),
+        nn.BatchNorm2d(4, **settings),
+        nn.Sequential(nn.BatchNorm2d(4), nn.ReLU()),
+    )
     net(X + 1)
     return net
 
 
-@pytest.mark.parametrize("settings", [{}, {"momentum": None}, {"affine": False}, {"track_running_stats": False}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"momentum": None}, {"affine": False}, {"track_running_stats": False}]
+)
 def test_the_output_is_the_same_and_the_statistics_stay(settings, same_tensors):
     net = network(**settings)
     before = copy.deepcopy(net.state_dict())

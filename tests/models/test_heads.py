@@ -35,7 +35,9 @@ def test_a_linear_head_is_one_linear_map():
     (only,) = [m for m in head.modules() if list(m.parameters(recurse=False))]
     z_ND = torch.randn(4, 7)
     assert isinstance(only, nn.Linear)
-    assert torch.allclose(head(z_ND), z_ND @ only.weight.t() + only.bias, atol=1e-6) and head(z_ND).shape == (4, 3)
+    assert torch.allclose(head(z_ND), z_ND @ only.weight.t() + only.bias, atol=1e-6) and head(
+        z_ND
+    ).shape == (4, 3)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "mlp_bn"])
@@ -44,7 +46,9 @@ def test_a_perceptron_has_its_hidden_layers_and_with_bn_each_is_normalised(kind,
     head = build_head(HeadConfig(kind, dim=3, layers=layers, width=10), 7)
     sizes = [(m.in_features, m.out_features) for m in parts(head, nn.Linear)]
     assert sizes == [(7, 10), *[(10, 10)] * (layers - 1), (10, 3)]
-    assert len(parts(head, nn.ReLU)) == layers and len(parts(head, nn.BatchNorm1d)) == layers * (kind == "mlp_bn")
+    assert len(parts(head, nn.ReLU)) == layers and len(parts(head, nn.BatchNorm1d)) == layers * (
+        kind == "mlp_bn"
+    )
     order = [nn.Linear, nn.BatchNorm1d, nn.ReLU] if kind == "mlp_bn" else [nn.Linear, nn.ReLU]
     assert [type(m) for m in head] == order * layers + [nn.Linear]
 
@@ -53,7 +57,9 @@ def test_residual_blocks_add_to_what_they_are_given():
     head = build_head(HeadConfig("residual", dim=3, layers=2, width=10), 7)
     assert [type(m) for m in head] == [nn.Linear, ResidualBlock, ResidualBlock, nn.Linear]
     z = head[0](torch.randn(4, 7))
-    normalised = (z - z.mean(dim=1, keepdim=True)) / (z.var(dim=1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    normalised = (z - z.mean(dim=1, keepdim=True)) / (
+        z.var(dim=1, unbiased=False, keepdim=True) + 1e-5
+    ).sqrt()
     first, second = parts(head[1], nn.Linear)
     assert torch.allclose(head[1](z), z + second(first(normalised).clamp(min=0)), atol=1e-5)
 

@@ -49,5 +49,12 @@ def test_the_slow_copy_comes_after_the_original_faster_at_first(step, share):
             p.zero_()
     fast[1].running_mean.fill_(3.0)
     follow(slow, fast, 0.99, step)
-    assert all(torch.allclose(p, torch.full_like(p, share)) and not p.requires_grad for p in slow.parameters())
-    assert slow[1].running_mean.tolist() == [3, 3] and not slow.training and fast[0].weight.requires_grad
+    assert all(
+        torch.allclose(p, torch.full_like(p, share)) and not p.requires_grad
+        for p in slow.parameters()
+    )
+    assert (
+        slow[1].running_mean.tolist() == [3, 3]
+        and not slow.training
+        and fast[0].weight.requires_grad
+    )

@@ -21,13 +21,18 @@ def build(kind="mlp", temperature=0.1, learned=False, windows=1, queue=0):
     torch.manual_seed(0)
     text = TextEncoder(TextEncoderConfig(embedding=5, dropout=0), 6, features=8)
     heads = [build_head(HeadConfig(kind, dim=7, width=9), 8) for _ in range(2)]
-    level = LevelMatcher(WindowPool(windows), WindowPool(windows), *heads, KeyQueue(queue, 7) if queue else None)
+    level = LevelMatcher(
+        WindowPool(windows), WindowPool(windows), *heads, KeyQueue(queue, 7) if queue else None
+    )
     return Matcher({"proj": level}, text, temperature, learned)
 
 
 def cosines_of(matcher, tap):
     level = matcher.levels["proj"]
-    return level.embed_images(tap, FRAMES) @ level.embed_texts(matcher.text_encoder(TEXT, LENGTHS), LENGTHS).t()
+    return (
+        level.embed_images(tap, FRAMES)
+        @ level.embed_texts(matcher.text_encoder(TEXT, LENGTHS), LENGTHS).t()
+    )
 
 
 @pytest.fixture
@@ -44,7 +49,11 @@ def test_cosines_are_those_of_a_naive_loop(tap, kind):
     for i in range(4):
         image = level.image_head(sum(tap[i, t] for t in range(FRAMES[i]))[None] / FRAMES[i])[0]
         for j, length in enumerate(LENGTHS.tolist()):
-            states = matcher.text_encoder(TEXT[j:j + 1, :length], LENGTHS[j:j + 1])[0] if length else torch.zeros(1, 8)
+            states = (
+                matcher.text_encoder(TEXT[j : j + 1, :length], LENGTHS[j : j + 1])[0]
+                if length
+                else torch.zeros(1, 8)
+            )
             text = level.text_head(states.mean(dim=0)[None])[0]
             expected = F.cosine_similarity(image, text, dim=0).item()
             assert cosines[i, j].item() == pytest.approx(expected, abs=1e-5)
@@ -68,7 +77,9 @@ def test_frames_beyond_a_lines_width_have_no_influence(tap):
     cosines = cosines_of(matcher, changed)
     assert torch.allclose(cosines, cosines_of(matcher, tap), atol=1e-6)
     cosines.square().sum().backward()
-    assert (changed.grad.abs().sum(dim=2) > 0).tolist() == [[t < frames for t in range(5)] for frames in FRAMES]
+    assert (changed.grad.abs().sum(dim=2) > 0).tolist() == [
+        [t < frames for t in range(5)] for frames in FRAMES
+    ]
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp_bn"])
@@ -77,7 +88,11 @@ def test_frames_are_projected_each_by_itself_and_padding_not_at_all(tap, kind):
     inside = torch.arange(5) < FRAMES[:, None]
     projected = level.project_frames(tap, inside)
     assert projected.shape == (4, 5, 7) and not projected[~inside].any()
-    alone = build(kind).levels["proj"].image_head(torch.cat([line[:n] for line, n in zip(tap, FRAMES, strict=True)]))
+    alone = (
+        build(kind)
+        .levels["proj"]
+        .image_head(torch.cat([line[:n] for line, n in zip(tap, FRAMES, strict=True)]))
+    )
     assert torch.allclose(projected[inside], alone, atol=1e-6)
 
 
@@ -109,7 +124,9 @@ def test_the_temperature_has_a_gradient_only_when_asked_for(tap, temperature, le
     assert (matcher.log_scale.grad is not None and matcher.log_scale.grad.abs() > 0) == learned
     assert any(p is matcher.log_scale for p in matcher.learned()) == learned
     if learned:  # d exp(s)/ds = exp(s): learned as its logarithm
-        assert matcher.log_scale.grad.item() == pytest.approx((cosines.sum() / temperature).item(), rel=1e-4)
+        assert matcher.log_scale.grad.item() == pytest.approx(
+            (cosines.sum() / temperature).item(), rel=1e-4
+        )
 
 
 def test_a_learned_scale_is_brought_back_to_a_hundred_and_can_fall_again():
@@ -131,11 +148,20 @@ def test_keys_come_from_the_slow_copies_which_are_not_learned():
         for p in matcher.learned():
             p.add_(0.3)
     matcher.train()
-    assert level.text_head.training and not level.key_head.training and not matcher.key_encoder.training
+    assert (
+        level.text_head.training
+        and not level.key_head.training
+        and not matcher.key_encoder.training
+    )
     matcher.settle(TEXT, LENGTHS, torch.arange(4), 0.999, 10**6)
     states = matcher.key_encoder(TEXT, LENGTHS)
     keys, labels = level.queue.held()
-    assert torch.allclose(keys, level.embed_keys(states, LENGTHS)) and labels.tolist() == [0, 1, 2, 3]
+    assert torch.allclose(keys, level.embed_keys(states, LENGTHS)) and labels.tolist() == [
+        0,
+        1,
+        2,
+        3,
+    ]
     matcher.eval()  # as the slow copies are
     fast = level.embed_texts(matcher.text_encoder(TEXT, LENGTHS), LENGTHS)
     assert not torch.allclose(keys, fast, atol=1e-3) and not keys.requires_grad

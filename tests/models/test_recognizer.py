@@ -10,8 +10,10 @@ from ganhtr.config_sections import RecognizerConfig
 from ganhtr.models.recognizer import CRNN, LineRecognizer, build_recognizer, freeze
 
 HEIGHT, WIDTH, CLASSES = 32, 64, 7
-CONFIGS = {"crnn": RecognizerConfig("crnn", base=4, dim=8, layers=2, dropout=0.3),
-           "transformer": RecognizerConfig("transformer", base=2, dim=16, layers=2, heads=4, dropout=0.3)}
+CONFIGS = {
+    "crnn": RecognizerConfig("crnn", base=4, dim=8, layers=2, dropout=0.3),
+    "transformer": RecognizerConfig("transformer", base=2, dim=16, layers=2, heads=4, dropout=0.3),
+}
 FRAMES = {"crnn": 16, "transformer": 8}
 
 
@@ -41,7 +43,11 @@ def images():
 
 def test_shapes(recognizer, kind, images):
     tap, logits = recognizer(images)
-    assert tap.shape == (3, FRAMES[kind], recognizer.features) and logits.shape == (3, FRAMES[kind], CLASSES)
+    assert tap.shape == (3, FRAMES[kind], recognizer.features) and logits.shape == (
+        3,
+        FRAMES[kind],
+        CLASSES,
+    )
     assert recognizer.stride == WIDTH // FRAMES[kind]
 
 
@@ -54,7 +60,9 @@ def test_levels_have_their_widths_and_lead_from_one_to_the_next(recognizer, kind
     tap, logits = recognizer(images)
     assert torch.equal(tap, proj) and torch.equal(logits, recognizer.spell(encoder))
     seen = []
-    last = recognizer.convolutions[-1 if kind == "transformer" else -4]  # the CRNN's fourth block ends in a pool
+    last = recognizer.convolutions[
+        -1 if kind == "transformer" else -4
+    ]  # the CRNN's fourth block ends in a pool
     hook = last.register_forward_hook(lambda module, given, out: seen.append(out))
     again, _ = recognizer.trunk(images)
     hook.remove()
@@ -96,18 +104,28 @@ def test_gradient_flows_through_a_frozen_recognizer_to_every_image(recognizer, i
 
 def test_reading_is_repeatable_in_eval_mode_and_random_in_training(recognizer, images):
     recognizer.eval()
-    statistics = copy.deepcopy([m.running_mean for m in recognizer.modules() if isinstance(m, nn.BatchNorm2d)])
+    statistics = copy.deepcopy(
+        [m.running_mean for m in recognizer.modules() if isinstance(m, nn.BatchNorm2d)]
+    )
     first, second = recognizer(images), recognizer(images)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
-    assert all(torch.equal(m, n.running_mean) for m, n in zip(
-        statistics, (m for m in recognizer.modules() if isinstance(m, nn.BatchNorm2d)), strict=True))
+    assert all(
+        torch.equal(m, n.running_mean)
+        for m, n in zip(
+            statistics,
+            (m for m in recognizer.modules() if isinstance(m, nn.BatchNorm2d)),
+            strict=True,
+        )
+    )
     tap = first[0]
     recognizer.train()
     assert not torch.allclose(recognizer.read(tap), recognizer.read(tap), atol=1e-3)
     drops = []
     recognizer.dropout.register_forward_hook(lambda m, i, out: drops.append(out.shape[2]))
     recognizer.read(tap)
-    assert drops == ([32, 16] if isinstance(recognizer, CRNN) else [16])  # before the LSTM and before the classes
+    assert drops == (
+        [32, 16] if isinstance(recognizer, CRNN) else [16]
+    )  # before the LSTM and before the classes
 
 
 def test_a_line_is_read_by_itself(recognizer, images):
@@ -150,7 +168,9 @@ def test_the_crnn_takes_the_maximum_over_each_column():
     image = torch.rand(1, 1, HEIGHT, WIDTH)
     columns = recognizer.convolutions(image)
     assert columns.shape == (1, 32, 2, 16)
-    assert torch.equal(recognizer.tap(image)[0, 5], torch.maximum(columns[0, :, 0, 5], columns[0, :, 1, 5]))
+    assert torch.equal(
+        recognizer.tap(image)[0, 5], torch.maximum(columns[0, :, 0, 5], columns[0, :, 1, 5])
+    )
 
 
 def test_the_shortcut_head_reads_the_columns():
@@ -178,7 +198,11 @@ def test_the_lstm_is_differentiable_in_eval_mode_where_cudnn_runs_it(monkeypatch
     recognizer.read(torch.rand(1, 16, 32))
     with pytest.raises(ValueError):
         recognizer.read(torch.full((1, 16, 32), torch.nan))
-    assert seen == [True, True] and recognizer.recurrent.training is False and recognizer.recurrent.dropout == 0
+    assert (
+        seen == [True, True]
+        and recognizer.recurrent.training is False
+        and recognizer.recurrent.dropout == 0
+    )
 
 
 def test_a_recognizer_without_tap_or_reading_says_so():

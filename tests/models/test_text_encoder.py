@@ -10,7 +10,13 @@ from ganhtr.models.pooling import window_means
 from ganhtr.models.text_encoder import TextEncoder
 
 TOKENS = 9
-ROWS = [[3, 1, 2], [4], [], [5, 0, 0, 6], [8, 8]]  # with an empty text, zeros inside a text, an unknown character
+ROWS = [
+    [3, 1, 2],
+    [4],
+    [],
+    [5, 0, 0, 6],
+    [8, 8],
+]  # with an empty text, zeros inside a text, an unknown character
 
 
 def mean_states(encoder, row):
@@ -29,9 +35,17 @@ def case(request):
     """(network, encode(text, lengths), reference(network, row)): two encoders with one contract."""
     torch.manual_seed(0)
     if request.param == "text encoder":
-        network = TextEncoder(TextEncoderConfig(embedding=5, dropout=0.5), TOKENS, features=6).eval()
-        return network, lambda text, lengths: window_means(network(text, lengths), lengths, 1)[:, 0], mean_states
-    network = Discriminator(DiscriminatorConfig(base=1, hidden=4, embedding=5, text_hidden=6), 16, 32, TOKENS).eval()
+        network = TextEncoder(
+            TextEncoderConfig(embedding=5, dropout=0.5), TOKENS, features=6
+        ).eval()
+        return (
+            network,
+            lambda text, lengths: window_means(network(text, lengths), lengths, 1)[:, 0],
+            mean_states,
+        )
+    network = Discriminator(
+        DiscriminatorConfig(base=1, hidden=4, embedding=5, text_hidden=6), 16, 32, TOKENS
+    ).eval()
     nn.init.normal_(network.embedding.weight)
     return network, network.encode_text, final_state
 
@@ -62,7 +76,9 @@ def test_every_real_character_counts_and_none_beyond(case):
     network, encode, _ = case
     text, lengths = padded(ROWS, 6, fill=7)
     embedded = []
-    network.embedding.register_forward_hook(lambda m, i, out: (out.retain_grad(), embedded.append(out))[0])
+    network.embedding.register_forward_hook(
+        lambda m, i, out: (out.retain_grad(), embedded.append(out))[0]
+    )
     encode(text, lengths).square().sum().backward()
     touched = embedded[0].grad.abs().sum(dim=2) > 0
     assert touched.tolist() == [[i < len(row) for i in range(6)] for row in ROWS]
@@ -86,7 +102,9 @@ def test_order_of_lines_and_of_characters(case):
     _, encode, _ = case
     text, lengths = padded(ROWS, 4)
     order = torch.tensor([3, 0, 4, 2, 1])
-    assert torch.allclose(encode(text[order], lengths[order]), encode(text, lengths)[order], atol=1e-6)
+    assert torch.allclose(
+        encode(text[order], lengths[order]), encode(text, lengths)[order], atol=1e-6
+    )
     forth, back = encode(*padded([[3, 1, 2], [2, 1, 3]], 3))
     assert not torch.allclose(forth, back, atol=1e-4)
 
@@ -96,7 +114,7 @@ def test_states_stand_for_the_characters_and_are_zero_behind_them():
     states = encoder(*padded(ROWS, 5, fill=7))
     assert states.shape == (5, 5, 6)
     for row, line in zip(ROWS, states, strict=True):
-        assert not line[len(row):].any()
+        assert not line[len(row) :].any()
         if row:
             expected, _ = encoder.recurrent(encoder.embedding(torch.tensor([row])))
             assert torch.allclose(line[: len(row)], expected[0], atol=1e-6)
@@ -113,7 +131,9 @@ def test_dropout_is_drawn_in_training_only():
 @pytest.mark.parametrize("lines", [[[]], [[], [], []], [[2, 3], []]])
 def test_the_discriminator_judges_empty_texts(lines):
     torch.manual_seed(0)
-    discriminator = Discriminator(DiscriminatorConfig(base=2, hidden=4, embedding=3, text_hidden=3), 16, 32, TOKENS)
+    discriminator = Discriminator(
+        DiscriminatorConfig(base=2, hidden=4, embedding=3, text_hidden=3), 16, 32, TOKENS
+    )
     image = torch.rand(len(lines), 1, 16, 32, requires_grad=True)
     logits = discriminator(image, *padded(lines, 2))
     logits.sum().backward()

@@ -30,7 +30,16 @@ CPU = torch.device("cpu")
 TRAINING = RecognizerTrainingConfig(epochs=4, batch_size=4, lr=0.02)
 SHIPPED = [recognizer_module.SHIPPED / f"{role}.safetensors" for role in ("guide", "judge")]
 OTHER = {
-    RecognizerConfig: {"kind": "transformer", "base": 5, "dim": 16, "layers": 2, "heads": 4, "dropout": 0.2, "seed": 9, "weights": "x"},
+    RecognizerConfig: {
+        "kind": "transformer",
+        "base": 5,
+        "dim": 16,
+        "layers": 2,
+        "heads": 4,
+        "dropout": 0.2,
+        "seed": 9,
+        "weights": "x",
+    },
     RecognizerTrainingConfig: {"epochs": 5, "batch_size": 5, "lr": 0.01},
 }
 
@@ -54,7 +63,9 @@ def weights(inputs):
 
 def equal(a, b):
     """Whether the arrays of two recognizers are equal, bit by bit."""
-    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a)
+    return a.keys() == b.keys() and all(
+        np.array_equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a
+    )
 
 
 def test_a_saved_recognizer_is_loaded_whole(weights, tmp_path, pairs):
@@ -64,21 +75,41 @@ def test_a_saved_recognizer_is_loaded_whole(weights, tmp_path, pairs):
     for field in dataclasses.fields(RecognizerWeights):
         if field.name != "arrays":
             assert getattr(loaded, field.name) == getattr(weights, field.name)
-    assert equal(loaded.arrays, weights.arrays) and [file.name for file in path.parent.iterdir()] == [path.name]
+    assert equal(loaded.arrays, weights.arrays) and [
+        file.name for file in path.parent.iterdir()
+    ] == [path.name]
     images = LineBatches(pairs.train, pairs.charset, CPU).take(np.arange(4)).clean
     original = build_recognizer(weights.config, pairs.charset.classes, 32, 64).eval()
-    original.load_state_dict({name: torch.from_numpy(array) for name, array in weights.arrays.items()})
+    original.load_state_dict(
+        {name: torch.from_numpy(array) for name, array in weights.arrays.items()}
+    )
     for a, b in zip(loaded.build(CPU)(images), original(images), strict=True):
         assert torch.allclose(a, b, atol=1e-4)
 
 
-@pytest.mark.parametrize(("change", "fault"), [
-    (lambda a: {k: v for k, v in a.items() if k != "classify.bias"}, "Missing key.*classify.bias"),
-    (lambda a: {k: v for k, v in a.items() if k != "convolutions.1.running_var"}, "Missing key.*running_var"),
-    (lambda a: {**a, "extra.weight": np.zeros(3, np.float32)}, "Unexpected key.*extra.weight"),
-    (lambda a: {**a, "classify.bias": a["classify.bias"][:-1]}, "size mismatch for classify.bias"),
-    (lambda a: {**a, "shortcut.weight": a["shortcut.weight"][:, :, :2]}, "size mismatch for shortcut.weight"),
-], ids=["missing", "missing buffer", "extra", "short", "narrow"])
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (
+            lambda a: {k: v for k, v in a.items() if k != "classify.bias"},
+            "Missing key.*classify.bias",
+        ),
+        (
+            lambda a: {k: v for k, v in a.items() if k != "convolutions.1.running_var"},
+            "Missing key.*running_var",
+        ),
+        (lambda a: {**a, "extra.weight": np.zeros(3, np.float32)}, "Unexpected key.*extra.weight"),
+        (
+            lambda a: {**a, "classify.bias": a["classify.bias"][:-1]},
+            "size mismatch for classify.bias",
+        ),
+        (
+            lambda a: {**a, "shortcut.weight": a["shortcut.weight"][:, :, :2]},
+            "size mismatch for shortcut.weight",
+        ),
+    ],
+    ids=["missing", "missing buffer", "extra", "short", "narrow"],
+)
 def test_arrays_that_do_not_fit_are_refused(change, fault, weights):
     with pytest.raises(RuntimeError, match=f"(?s){fault}"):
         dataclasses.replace(weights, arrays=change(weights.arrays)).build(CPU)
@@ -97,30 +128,69 @@ def test_building_does_not_hand_out_the_arrays(weights):
     assert equal(before, weights.arrays)
 
 
-@pytest.mark.parametrize("damage", ["missing", "text", "half", "bare", "another's", "no json", "lacking", "other key", "list", "other size",
-                                    "huge", "odd heads", "no charset", "twice", "no height", "wordy"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "missing",
+        "text",
+        "half",
+        "bare",
+        "another's",
+        "no json",
+        "lacking",
+        "other key",
+        "list",
+        "other size",
+        "huge",
+        "odd heads",
+        "no charset",
+        "twice",
+        "no height",
+        "wordy",
+    ],
+)
 def test_a_damaged_recognizer_is_named(damage, weights, tmp_path):
     path = tmp_path / "recognizer.safetensors"
     weights.save(path)
     with safetensors.safe_open(path, framework="numpy") as held:
         meta = json.loads(held.metadata()["recognizer"])
-    def changed(**values):
-        return {"recognizer": json.dumps({**meta, **{key: value for key, value in values.items() if key != "config"},
-                                      "config": {**meta["config"], **values.get("config", {})}})}
 
-    told = {"bare": None, "another's": {"generator": "{}"}, "no json": {"recognizer": "{"}, "list": {"recognizer": "[]"},
-            "lacking": {"recognizer": json.dumps({k: v for k, v in meta.items() if k != "cer"})},
-            "other key": changed(config={"depth": 3}), "other size": changed(config={"base": 5}),
-            "huge": changed(config={"base": 10**9}), "odd heads": changed(config={"kind": "transformer", "heads": 7}),
-            "no charset": changed(charset=""), "twice": changed(charset="abcdeff"), "no height": changed(height=0),
-            "wordy": changed(cer="low")}
+    def changed(**values):
+        return {
+            "recognizer": json.dumps(
+                {
+                    **meta,
+                    **{key: value for key, value in values.items() if key != "config"},
+                    "config": {**meta["config"], **values.get("config", {})},
+                }
+            )
+        }
+
+    told = {
+        "bare": None,
+        "another's": {"generator": "{}"},
+        "no json": {"recognizer": "{"},
+        "list": {"recognizer": "[]"},
+        "lacking": {"recognizer": json.dumps({k: v for k, v in meta.items() if k != "cer"})},
+        "other key": changed(config={"depth": 3}),
+        "other size": changed(config={"base": 5}),
+        "huge": changed(config={"base": 10**9}),
+        "odd heads": changed(config={"kind": "transformer", "heads": 7}),
+        "no charset": changed(charset=""),
+        "twice": changed(charset="abcdeff"),
+        "no height": changed(height=0),
+        "wordy": changed(cer="low"),
+    }
     if damage == "missing":
         path.unlink()
     elif damage in ("text", "half"):
         path.write_bytes({"text": b"no recognizer", "half": path.read_bytes()[:2000]}[damage])
     else:
         safetensors.numpy.save_file(weights.arrays, path, metadata=told[damage])
-    with pytest.raises(ValueError, match="(?s)recognizer.safetensors: must be a recognizer's safetensors file, .* Name a file"):
+    with pytest.raises(
+        ValueError,
+        match="(?s)recognizer.safetensors: must be a recognizer's safetensors file, .* Name a file",
+    ):
         RecognizerWeights.load(path)
 
 
@@ -128,32 +198,49 @@ def test_a_second_call_reads_the_cache(config, pairs):
     said = []
     first = obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append)
     assert len(said) == 4 and "epoch 1/4" in said[0]
-    kept = source.cache_folder() / "recognizers" / f"guide-{Recipe(pairs, config, TRAINING).digest}.safetensors"
+    kept = (
+        source.cache_folder()
+        / "recognizers"
+        / f"guide-{Recipe(pairs, config, TRAINING).digest}.safetensors"
+    )
     assert list(kept.parent.iterdir()) == [kept]  # no checkpoint stays
     said.clear()
     second = obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append)
-    assert said == [f"guide recognizer: from the cache, CER {first.cer:.1%} on clean search-validation lines"]
+    assert said == [
+        f"guide recognizer: from the cache, CER {first.cer:.1%} on clean search-validation lines"
+    ]
     assert equal(first.arrays, second.arrays) and first.digest == second.digest
     said.clear()
     obtain_recognizer("judge", pairs, config, TRAINING, CPU, said.append)
     assert len(said) == 4
 
 
-def test_a_shipped_recognizer_serves_where_it_fits_and_starts_another_where_not(config, pairs, fresh_recognizer):
+def test_a_shipped_recognizer_serves_where_it_fits_and_starts_another_where_not(
+    config, pairs, fresh_recognizer
+):
     said = []
     made = obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append)
     made.save(recognizer_module.SHIPPED / "guide.safetensors")
     said.clear()
-    assert equal(obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append).arrays, made.arrays)
-    assert said == [f"guide recognizer: shipped weights, CER {made.cer:.1%} on clean search-validation lines"]
+    assert equal(
+        obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append).arrays, made.arrays
+    )
+    assert said == [
+        f"guide recognizer: shipped weights, CER {made.cer:.1%} on clean search-validation lines"
+    ]
     said.clear()
     other = dataclasses.replace(pairs, clean_digest="other")
     obtain_recognizer("guide", other, config, TRAINING, CPU, said.append)
     count = len(made.arrays)
-    assert said[0] == f"guide recognizer: starts from the shipped one ({count} of {count} arrays, 7 of 7 characters)"
+    assert (
+        said[0]
+        == f"guide recognizer: starts from the shipped one ({count} of {count} arrays, 7 of 7 characters)"
+    )
     assert len(said) == 5
     said.clear()
-    obtain_recognizer("guide", other, dataclasses.replace(config, kind="transformer"), TRAINING, CPU, said.append)
+    obtain_recognizer(
+        "guide", other, dataclasses.replace(config, kind="transformer"), TRAINING, CPU, said.append
+    )
     assert not any("starts from" in line for line in said)
 
 
@@ -166,19 +253,33 @@ def test_every_setting_of_a_recognizer_is_in_its_digest_but_the_name_of_weights(
         changed = dataclasses.replace(config, **{field.name: OTHER[RecognizerConfig][field.name]})
         digests += [digest_of(pairs, changed, TRAINING)] if field.name != "weights" else []
     for field in dataclasses.fields(RecognizerTrainingConfig):
-        changed = dataclasses.replace(TRAINING, **{field.name: OTHER[RecognizerTrainingConfig][field.name]})
+        changed = dataclasses.replace(
+            TRAINING, **{field.name: OTHER[RecognizerTrainingConfig][field.name]}
+        )
         digests.append(digest_of(pairs, config, changed))
-    digests.append(digest_of(dataclasses.replace(pairs, charset=Charset("fedcba ")), config, TRAINING))
+    digests.append(
+        digest_of(dataclasses.replace(pairs, charset=Charset("fedcba ")), config, TRAINING)
+    )
     digests.append(digest_of(dataclasses.replace(pairs, clean_digest="x"), config, TRAINING))
     assert len(set(digests)) == len(digests) == 13
-    assert digest_of(dataclasses.replace(pairs, digest="x", name="y", notes=("z",)), config, TRAINING) == digests[0]
+    assert (
+        digest_of(dataclasses.replace(pairs, digest="x", name="y", notes=("z",)), config, TRAINING)
+        == digests[0]
+    )
     assert digest_of(pairs, dataclasses.replace(config, weights="x"), TRAINING) == digests[0]
 
 
 def test_digests_are_those_of_the_first_version(pairs):
     """The shipped recognizers and every cache are found by them."""
-    assert Recipe(pairs, RecognizerConfig(), RecognizerTrainingConfig()).digest == "239db78fe11fef81"
-    assert Recipe(pairs, RecognizerConfig(kind="transformer", dim=64), RecognizerTrainingConfig(epochs=3)).digest == "23c4af80e33ced0a"
+    assert (
+        Recipe(pairs, RecognizerConfig(), RecognizerTrainingConfig()).digest == "239db78fe11fef81"
+    )
+    assert (
+        Recipe(
+            pairs, RecognizerConfig(kind="transformer", dim=64), RecognizerTrainingConfig(epochs=3)
+        ).digest
+        == "23c4af80e33ced0a"
+    )
 
 
 def test_a_file_of_the_first_version_loads(weights, tmp_path):
@@ -200,6 +301,7 @@ def killed_after(epoch, said):
         said.append(line)
         if f"epoch {epoch}/" in line:
             raise Killed
+
     return say
 
 
@@ -210,13 +312,22 @@ def test_a_search_that_was_killed_goes_on_with_its_recognizer(config, pairs):
         obtain_recognizer("guide", pairs, config, TRAINING, CPU, killed_after(3, said))
     said.clear()
     resumed = obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append)
-    assert said[0] == "guide recognizer: goes on after epoch 3 of 4" and len(said) == 2 and "epoch 4/4" in said[1]
+    assert (
+        said[0] == "guide recognizer: goes on after epoch 3 of 4"
+        and len(said) == 2
+        and "epoch 4/4" in said[1]
+    )
     assert equal(whole.arrays, resumed.arrays) and whole.cer == resumed.cer
     assert len(list((source.cache_folder() / "recognizers").iterdir())) == 2
 
 
-@pytest.mark.parametrize(("fault", "words"), [("damaged", "does not load"), ("of another start", "start 'nothing' there, 'fresh 1' here")])
-def test_a_checkpoint_in_the_cache_that_will_not_do_is_not_in_the_way(fault, words, config, pairs, fresh_recognizer):
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("damaged", "does not load"), ("of another start", "start 'nothing' there, 'fresh 1' here")],
+)
+def test_a_checkpoint_in_the_cache_that_will_not_do_is_not_in_the_way(
+    fault, words, config, pairs, fresh_recognizer
+):
     said = []
     with pytest.raises(Killed):
         obtain_recognizer("guide", pairs, config, TRAINING, CPU, killed_after(2, said))
@@ -235,10 +346,12 @@ def test_a_checkpoint_in_the_cache_that_will_not_do_is_not_in_the_way(fault, wor
 @pytest.fixture
 def named(config, tmp_path):
     """named(weights, **settings): a configuration that names these weights, saved under a name with a space."""
+
     def name(weights, **settings):
         path = tmp_path / "my recognizer.safetensors"
         weights.save(path)
         return dataclasses.replace(config, weights=str(path), **settings)
+
     return name
 
 
@@ -246,15 +359,23 @@ def test_a_named_recognizer_is_taken_as_it_is(named, weights, pairs):
     said = []
     config = named(weights, dim=50, seed=7)  # what the file says holds
     made = obtain_recognizer("judge", pairs, config, TRAINING, CPU, said.append)
-    assert said == [f"judge recognizer: {config.weights}, CER 0.0% on the clean search-validation lines that it was trained beside"]
-    assert equal(made.arrays, weights.arrays) and made.config == weights.config and not (source.cache_folder() / "recognizers").exists()
+    assert said == [
+        f"judge recognizer: {config.weights}, CER 0.0% on the clean search-validation lines that it was trained beside"
+    ]
+    assert (
+        equal(made.arrays, weights.arrays)
+        and made.config == weights.config
+        and not (source.cache_folder() / "recognizers").exists()
+    )
 
 
 def test_a_named_recognizer_is_known_by_what_is_in_its_file(named, weights, pairs):
     def digest(given):
         return obtain_recognizer("guide", pairs, named(given), TRAINING, CPU, [].append).digest
 
-    other = dataclasses.replace(weights, arrays={**weights.arrays, "classify.bias": weights.arrays["classify.bias"] + 1})
+    other = dataclasses.replace(
+        weights, arrays={**weights.arrays, "classify.bias": weights.arrays["classify.bias"] + 1}
+    )
     assert digest(weights) == digest(weights) != digest(other)
     assert Recipe(pairs, weights.config, TRAINING).digest not in (digest(weights), digest(other))
 
@@ -267,49 +388,108 @@ def test_named_weights_that_are_missing_are_named(role, key, pairs, config, tmp_
         obtain_recognizer(role, pairs, config, TRAINING, CPU, [].append)
 
 
-@pytest.mark.parametrize(("changes", "kind", "fault"), [
-    ({"charset": " abcdeg"}, "crnn", "only the recognizer has 'g'; only the lines have 'f'. Give study and recognizer the same --charset FILE"),
-    ({"charset": " abcdfe"}, "crnn", "the same characters in another order"),
-    ({"height": 48}, "crnn", r"data.height must be the recognizer's \(48\) with guide.weights, got 32. Set it to 48"),
-    ({"width": 128}, "transformer", r"data.width must be the recognizer's \(128\) with guide.weights, got 64. Set it to 128"),
-], ids=["charset", "order", "height", "width"])
-def test_named_weights_for_other_lines_are_refused(changes, kind, fault, named, pairs, fresh_recognizer, small, monkeypatch):
+@pytest.mark.parametrize(
+    ("changes", "kind", "fault"),
+    [
+        (
+            {"charset": " abcdeg"},
+            "crnn",
+            "only the recognizer has 'g'; only the lines have 'f'. Give study and recognizer the same --charset FILE",
+        ),
+        ({"charset": " abcdfe"}, "crnn", "the same characters in another order"),
+        (
+            {"height": 48},
+            "crnn",
+            r"data.height must be the recognizer's \(48\) with guide.weights, got 32. Set it to 48",
+        ),
+        (
+            {"width": 128},
+            "transformer",
+            r"data.width must be the recognizer's \(128\) with guide.weights, got 64. Set it to 128",
+        ),
+    ],
+    ids=["charset", "order", "height", "width"],
+)
+def test_named_weights_for_other_lines_are_refused(
+    changes, kind, fault, named, pairs, fresh_recognizer, small, monkeypatch
+):
     weights = fresh_recognizer(small(**{"guide.kind": kind}).guide, pairs)
-    recognizer = build_recognizer(weights.config, len(pairs.charset) + 1, changes.get("height", 32), changes.get("width", 64))
+    recognizer = build_recognizer(
+        weights.config, len(pairs.charset) + 1, changes.get("height", 32), changes.get("width", 64)
+    )
     arrays = {name: tensor.numpy() for name, tensor in recognizer.state_dict().items()}
     with pytest.raises(ValueError, match=f"my recognizer.safetensors: .*{fault}") as caught:
-        obtain_recognizer("guide", pairs, named(dataclasses.replace(weights, arrays=arrays, **changes)), TRAINING, CPU, [].append)
+        obtain_recognizer(
+            "guide",
+            pairs,
+            named(dataclasses.replace(weights, arrays=arrays, **changes)),
+            TRAINING,
+            CPU,
+            [].append,
+        )
     assert "\n" not in str(caught.value)
 
 
 def test_a_crnn_of_another_width_is_taken_and_two_faults_are_told_at_once(named, weights, pairs):
-    assert obtain_recognizer("guide", pairs, named(dataclasses.replace(weights, width=256)), TRAINING, CPU, [].append).width == 256
+    assert (
+        obtain_recognizer(
+            "guide", pairs, named(dataclasses.replace(weights, width=256)), TRAINING, CPU, [].append
+        ).width
+        == 256
+    )
     with pytest.raises(ValueError, match=r"data\.height(.|\n)*charset"):
-        obtain_recognizer("guide", pairs, named(dataclasses.replace(weights, height=64, charset=" abcdez")), TRAINING, CPU, [].append)
+        obtain_recognizer(
+            "guide",
+            pairs,
+            named(dataclasses.replace(weights, height=64, charset=" abcdez")),
+            TRAINING,
+            CPU,
+            [].append,
+        )
 
 
 def test_a_study_whose_guide_and_judge_are_one_file_says_so(weights, pairs, small, tmp_path):
-    for name, arrays in (("a", weights.arrays), ("b", {**weights.arrays, "classify.bias": weights.arrays["classify.bias"] + 1})):
+    for name, arrays in (
+        ("a", weights.arrays),
+        ("b", {**weights.arrays, "classify.bias": weights.arrays["classify.bias"] + 1}),
+    ):
         dataclasses.replace(weights, arrays=arrays).save(tmp_path / name)
     for judge, notes in (("a", 1), ("b", 0)):
-        config = small(**{"guide.weights": str(tmp_path / "a"), "judge.weights": str(tmp_path / judge)})
+        config = small(
+            **{"guide.weights": str(tmp_path / "a"), "judge.weights": str(tmp_path / judge)}
+        )
         made = prepare_inputs(config, pairs, CPU, [].append)
-        assert sum("guide and judge are the same recognizer" in note for note in made.pairs.notes) == notes
-        assert equal(made.guide.arrays, weights.arrays) and equal(made.judge.arrays, weights.arrays) == (judge == "a")
+        assert (
+            sum("guide and judge are the same recognizer" in note for note in made.pairs.notes)
+            == notes
+        )
+        assert equal(made.guide.arrays, weights.arrays) and equal(
+            made.judge.arrays, weights.arrays
+        ) == (judge == "a")
 
 
 def test_a_generator_is_no_recognizer(config, pairs, new_state, small, tmp_path):
     path = tmp_path / "generator.safetensors"
     state = new_state(small())
-    write_atomically(path, safetensors.torch.save({name: tensor.contiguous() for name, tensor in state.generator.state_dict().items()}))
+    write_atomically(
+        path,
+        safetensors.torch.save(
+            {name: tensor.contiguous() for name, tensor in state.generator.state_dict().items()}
+        ),
+    )
     config = dataclasses.replace(config, weights=str(path))
-    with pytest.raises(ValueError, match=r"generator.safetensors: must be a recognizer's .*no description of a recognizer.* Name a file"):
+    with pytest.raises(
+        ValueError,
+        match=r"generator.safetensors: must be a recognizer's .*no description of a recognizer.* Name a file",
+    ):
         obtain_recognizer("guide", pairs, config, TRAINING, CPU, [].append)
 
 
 def test_a_difference_of_charsets_is_told_in_full_and_in_short():
     assert difference("ab", "bc") == "only the recognizer has 'a'; only the lines have 'c'"
-    assert difference("".join(map(chr, range(200, 230))), "a").endswith("'Û' and 10 more; only the lines have 'a'")
+    assert difference("".join(map(chr, range(200, 230))), "a").endswith(
+        "'Û' and 10 more; only the lines have 'a'"
+    )
 
 
 @pytest.mark.parametrize(("kind", "width", "stride"), [("crnn", 34, 4), ("transformer", 36, 8)])
@@ -318,7 +498,9 @@ def test_no_line_has_more_frames_than_its_recognizer(kind, width, stride):
     with pytest.raises(ConfigError, match=f"data.width must be a multiple of {stride}"):
         build_config("tiny", {**settings, "data.width": width})
     fitting = width + stride // 2
-    config = build_config("tiny", {**settings, "data.width": fitting, "guide.base": 2, "guide.dim": 16})
+    config = build_config(
+        "tiny", {**settings, "data.width": fitting, "guide.base": 2, "guide.dim": 16}
+    )
     recognizer = build_recognizer(config.guide, 5, 32, fitting)
     assert recognizer(torch.rand(2, 1, 32, fitting))[1].shape[1] == -(-fitting // recognizer.stride)
 
@@ -331,8 +513,10 @@ def built_in(tmp_path, monkeypatch):
     return LineBatches(pairs.validation, pairs.charset, CPU)
 
 
-shipped = pytest.mark.skipif(not all(path.exists() for path in SHIPPED),
-                             reason="no shipped recognizers; `make recognizers` trains them")
+shipped = pytest.mark.skipif(
+    not all(path.exists() for path in SHIPPED),
+    reason="no shipped recognizers; `make recognizers` trains them",
+)
 
 
 @shipped
@@ -347,7 +531,9 @@ def test_the_shipped_recognizers_read_clean_lines_and_the_guide_no_degraded_ones
         assert recognizer_cer(held.build(CPU), built_in) == pytest.approx(held.cer, abs=0.002)
         assert held.cer <= 0.05
     batch, recognizer = built_in.take(np.arange(64)), guide.build(CPU)
-    readings = greedy_decode(recognizer(batch.degraded)[1], batch.frames(recognizer.stride), built_in.charset)
+    readings = greedy_decode(
+        recognizer(batch.degraded)[1], batch.frames(recognizer.stride), built_in.charset
+    )
     assert text_errors(built_in.lines.transcripts, readings).cer >= 0.8
 
 
@@ -361,4 +547,7 @@ def test_a_default_study_takes_the_shipped_recognizers_as_they_are(monkeypatch, 
     said = []
     for role, settings in (("guide", config.guide), ("judge", config.judge)):
         obtain_recognizer(role, default, settings, config.recognizer_training, CPU, said.append)
-    assert [line.split(",")[0] for line in said] == ["guide recognizer: shipped weights", "judge recognizer: shipped weights"]
+    assert [line.split(",")[0] for line in said] == [
+        "guide recognizer: shipped weights",
+        "judge recognizer: shipped weights",
+    ]

@@ -19,12 +19,28 @@ from ganhtr.models.recognizer import build_recognizer
 from ganhtr.recognizers import training as recognizer_training
 from ganhtr.recognizers.checkpoint import CheckpointError
 from ganhtr.recognizers.readings import recognizer_cer
-from ganhtr.recognizers.training import Recipe, begin, part_of, train_recognizer, train_to_file, vary, warm_start
+from ganhtr.recognizers.training import (
+    Recipe,
+    begin,
+    part_of,
+    train_recognizer,
+    train_to_file,
+    vary,
+    warm_start,
+)
 from ganhtr.recognizers.weights import RecognizerWeights
 
 CPU = torch.device("cpu")
 TRAINING = RecognizerTrainingConfig(epochs=4, batch_size=4, lr=0.02)
-OTHER = {"kind": "transformer", "base": 5, "dim": 16, "layers": 2, "heads": 4, "dropout": 0.2, "seed": 9}
+OTHER = {
+    "kind": "transformer",
+    "base": 5,
+    "dim": 16,
+    "layers": 2,
+    "heads": 4,
+    "dropout": 0.2,
+    "seed": 9,
+}
 
 
 @pytest.fixture
@@ -33,18 +49,24 @@ def config(small):
 
 
 def trained(config, pairs, said=None, **options):
-    return train_recognizer(Recipe(pairs, config, TRAINING), CPU, [].append if said is None else said.append, **options)
+    return train_recognizer(
+        Recipe(pairs, config, TRAINING), CPU, [].append if said is None else said.append, **options
+    )
 
 
 def equal(a, b):
     """Whether the arrays of two recognizers are equal, bit by bit."""
-    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a)
+    return a.keys() == b.keys() and all(
+        np.array_equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a
+    )
 
 
 def poisoned(lines):
     """The same number of lines, all else noise."""
     noise = np.random.default_rng(0).integers(0, 256, lines.clean.shape, dtype=np.uint8)
-    return dataclasses.replace(lines, clean=noise, degraded=noise, transcripts=("fff",) * len(lines))
+    return dataclasses.replace(
+        lines, clean=noise, degraded=noise, transcripts=("fff",) * len(lines)
+    )
 
 
 def test_training_lowers_the_loss_and_says_so(config, pairs):
@@ -52,7 +74,9 @@ def test_training_lowers_the_loss_and_says_so(config, pairs):
     made = trained(config, pairs, said)
     losses = [float(re.search(r"epoch \d/4, CTC ([\d.]+) nats", line)[1]) for line in said]
     assert len(losses) == 4 and losses[-1] < 0.8 * losses[0]
-    assert [line.split(",")[0] for line in said] == [f"recognizer: epoch {i}/4" for i in range(1, 5)]
+    assert [line.split(",")[0] for line in said] == [
+        f"recognizer: epoch {i}/4" for i in range(1, 5)
+    ]
     assert f"CER {made.cer:.1%}" in said[-1]
     held = LineBatches(pairs.validation, pairs.charset, CPU)
     assert recognizer_cer(made.build(CPU), held) == pytest.approx(made.cer)
@@ -70,7 +94,10 @@ def test_the_same_seed_trains_the_same_recognizer(kind, config, pairs):
 
 
 def test_every_step_of_every_epoch_is_in_training_mode(config, pairs):
-    plain, dropped = (trained(dataclasses.replace(config, dropout=dropout), pairs).arrays for dropout in (0.0, 0.5))
+    plain, dropped = (
+        trained(dataclasses.replace(config, dropout=dropout), pairs).arrays
+        for dropout in (0.0, 0.5)
+    )
     assert plain["convolutions.1.num_batches_tracked"] == 4 * 2
     assert not np.array_equal(plain["classify.weight"], dropped["classify.weight"])
 
@@ -78,11 +105,16 @@ def test_every_step_of_every_epoch_is_in_training_mode(config, pairs):
 def test_only_clean_training_lines_are_trained_on(config, pairs):
     made = trained(config, pairs)
     degraded = np.zeros_like(pairs.train.degraded)
-    other = dataclasses.replace(pairs, validation=poisoned(pairs.validation),
-                                train=dataclasses.replace(pairs.train, degraded=degraded))
+    other = dataclasses.replace(
+        pairs,
+        validation=poisoned(pairs.validation),
+        train=dataclasses.replace(pairs.train, degraded=degraded),
+    )
     again = trained(config, other)
     assert equal(made.arrays, again.arrays)
-    assert not equal(made.arrays, trained(config, dataclasses.replace(pairs, train=poisoned(pairs.train))).arrays)
+    assert not equal(
+        made.arrays, trained(config, dataclasses.replace(pairs, train=poisoned(pairs.train))).arrays
+    )
 
 
 def test_fewer_lines_than_a_batch_train_all_the_same(config, make_pairs):
@@ -103,7 +135,11 @@ def test_variation_moves_and_tints_the_ink_alone():
         assert (ink[:, :, :, 5:9].sum(dim=(1, 2, 3)) == 40).all()
         shifts.add(int(rows[0]) - 10)
         tints = ((1 - made) / 0.9).amax(dim=(1, 2, 3))
-        assert tints.min() >= 0.75 - 1e-6 and tints.max() <= 1.1 + 1e-6 and len(set(tints.tolist())) == 3
+        assert (
+            tints.min() >= 0.75 - 1e-6
+            and tints.max() <= 1.1 + 1e-6
+            and len(set(tints.tolist())) == 3
+        )
     assert shifts == {-2, -1, 0, 1, 2}
 
 
@@ -112,7 +148,10 @@ def test_a_warm_start_copies_class_rows_by_character(config, pairs, fresh_recogn
     charset = Charset("fzb a")
     recognizer = build_recognizer(config, charset.classes, 32, 64)
     own = {name: tensor.clone().numpy() for name, tensor in recognizer.state_dict().items()}
-    assert warm_start(recognizer, start, charset) == f"{len(own)} of {len(own)} arrays, 4 of 5 characters"
+    assert (
+        warm_start(recognizer, start, charset)
+        == f"{len(own)} of {len(own)} arrays, 4 of 5 characters"
+    )
     source_of = {0: 0, 1: 7, 3: 3, 4: 1, 5: 2}  # blank, f, b, space, a; z (2) is new
     for name, tensor in recognizer.state_dict().items():
         if name.split(".")[0] in ("classify", "shortcut"):
@@ -127,47 +166,82 @@ def test_a_warm_start_permutes_rows_of_a_charset_of_equal_size(config, pairs, fr
     start = fresh_recognizer(config, pairs)
     recognizer = build_recognizer(config, 8, 32, 64)
     warm_start(recognizer, start, Charset("fedcba "))
-    assert np.array_equal(recognizer.classify.weight[1:].detach().numpy(), start.arrays["classify.weight"][:0:-1])
+    assert np.array_equal(
+        recognizer.classify.weight[1:].detach().numpy(), start.arrays["classify.weight"][:0:-1]
+    )
 
 
 def test_a_warm_start_leaves_what_does_not_fit(config, pairs, fresh_recognizer):
     start = fresh_recognizer(config, pairs)
-    recognizer = build_recognizer(dataclasses.replace(config, dim=10), pairs.charset.classes, 32, 64)
+    recognizer = build_recognizer(
+        dataclasses.replace(config, dim=10), pairs.charset.classes, 32, 64
+    )
     own = {name: tensor.clone() for name, tensor in recognizer.state_dict().items()}
     words = warm_start(recognizer, start, pairs.charset)
-    fitting = [name for name, tensor in own.items() if tuple(tensor.shape) == start.arrays[name].shape]
-    assert words == f"{len(fitting)} of {len(own)} arrays, 7 of 7 characters" and 0 < len(fitting) < len(own)
+    fitting = [
+        name for name, tensor in own.items() if tuple(tensor.shape) == start.arrays[name].shape
+    ]
+    assert words == f"{len(fitting)} of {len(own)} arrays, 7 of 7 characters" and 0 < len(
+        fitting
+    ) < len(own)
     assert torch.equal(recognizer.classify.weight, own["classify.weight"])
-    assert np.array_equal(recognizer.state_dict()["shortcut.weight"].numpy(), start.arrays["shortcut.weight"])
+    assert np.array_equal(
+        recognizer.state_dict()["shortcut.weight"].numpy(), start.arrays["shortcut.weight"]
+    )
 
 
 def eight_words(height):
     """Eight lines twice as wide as they are high, to train on and to read again."""
     words = ("abc", "dead", "face", "bad", "cab", "ace", "decade", "fade")
-    rows = [fit_line(render_line(word, height, np.random.default_rng([5, i]), stroke_fonts()[i % 3], 2 * height), height, 2 * height)
-            for i, word in enumerate(words)]
+    rows = [
+        fit_line(
+            render_line(
+                word, height, np.random.default_rng([5, i]), stroke_fonts()[i % 3], 2 * height
+            ),
+            height,
+            2 * height,
+        )
+        for i, word in enumerate(words)
+    ]
     clean, widths = (np.array(column) for column in zip(*rows, strict=True))
     lines = Lines(clean, clean, widths.astype(np.int32), words, words, words)
     return Pairs(lines, lines, Charset.of(words), "eight", "d", "c")
 
 
-@pytest.mark.parametrize(("height", "settings", "epochs", "lr"), [
-    (32, {"kind": "crnn", "base": 8, "dim": 32, "layers": 1}, 70, 0.01),
-    (64, {"kind": "transformer", "base": 2, "dim": 32, "layers": 2, "heads": 4}, 100, 0.004),  # its frames are twice as wide
-], ids=["crnn", "transformer"])
+@pytest.mark.parametrize(
+    ("height", "settings", "epochs", "lr"),
+    [
+        (32, {"kind": "crnn", "base": 8, "dim": 32, "layers": 1}, 70, 0.01),
+        (
+            64,
+            {"kind": "transformer", "base": 2, "dim": 32, "layers": 2, "heads": 4},
+            100,
+            0.004,
+        ),  # its frames are twice as wide
+    ],
+    ids=["crnn", "transformer"],
+)
 def test_both_kinds_learn_to_read(height, settings, epochs, lr):
     pairs = eight_words(height)
-    made = train_recognizer(Recipe(pairs, RecognizerConfig(**settings), RecognizerTrainingConfig(epochs, 8, lr)), CPU, [].append)
+    made = train_recognizer(
+        Recipe(pairs, RecognizerConfig(**settings), RecognizerTrainingConfig(epochs, 8, lr)),
+        CPU,
+        [].append,
+    )
     held = LineBatches(pairs.validation, pairs.charset, CPU)
     assert recognizer_cer(made.build(CPU), held) < 0.2  # frozen and in eval mode
 
 
 def test_early_batch_norm_statistics_are_the_mean_of_all_batches(pairs):
     """Else a momentum of 0.01 leaves a recognizer blind in eval mode long after it has learned to read in training mode."""
-    recipe = Recipe(pairs, RecognizerConfig("transformer", 2, 8, 1, 2), RecognizerTrainingConfig(20, 4, 1e-7))
+    recipe = Recipe(
+        pairs, RecognizerConfig("transformer", 2, 8, 1, 2), RecognizerTrainingConfig(20, 4, 1e-7)
+    )
     state, lines = begin(recipe, 2, CPU), LineBatches(pairs.train, pairs.charset, CPU)
     norm, means = state.recognizer.convolutions[1], []
-    state.recognizer.convolutions[0].register_forward_hook(lambda module, given, made: means.append(made.detach().mean(dim=(0, 2, 3))))
+    state.recognizer.convolutions[0].register_forward_hook(
+        lambda module, given, made: means.append(made.detach().mean(dim=(0, 2, 3)))
+    )
     state.recognizer.train()
     for step in range(20):
         recognizer_training.train_step(state, lines, 4, step, 0)
@@ -180,14 +254,25 @@ def test_early_batch_norm_statistics_are_the_mean_of_all_batches(pairs):
 def test_lines_that_no_path_can_spell_are_counted_and_only_those_are_refused(config, make_pairs):
     said = []
     trained(config, make_pairs(train=("ab", "ab" * 12, "cd")), said)
-    assert said[0] == "recognizer: 1 of 3 training lines teach nothing: their transcriptions are longer than their frames allow"
-    with pytest.raises(ValueError, match=r"transcriptions must fit the frames of their lines \(4 pixels each\), got none.*data.height"):
+    assert (
+        said[0]
+        == "recognizer: 1 of 3 training lines teach nothing: their transcriptions are longer than their frames allow"
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"transcriptions must fit the frames of their lines \(4 pixels each\), got none.*data.height",
+    ):
         trained(config, make_pairs(train=("ab" * 12,) * 4))
 
 
 def test_a_loss_that_is_no_number_stops_the_training(config, pairs, monkeypatch):
-    monkeypatch.setattr(recognizer_training, "ctc", lambda logits, *rest: logits.sum(dim=(1, 2)) * float("nan"))
-    with pytest.raises(ValueError, match="recognizer: the CTC loss must stay finite, got nan in epoch 1. Lower recognizer_training.lr"):
+    monkeypatch.setattr(
+        recognizer_training, "ctc", lambda logits, *rest: logits.sum(dim=(1, 2)) * float("nan")
+    )
+    with pytest.raises(
+        ValueError,
+        match="recognizer: the CTC loss must stay finite, got nan in epoch 1. Lower recognizer_training.lr",
+    ):
         trained(config, pairs)
 
 
@@ -199,6 +284,7 @@ def broken_off(path, recipe, monkeypatch, step=None, saving=False, resume=False)
     """A training that ends in its `step`, or when its weights are about to be saved; returns what it said."""
     said, own = [], recognizer_training.train_step
     with monkeypatch.context() as patch:
+
         def die(state, lines, batch_size, number, seed):
             if number == step:
                 raise Killed
@@ -216,23 +302,40 @@ def broken_off(path, recipe, monkeypatch, step=None, saving=False, resume=False)
 
 
 @pytest.mark.parametrize("kind", ["crnn", "transformer"])
-def test_a_training_that_was_broken_off_ends_with_the_same_file(kind, config, pairs, tmp_path, monkeypatch, fresh_recognizer):
+def test_a_training_that_was_broken_off_ends_with_the_same_file(
+    kind, config, pairs, tmp_path, monkeypatch, fresh_recognizer
+):
     config = dataclasses.replace(config, kind=kind, dropout=0.3)
     start = fresh_recognizer(config, make_other(pairs))
     recipe = Recipe(pairs, config, TRAINING, start)  # 4 epochs of 2 steps
     said, whole, broken = [], tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
     train_to_file(whole, recipe, CPU, said.append)
     kept = part_of(broken)
-    assert not any("goes on" in line for line in broken_off(broken, recipe, monkeypatch, step=3)) and kept.exists() and not broken.exists()
+    assert (
+        not any("goes on" in line for line in broken_off(broken, recipe, monkeypatch, step=3))
+        and kept.exists()
+        and not broken.exists()
+    )
     torch.manual_seed(99)
     again = broken_off(broken, recipe, monkeypatch, step=6, resume=True)
-    assert "recognizer: goes on after epoch 1 of 4" in again and not any("starts from" in line for line in again)
-    assert [line.split(",")[0] for line in again if "CTC" in line] == ["recognizer: epoch 2/4", "recognizer: epoch 3/4"]
+    assert "recognizer: goes on after epoch 1 of 4" in again and not any(
+        "starts from" in line for line in again
+    )
+    assert [line.split(",")[0] for line in again if "CTC" in line] == [
+        "recognizer: epoch 2/4",
+        "recognizer: epoch 3/4",
+    ]
     assert broken_off(broken, recipe, monkeypatch, saving=True, resume=True)[-1] == said[-1]
     train_to_file(broken, recipe, CPU, again.append, resume=True)
     assert again[-1] == "recognizer: goes on after epoch 4 of 4"
-    assert whole.read_bytes() == broken.read_bytes() and sorted(tmp_path.iterdir()) == [broken, whole]
-    assert not equal(RecognizerWeights.load(whole).arrays, train_recognizer(dataclasses.replace(recipe, start=None), CPU, said.append).arrays)
+    assert whole.read_bytes() == broken.read_bytes() and sorted(tmp_path.iterdir()) == [
+        broken,
+        whole,
+    ]
+    assert not equal(
+        RecognizerWeights.load(whole).arrays,
+        train_recognizer(dataclasses.replace(recipe, start=None), CPU, said.append).arrays,
+    )
 
 
 def make_other(pairs):
@@ -254,29 +357,52 @@ def checkpoint(config, pairs, tmp_path, monkeypatch):
     return path
 
 
-CHANGED = [("guide", key, value) for key, value in OTHER.items()] + [("recognizer_training", "epochs", 5), ("recognizer_training", "batch_size", 5),
-                                                                            ("recognizer_training", "lr", 0.01)]
+CHANGED = [("guide", key, value) for key, value in OTHER.items()] + [
+    ("recognizer_training", "epochs", 5),
+    ("recognizer_training", "batch_size", 5),
+    ("recognizer_training", "lr", 0.01),
+]
 
 
-@pytest.mark.parametrize(("section", "key", "value"), CHANGED, ids=[f"{section}.{key}" for section, key, _ in CHANGED])
+@pytest.mark.parametrize(
+    ("section", "key", "value"), CHANGED, ids=[f"{section}.{key}" for section, key, _ in CHANGED]
+)
 def test_a_checkpoint_of_other_settings_is_refused(section, key, value, checkpoint, config, pairs):
     recipe = Recipe(pairs, config, TRAINING)
-    recipe = (dataclasses.replace(recipe, config=dataclasses.replace(config, **{key: value})) if section == "guide" else
-              dataclasses.replace(recipe, training=dataclasses.replace(TRAINING, **{key: value})))
+    recipe = (
+        dataclasses.replace(recipe, config=dataclasses.replace(config, **{key: value}))
+        if section == "guide"
+        else dataclasses.replace(recipe, training=dataclasses.replace(TRAINING, **{key: value}))
+    )
     held = part_of(checkpoint).read_bytes()
-    with pytest.raises(CheckpointError, match=rf"r\.safetensors\.part: .*\({section}\.{key} \S+ there, {value!r} here\)\. Give what"):
+    with pytest.raises(
+        CheckpointError,
+        match=rf"r\.safetensors\.part: .*\({section}\.{key} \S+ there, {value!r} here\)\. Give what",
+    ):
         train_to_file(checkpoint, recipe, CPU, [].append, resume=True)
     assert part_of(checkpoint).read_bytes() == held
 
 
-def test_a_checkpoint_of_other_lines_charset_or_start_is_refused(checkpoint, config, pairs, fresh_recognizer):
+def test_a_checkpoint_of_other_lines_charset_or_start_is_refused(
+    checkpoint, config, pairs, fresh_recognizer
+):
     recipe = Recipe(pairs, config, TRAINING)
-    for changed, words in ((dataclasses.replace(pairs, clean_digest="new"), "lines 'c' there, 'new' here"),
-                           (make_other(pairs), "characters ' abcdef' there, 'fedcba' here")):
+    for changed, words in (
+        (dataclasses.replace(pairs, clean_digest="new"), "lines 'c' there, 'new' here"),
+        (make_other(pairs), "characters ' abcdef' there, 'fedcba' here"),
+    ):
         with pytest.raises(CheckpointError, match=re.escape(words)):
-            train_to_file(checkpoint, dataclasses.replace(recipe, pairs=changed), CPU, [].append, resume=True)
+            train_to_file(
+                checkpoint, dataclasses.replace(recipe, pairs=changed), CPU, [].append, resume=True
+            )
     with pytest.raises(CheckpointError, match="start 'nothing' there, 'fresh 1' here"):
-        train_to_file(checkpoint, dataclasses.replace(recipe, start=fresh_recognizer(config, pairs)), CPU, [].append, resume=True)
+        train_to_file(
+            checkpoint,
+            dataclasses.replace(recipe, start=fresh_recognizer(config, pairs)),
+            CPU,
+            [].append,
+            resume=True,
+        )
 
 
 def flipped(path):
@@ -301,14 +427,26 @@ def saved(held):
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("damage", ["empty", "half", "a byte", "code", "lacking", "list", "no tensor"])
+@pytest.mark.parametrize(
+    "damage", ["empty", "half", "a byte", "code", "lacking", "list", "no tensor"]
+)
 def test_a_damaged_checkpoint_is_named(damage, checkpoint, config, pairs, capsys):
     part = part_of(checkpoint)
     held = torch.load(part, weights_only=True)
-    made = {"empty": lambda: b"", "half": lambda: part.read_bytes()[:5000], "a byte": lambda: flipped(part),
-            "code": lambda: saved({**held, "epoch": Evil()}), "lacking": lambda: saved({"settings": held["settings"]}),
-            "list": lambda: saved([1]), "no tensor": lambda: saved({**held, "recognizer": {**held["recognizer"], "classify.bias": torch.ones(3)}})}
+    made = {
+        "empty": lambda: b"",
+        "half": lambda: part.read_bytes()[:5000],
+        "a byte": lambda: flipped(part),
+        "code": lambda: saved({**held, "epoch": Evil()}),
+        "lacking": lambda: saved({"settings": held["settings"]}),
+        "list": lambda: saved([1]),
+        "no tensor": lambda: saved(
+            {**held, "recognizer": {**held["recognizer"], "classify.bias": torch.ones(3)}}
+        ),
+    }
     part.write_bytes(made[damage]())
-    with pytest.raises(CheckpointError, match=r"(?s)r\.safetensors\.part: must be .* Delete it to start anew"):
+    with pytest.raises(
+        CheckpointError, match=r"(?s)r\.safetensors\.part: must be .* Delete it to start anew"
+    ):
         train_to_file(checkpoint, Recipe(pairs, config, TRAINING), CPU, [].append, resume=True)
     assert "code was run" not in capsys.readouterr().out

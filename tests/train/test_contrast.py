@@ -12,17 +12,30 @@ from ganhtr.data.batches import step_indices
 from ganhtr.losses.contrastive import LineLoss
 from ganhtr.losses.contrastive.infonce import infonce
 from ganhtr.train import contrast
-from ganhtr.train.contrast import between_floor_and_chance, given_texts, instance_labels, shares, starting_bias
+from ganhtr.train.contrast import (
+    between_floor_and_chance,
+    given_texts,
+    instance_labels,
+    shares,
+    starting_bias,
+)
 from ganhtr.train.step import train_step
 
 
 @pytest.fixture
 def run(bench, new_state, small):
     """run(overrides, steps): a state after some steps, with the values of each."""
+
     def make(overrides, steps=1):
         state = new_state(small(**overrides))
-        batches = [bench.train.take(step_indices(len(bench.train), state.config.train.batch_size, n, 0)) for n in range(steps)]
-        return state, [train_step(state, bench.guide, batch, 10.0, measure=True) for batch in batches]
+        batches = [
+            bench.train.take(step_indices(len(bench.train), state.config.train.batch_size, n, 0))
+            for n in range(steps)
+        ]
+        return state, [
+            train_step(state, bench.guide, batch, 10.0, measure=True) for batch in batches
+        ]
+
     return make
 
 
@@ -37,24 +50,46 @@ def seen_losses(monkeypatch):
             if cosines.requires_grad:
                 seen.append((cosines.detach(), same, scale.detach(), bias.detach()))
             return loss.loss(cosines, same, scale, bias)
+
         return original(matcher, LineLoss(note, loss.learned_temperature, loss.learned_bias), *rest)
 
     monkeypatch.setattr("ganhtr.train.step.compare_lines", watched)
     return seen
 
 
-@pytest.mark.parametrize(("overrides", "expected"), [
-    ({}, {"proj": 1.0}), ({"anchor": "cnn"}, {"cnn": 1.0}), ({"anchor": "all"}, {"cnn": 1 / 3, "proj": 1 / 3, "encoder": 1 / 3}),
-    ({"anchor": "all", "cnn_weight": 0.0, "proj_weight": 3.0}, {"proj": 0.75, "encoder": 0.25})])
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ({}, {"proj": 1.0}),
+        ({"anchor": "cnn"}, {"cnn": 1.0}),
+        ({"anchor": "all"}, {"cnn": 1 / 3, "proj": 1 / 3, "encoder": 1 / 3}),
+        ({"anchor": "all", "cnn_weight": 0.0, "proj_weight": 3.0}, {"proj": 0.75, "encoder": 0.25}),
+    ],
+)
 def test_shares_sum_to_one(overrides, expected):
-    knobs = build_config("tiny", {f"contrastive.{key}": value for key, value in overrides.items()}).contrastive
+    knobs = build_config(
+        "tiny", {f"contrastive.{key}": value for key, value in overrides.items()}
+    ).contrastive
     assert shares(knobs) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("overrides", "columns"), [
-    ({}, 4), ({"contrastive.negatives": "edited"}, 8), ({"contrastive.negatives": "degraded"}, 8),
-    ({"contrastive.pooling": "window", "contrastive.windows": 3}, 12),
-    ({"contrastive.pooling": "window", "contrastive.windows": 3, "contrastive.negatives": "edited"}, 24)])
+@pytest.mark.parametrize(
+    ("overrides", "columns"),
+    [
+        ({}, 4),
+        ({"contrastive.negatives": "edited"}, 8),
+        ({"contrastive.negatives": "degraded"}, 8),
+        ({"contrastive.pooling": "window", "contrastive.windows": 3}, 12),
+        (
+            {
+                "contrastive.pooling": "window",
+                "contrastive.windows": 3,
+                "contrastive.negatives": "edited",
+            },
+            24,
+        ),
+    ],
+)
 def test_candidates_are_the_texts_and_what_is_added(overrides, columns, run, seen_losses):
     run(overrides)
     ((cosines, same, _, _),) = seen_losses
@@ -66,9 +101,14 @@ def test_candidates_are_the_texts_and_what_is_added(overrides, columns, run, see
 def test_edited_texts_are_harder_than_other_lines(run, seen_losses):
     run({"contrastive.negatives": "edited"}, steps=3)
     cosines = torch.stack([cosines for cosines, *_ in seen_losses])
-    own, wrong = cosines[:, :, :4].diagonal(dim1=1, dim2=2), cosines[:, :, 4:].diagonal(dim1=1, dim2=2)
+    own, wrong = (
+        cosines[:, :, :4].diagonal(dim1=1, dim2=2),
+        cosines[:, :, 4:].diagonal(dim1=1, dim2=2),
+    )
     other = cosines[:, :, :4][:, ~torch.eye(4, dtype=torch.bool)].view(3, 4, 3)
-    assert (own - wrong).abs().mean() < (own[..., None] - other).abs().mean() and (own != wrong).any()
+    assert (own - wrong).abs().mean() < (own[..., None] - other).abs().mean() and (
+        own != wrong
+    ).any()
 
 
 def test_the_queue_fills_with_earlier_texts_and_knows_the_own_ones(run, seen_losses, pairs):
@@ -80,21 +120,34 @@ def test_the_queue_fills_with_earlier_texts_and_knows_the_own_ones(run, seen_los
     numbers = {text: i for i, text in enumerate(dict.fromkeys(pairs.train.transcripts))}
     assert sorted(queue.held()[1].tolist()) == sorted(numbers[text] for text in texts[-6:])
     second = seen_losses[1][1]  # its queue holds the first batch
-    assert second[:, 4:].tolist() == [[texts[4 + i] == texts[j] for j in range(4)] for i in range(4)]
+    assert second[:, 4:].tolist() == [
+        [texts[4 + i] == texts[j] for j in range(4)] for i in range(4)
+    ]
 
 
-def test_a_queue_changes_nothing_of_the_first_step_and_is_resumed_to_the_bit(run, new_state, bench, small, same_tensors, tmp_path):
+def test_a_queue_changes_nothing_of_the_first_step_and_is_resumed_to_the_bit(
+    run, new_state, bench, small, same_tensors, tmp_path
+):
     from ganhtr.train.checkpoint import read_checkpoint, restore_state, save_checkpoint
 
-    overrides = {"contrastive.queue": 6, "head.kind": "mlp_bn", "contrastive.learned_temperature": True}
-    assert run(overrides)[1][0]["contrastive"] == run({**overrides, "contrastive.queue": 0})[1][0]["contrastive"]
+    overrides = {
+        "contrastive.queue": 6,
+        "head.kind": "mlp_bn",
+        "contrastive.learned_temperature": True,
+    }
+    assert (
+        run(overrides)[1][0]["contrastive"]
+        == run({**overrides, "contrastive.queue": 0})[1][0]["contrastive"]
+    )
     state, _ = run(overrides, steps=2)
     save_checkpoint(tmp_path / "c.pt", state, {})
     other = new_state(small(**overrides))
     restore_state(other, read_checkpoint(tmp_path / "c.pt", torch.device("cpu")))
     batch = bench.train.take(np.arange(4))
     a, b = (train_step(each, bench.guide, batch, 10.0) for each in (state, other))
-    assert same_tensors(a, b) and same_tensors(state.matcher.state_dict(), other.matcher.state_dict())
+    assert same_tensors(a, b) and same_tensors(
+        state.matcher.state_dict(), other.matcher.state_dict()
+    )
 
 
 def test_shuffled_gives_every_line_another_lines_text(bench, small):
@@ -102,9 +155,13 @@ def test_shuffled_gives_every_line_another_lines_text(bench, small):
     turns = []
     for step in range(12):
         texts = given_texts(batch, config, step)
-        order = [next(j for j in range(4) if batch.text_ids[j] == each) for each in texts.ids.tolist()]
+        order = [
+            next(j for j in range(4) if batch.text_ids[j] == each) for each in texts.ids.tolist()
+        ]
         assert all(i != j for i, j in enumerate(order)) and sorted(order) == [0, 1, 2, 3]
-        assert torch.equal(texts.rows, batch.text[order]) and torch.equal(texts.lengths, batch.text_lengths[order])
+        assert torch.equal(texts.rows, batch.text[order]) and torch.equal(
+            texts.lengths, batch.text_lengths[order]
+        )
         turns.append(order[0])
     assert set(turns) == {1, 2, 3}
     plain = given_texts(batch, small(), 0)
@@ -113,16 +170,29 @@ def test_shuffled_gives_every_line_another_lines_text(bench, small):
 
 def test_shuffled_lines_cannot_be_matched_and_true_ones_can(run):
     """The matcher learns to match when the texts are the lines' own; the generator hardly moves."""
+
     def top1(shuffled):
-        overrides = {"contrastive.shuffled": shuffled, "contrastive.weight": 1e-6, "text_encoder.dropout": 0.0,
-                     "train.contrastive_lr": 0.01, "train.generator_lr": 1e-7}
+        overrides = {
+            "contrastive.shuffled": shuffled,
+            "contrastive.weight": 1e-6,
+            "text_encoder.dropout": 0.0,
+            "train.contrastive_lr": 0.01,
+            "train.generator_lr": 1e-7,
+        }
         _, values = run(overrides, steps=120)
         return np.mean([v["retrieval_top1"].item() for v in values[-30:]])
+
     assert top1(False) > top1(True) + 0.15
 
 
 def test_the_loss_of_several_levels_is_their_weighted_sum(run, seen_losses):
-    _, (values,) = run({"contrastive.anchor": "all", "contrastive.cnn_weight": 2.0, "contrastive.encoder_weight": 0.5})
+    _, (values,) = run(
+        {
+            "contrastive.anchor": "all",
+            "contrastive.cnn_weight": 2.0,
+            "contrastive.encoder_weight": 0.5,
+        }
+    )
     assert len(seen_losses) == 3
     losses = [infonce(cosines, same, scale).mean() for cosines, same, scale, _ in seen_losses]
     expected = sum(w * loss for w, loss in zip((2.0, 1.0, 0.5), losses, strict=True)) / 3.5
@@ -152,29 +222,70 @@ def test_the_position_of_a_loss_is_0_at_a_simplex_and_1_at_chance(n, temperature
 
 def test_a_batch_of_one_text_has_no_position():
     same = torch.ones(3, 3, dtype=torch.bool)
-    assert between_floor_and_chance(torch.tensor(0.0), lambda c: infonce(c, same, torch.tensor(5.0)), same).isnan()
+    assert between_floor_and_chance(
+        torch.tensor(0.0), lambda c: infonce(c, same, torch.tensor(5.0)), same
+    ).isnan()
 
 
 def test_labels_tell_texts_and_windows_apart():
     assert instance_labels(torch.tensor([5, 0, 5]), 2).tolist() == [10, 11, 0, 1, 10, 11]
 
 
-@pytest.mark.parametrize(("overrides", "candidates"), [
-    ({"train.batch_size": 8}, 8), ({"contrastive.queue": 256}, 264), ({"contrastive.negatives": "edited"}, 16),
-    ({"contrastive.pooling": "window", "contrastive.windows": 4, "contrastive.queue": 10}, 42)])
+@pytest.mark.parametrize(
+    ("overrides", "candidates"),
+    [
+        ({"train.batch_size": 8}, 8),
+        ({"contrastive.queue": 256}, 264),
+        ({"contrastive.negatives": "edited"}, 16),
+        ({"contrastive.pooling": "window", "contrastive.windows": 4, "contrastive.queue": 10}, 42),
+    ],
+)
 def test_siglip_starts_at_the_odds_of_a_random_candidate(overrides, candidates):
-    assert starting_bias(build_config("tiny", overrides)) == pytest.approx(-math.log(candidates - 1))
+    assert starting_bias(build_config("tiny", overrides)) == pytest.approx(
+        -math.log(candidates - 1)
+    )
 
 
-@pytest.mark.parametrize(("overrides", "fault"), [
-    ({"contrastive.formulation": "ratio", "contrastive.shuffled": True}, "contrastive.shuffled must be False with .* ratio"),
-    ({"contrastive.formulation": "frame", "contrastive.queue": 256}, "contrastive.queue must be 0 with"),
-    ({"contrastive.formulation": "vicreg", "contrastive.negatives": "degraded"}, "contrastive.negatives must be batch with"),
-    ({"contrastive.formulation": "frame", "contrastive.negatives": "edited"}, "must be batch or degraded with"),
-    ({"contrastive.anchor": "all", "head.kind": "none"}, "head.kind must not be none with contrastive.anchor all"),
-    ({"contrastive.anchor": "all", "head.shared": True}, "head.shared must be false with contrastive.anchor all"),
-    ({"contrastive.anchor": "all", **{f"contrastive.{n}_weight": 0.0 for n in ("cnn", "proj", "encoder")}}, "proj_weight must be above 0"),
-    ({"train.batch_size": 6, "train.micro_batch": 4}, "train.batch_size must be a multiple of train.micro_batch.*got 6 and 4")])
+@pytest.mark.parametrize(
+    ("overrides", "fault"),
+    [
+        (
+            {"contrastive.formulation": "ratio", "contrastive.shuffled": True},
+            "contrastive.shuffled must be False with .* ratio",
+        ),
+        (
+            {"contrastive.formulation": "frame", "contrastive.queue": 256},
+            "contrastive.queue must be 0 with",
+        ),
+        (
+            {"contrastive.formulation": "vicreg", "contrastive.negatives": "degraded"},
+            "contrastive.negatives must be batch with",
+        ),
+        (
+            {"contrastive.formulation": "frame", "contrastive.negatives": "edited"},
+            "must be batch or degraded with",
+        ),
+        (
+            {"contrastive.anchor": "all", "head.kind": "none"},
+            "head.kind must not be none with contrastive.anchor all",
+        ),
+        (
+            {"contrastive.anchor": "all", "head.shared": True},
+            "head.shared must be false with contrastive.anchor all",
+        ),
+        (
+            {
+                "contrastive.anchor": "all",
+                **{f"contrastive.{n}_weight": 0.0 for n in ("cnn", "proj", "encoder")},
+            },
+            "proj_weight must be above 0",
+        ),
+        (
+            {"train.batch_size": 6, "train.micro_batch": 4},
+            "train.batch_size must be a multiple of train.micro_batch.*got 6 and 4",
+        ),
+    ],
+)
 def test_knobs_that_mean_nothing_together_are_refused(overrides, fault):
     with pytest.raises(ConfigError, match=fault):
         build_config("tiny", overrides)

@@ -7,8 +7,12 @@ from hypothesis import strategies as st
 from ganhtr.data.batches import pad
 from ganhtr.train.edits import ONE_IN, edited
 
-ROWS = st.integers(1, 12).flatmap(lambda characters: st.tuples(st.just(characters), st.lists(
-    st.lists(st.integers(1, characters + 1), max_size=30), min_size=1, max_size=5)))
+ROWS = st.integers(1, 12).flatmap(
+    lambda characters: st.tuples(
+        st.just(characters),
+        st.lists(st.lists(st.integers(1, characters + 1), max_size=30), min_size=1, max_size=5),
+    )
+)
 
 
 @given(ROWS, st.integers(0, 99))

@@ -8,10 +8,27 @@ from skimage.metrics import structural_similarity
 from torch import nn
 
 from ganhtr.data.batches import chunks
-from ganhtr.train.evaluate import EVALUATION_BATCH, by_nothing, by_sauvola, by_the_original, evaluate, reference_metrics
+from ganhtr.train.evaluate import (
+    EVALUATION_BATCH,
+    by_nothing,
+    by_sauvola,
+    by_the_original,
+    evaluate,
+    reference_metrics,
+)
 
 OPTIONS = {"data_range": 1, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-READINGS = ("cab", "bd", "deaf!", "", "dabdab", "ebb", "e fee", "eg", "abee")  # the other lines are read as nothing
+READINGS = (
+    "cab",
+    "bd",
+    "deaf!",
+    "",
+    "dabdab",
+    "ebb",
+    "e fee",
+    "eg",
+    "abee",
+)  # the other lines are read as nothing
 
 
 class Script(nn.Module):
@@ -24,12 +41,16 @@ class Script(nn.Module):
         self.texts, self.charset, self.widths, self.turn = texts, charset, widths, 0
 
     def forward(self, images):
-        noise = np.random.default_rng(self.turn).integers(0, self.charset.classes, (len(images), 16))
+        noise = np.random.default_rng(self.turn).integers(
+            0, self.charset.classes, (len(images), 16)
+        )
         for row in noise:
             frames = -(-self.widths[self.turn] // 4)
             row[:frames] = 0
-            spoken = self.charset.target(self.texts[self.turn] if self.turn < len(self.texts) else "")
-            row[:2 * len(spoken):2] = spoken
+            spoken = self.charset.target(
+                self.texts[self.turn] if self.turn < len(self.texts) else ""
+            )
+            row[: 2 * len(spoken) : 2] = spoken
             self.turn += 1
         return None, 5 * F.one_hot(torch.from_numpy(noise), self.charset.classes).float()
 
@@ -37,7 +58,9 @@ class Script(nn.Module):
 @pytest.fixture
 def scripted(bench, pairs):
     """Evaluates the degraded lines with a guide that reads READINGS, and a judge that reads nothing."""
-    guide, judge = (Script(texts, pairs.charset, pairs.validation.widths) for texts in (READINGS, ()))
+    guide, judge = (
+        Script(texts, pairs.charset, pairs.validation.widths) for texts in (READINGS, ())
+    )
     return evaluate(by_nothing, bench.validation, guide, judge)
 
 
@@ -65,8 +88,13 @@ def test_errors_are_summed_over_all_lines_before_they_are_divided(scripted, pair
     metrics = scripted.metrics()
     assert metrics["cer"] == pytest.approx(sum(wrong) / sum(map(len, references)))
     assert metrics["cer"] != pytest.approx(scripted.guide.line_cer.mean())
-    words = [edits(reference.split(), reading.split()) for reference, reading in zip(references, read, strict=True)]
-    assert metrics["wer"] == pytest.approx(sum(words) / sum(len(text.split()) for text in references))
+    words = [
+        edits(reference.split(), reading.split())
+        for reference, reading in zip(references, read, strict=True)
+    ]
+    assert metrics["wer"] == pytest.approx(
+        sum(words) / sum(len(text.split()) for text in references)
+    )
     assert metrics["judge_cer"] == metrics["judge_wer"] == 1
 
 
@@ -74,9 +102,13 @@ def test_ctc_is_the_guides_over_each_lines_own_frames(bench, pairs):
     evaluation = evaluate(by_nothing, bench.validation, bench.guide, bench.judge)
     expected = []
     for i, width in enumerate(pairs.validation.widths):
-        logits = bench.guide(bench.validation.take(np.array([i])).degraded)[1][0, :-(-width // 4)]
+        logits = bench.guide(bench.validation.take(np.array([i])).degraded)[1][0, : -(-width // 4)]
         target = torch.from_numpy(bench.validation.targets[i])
-        expected.append(F.ctc_loss(logits.log_softmax(1), target, [len(logits)], [len(target)], reduction="sum").item())
+        expected.append(
+            F.ctc_loss(
+                logits.log_softmax(1), target, [len(logits)], [len(target)], reduction="sum"
+            ).item()
+        )
     assert evaluation.ctc == pytest.approx(expected, rel=1e-4)
     assert evaluation.metrics()["ctc"] == pytest.approx(np.mean(expected), rel=1e-4)
 
@@ -86,14 +118,22 @@ def test_the_reference_rows(bench, pairs):
     assert list(rows) == ["degraded", "sauvola", "clean"]
     assert rows["clean"]["psnr"] == 100 and rows["clean"]["ssim"] == pytest.approx(1, abs=1e-6)
     lines, psnr, ssim = pairs.validation, [], []
-    for clean, degraded, width in zip(lines.clean / 255, lines.degraded / 255, lines.widths, strict=True):
+    for clean, degraded, width in zip(
+        lines.clean / 255, lines.degraded / 255, lines.widths, strict=True
+    ):
         a, b = degraded[:, :width], clean[:, :width]
         psnr.append(-10 * np.log10(((a - b) ** 2).mean()))
         ssim.append(structural_similarity(a, b, **OPTIONS))
     assert rows["degraded"]["psnr"] == pytest.approx(np.mean(psnr), rel=1e-5)
     assert rows["degraded"]["ssim"] == pytest.approx(np.mean(ssim), rel=1e-4)
-    for name, restorer in (("clean", by_the_original), ("degraded", by_nothing), ("sauvola", by_sauvola)):
-        assert rows[name] == evaluate(restorer, bench.validation, bench.guide, bench.judge).metrics()
+    for name, restorer in (
+        ("clean", by_the_original),
+        ("degraded", by_nothing),
+        ("sauvola", by_sauvola),
+    ):
+        assert (
+            rows[name] == evaluate(restorer, bench.validation, bench.guide, bench.judge).metrics()
+        )
 
 
 def test_sauvola_is_black_and_white_inside_and_paper_outside(bench):
@@ -109,8 +149,10 @@ def test_sauvola_is_the_published_threshold(bench):
     batch = bench.validation.take(np.array([8]))
     degraded, made = batch.degraded[0, 0].double().numpy(), by_sauvola(batch)[0, 0].numpy()
     for y in range(8, 24):
-        for x in range(8, int(batch.widths[0]) - 8):  # places where the window of 17 px lies in the line
-            window = degraded[y - 8:y + 9, x - 8:x + 9]
+        for x in range(
+            8, int(batch.widths[0]) - 8
+        ):  # places where the window of 17 px lies in the line
+            window = degraded[y - 8 : y + 9, x - 8 : x + 9]
             threshold = window.mean() * (1 + 0.2 * (window.std() / 0.5 - 1))
             if abs(degraded[y, x] - threshold) > 1e-5:
                 assert made[y, x] == (degraded[y, x] > threshold), (y, x)
@@ -121,7 +163,9 @@ def test_what_lies_outside_a_line_never_counts(bench, scripted, pairs):
         batch.clean[~batch.inside.expand_as(batch.clean)] = 0.3
         return torch.where(batch.inside, batch.degraded, torch.rand_like(batch.degraded))
 
-    guide, judge = (Script(texts, pairs.charset, pairs.validation.widths) for texts in (READINGS, ()))
+    guide, judge = (
+        Script(texts, pairs.charset, pairs.validation.widths) for texts in (READINGS, ())
+    )
     assert evaluate(noisy, bench.validation, guide, judge).metrics() == scripted.metrics()
 
 

@@ -28,8 +28,11 @@ MATCHED = {"matcher_norm", "retrieval_top1", "length_top1", "contrastive_positio
 
 def insides(state):
     """Everything that a step changes."""
-    return [state.step, {name: module.state_dict() for name, module in state.modules().items()},
-            {name: optimizer.state_dict() for name, optimizer in state.optimizers.items()}]
+    return [
+        state.step,
+        {name: module.state_dict() for name, module in state.modules().items()},
+        {name: optimizer.state_dict() for name, optimizer in state.optimizers.items()},
+    ]
 
 
 def numbers(report):
@@ -54,7 +57,9 @@ def test_an_epoch_is_a_report(overrides, bench, new_state, small):
         metrics = report.metrics()
         losses = {f"train_{name}" for name in LOSSES | ({"contrastive"} if on else set())}
         matched = MATCHED if on else set()
-        assert metrics.keys() == VALIDATED | losses | OTHERS | matched | once | TIMED | {"train_infeasible"}
+        assert metrics.keys() == VALIDATED | losses | OTHERS | matched | once | TIMED | {
+            "train_infeasible"
+        }
         assert metrics["train_ctc"] == pytest.approx(sum(report.steps["ctc"]) / 3)
         assert metrics["ctc"] == report.evaluation.metrics()["ctc"] != metrics["train_ctc"]
         assert math.isnan(report.mean("contrastive")) != on
@@ -65,12 +70,23 @@ def test_an_epoch_is_a_report(overrides, bench, new_state, small):
 def test_a_report_tells_the_steps_that_were_taken(bench, new_state, small):
     state, by_hand = new_state(small()), new_state(small())
     (first, second) = fit(state, bench)
-    measured = [train_step(by_hand, bench.guide, bench.train.take(step_indices(10, 4, step, 0)),
-                           bench.pixels_per_character, measure=step % 3 == 0) for step in range(6)]
+    measured = [
+        train_step(
+            by_hand,
+            bench.guide,
+            bench.train.take(step_indices(10, 4, step, 0)),
+            bench.pixels_per_character,
+            measure=step % 3 == 0,
+        )
+        for step in range(6)
+    ]
     for name in ("total", "contrastive", "accuracy_fake", "length_top1", "matcher_norm"):
-        assert first.steps[name] + second.steps[name] == [values[name].item() for values in measured]
+        assert first.steps[name] + second.steps[name] == [
+            values[name].item() for values in measured
+        ]
     assert [first.steps["contrastive_ratio"], second.steps["contrastive_ratio"]] == [
-        [measured[step]["contrastive_ratio"].item()] for step in (0, 3)]
+        [measured[step]["contrastive_ratio"].item()] for step in (0, 3)
+    ]
 
 
 def test_every_validation_line_counts_once(bench, new_state, small, pairs):
@@ -79,13 +95,17 @@ def test_every_validation_line_counts_once(bench, new_state, small, pairs):
     *_, report = fit(state, bench)
     evaluation = report.evaluation
     assert not state.generator.training
-    assert evaluation.guide.char_lengths.tolist() == [len(text) for text in pairs.validation.transcripts]
+    assert evaluation.guide.char_lengths.tolist() == [
+        len(text) for text in pairs.validation.transcripts
+    ]
     by_line = []
     with torch.no_grad():
         for i, width in enumerate(pairs.validation.widths):
             batch = bench.validation.take(np.array([i]))
             restored = state.generator(batch.degraded)[0, 0, :, :width]
-            by_line.append(-10 * math.log10(((restored - batch.clean[0, 0, :, :width]) ** 2).mean().item()))
+            by_line.append(
+                -10 * math.log10(((restored - batch.clean[0, 0, :, :width]) ** 2).mean().item())
+            )
     assert evaluation.psnr == pytest.approx(by_line, rel=1e-4)
     assert report.metrics()["psnr"] == pytest.approx(np.mean(by_line), rel=1e-4)
 
@@ -118,13 +138,17 @@ def test_a_batch_larger_than_the_split_is_refused(bench, new_state, small):
         next(fit(new_state(small(**{"train.batch_size": 11})), bench))
 
 
-@pytest.mark.parametrize(("module", "part"), [
-    ("generator", "pixel"), ("discriminator", "discriminator"), ("matcher", "contrastive")])
+@pytest.mark.parametrize(
+    ("module", "part"),
+    [("generator", "pixel"), ("discriminator", "discriminator"), ("matcher", "contrastive")],
+)
 def test_a_poisoned_network_is_named(module, part, bench, new_state, small):
     state = new_state(small())
     with torch.no_grad():
         next(state.modules()[module].parameters()).view(-1)[0] = float("nan")
-    with pytest.raises(Diverged, match=f"diverged: {part} was not finite in epoch 1, step 1") as caught:
+    with pytest.raises(
+        Diverged, match=f"diverged: {part} was not finite in epoch 1, step 1"
+    ) as caught:
         next(fit(state, bench))
     assert (caught.value.epoch, caught.value.step, caught.value.part) == (1, 1, part)
 
@@ -162,13 +186,29 @@ def test_samples_show_the_first_validation_lines(bench, new_state, small, pairs)
     assert samples(state, bench, 99).shape[0] == 18
 
 
-@pytest.mark.parametrize("overrides", [
-    OFF, {"contrastive.learned_temperature": True, "head.kind": "mlp_bn", "contrastive.queue": 6, "train.schedule": "plateau",
-          "contrastive.negatives": "edited", "train.micro_batch": 2},
-    {"contrastive.formulation": "clip", "train.discriminator_optimizer": "sgd",
-     "train.discriminator_text": "predicted"},
-], ids=["off", "infonce", "clip"])
-def test_a_resumed_run_is_the_unbroken_one(overrides, bench, new_state, small, same_tensors, tmp_path):
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        OFF,
+        {
+            "contrastive.learned_temperature": True,
+            "head.kind": "mlp_bn",
+            "contrastive.queue": 6,
+            "train.schedule": "plateau",
+            "contrastive.negatives": "edited",
+            "train.micro_batch": 2,
+        },
+        {
+            "contrastive.formulation": "clip",
+            "train.discriminator_optimizer": "sgd",
+            "train.discriminator_text": "predicted",
+        },
+    ],
+    ids=["off", "infonce", "clip"],
+)
+def test_a_resumed_run_is_the_unbroken_one(
+    overrides, bench, new_state, small, same_tensors, tmp_path
+):
     config = small(**overrides, **{"train.epochs": 3})
     unbroken, broken, resumed = (new_state(config) for _ in range(3))
     reports = list(fit(unbroken, bench))
@@ -207,7 +247,16 @@ class Harm:
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_no_code_of_a_checkpoint_runs(saved, tmp_path):
     path, _ = saved
-    torch.save({"step": 1, "progress": Harm(tmp_path / "harm"), "schedule": {}, "modules": {}, "optimizers": {}}, path)
+    torch.save(
+        {
+            "step": 1,
+            "progress": Harm(tmp_path / "harm"),
+            "schedule": {},
+            "modules": {},
+            "optimizers": {},
+        },
+        path,
+    )
     with pytest.raises(ValueError, match="last.pt: must be a trial's checkpoint"):
         read_checkpoint(path, CPU)
     path.write_bytes(pickle.dumps(Harm(tmp_path / "harm")))
@@ -217,8 +266,21 @@ def test_no_code_of_a_checkpoint_runs(saved, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")
-@pytest.mark.parametrize("damage", [
-    "missing", "empty", "text", "pickle", "half", "cut tail", "flipped bit", "list", "tensor", "lacking"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "missing",
+        "empty",
+        "text",
+        "pickle",
+        "half",
+        "cut tail",
+        "flipped bit",
+        "list",
+        "tensor",
+        "lacking",
+    ],
+)
 def test_a_damaged_checkpoint_is_named(damage, saved):
     path, _ = saved
     whole = path.read_bytes()
@@ -227,15 +289,35 @@ def test_a_damaged_checkpoint_is_named(damage, saved):
     elif damage in ("list", "tensor", "lacking"):
         torch.save({"list": [1], "tensor": torch.ones(3), "lacking": {"step": 1}}[damage], path)
     else:
-        path.write_bytes({"empty": b"", "text": b"no checkpoint", "pickle": b"\x80\x02.", "cut tail": whole[:-1],
-                          "half": whole[:len(whole) // 2],
-                          "flipped bit": whole[:len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1:],
-                          }[damage])
-    with pytest.raises(ValueError, match="(?s)last.pt: must be a trial's checkpoint, .* Delete it to start"):
+        path.write_bytes(
+            {
+                "empty": b"",
+                "text": b"no checkpoint",
+                "pickle": b"\x80\x02.",
+                "cut tail": whole[:-1],
+                "half": whole[: len(whole) // 2],
+                "flipped bit": whole[: len(whole) // 2]
+                + bytes([whole[len(whole) // 2] ^ 1])
+                + whole[len(whole) // 2 + 1 :],
+            }[damage]
+        )
+    with pytest.raises(
+        ValueError, match="(?s)last.pt: must be a trial's checkpoint, .* Delete it to start"
+    ):
         read_checkpoint(path, CPU)
 
 
-@pytest.mark.parametrize("other", [OFF, {"head.dim": 7}, {"generator.base": 3}, {"head.kind": "mlp_bn"}, {"contrastive.queue": 8}], ids=str)
+@pytest.mark.parametrize(
+    "other",
+    [
+        OFF,
+        {"head.dim": 7},
+        {"generator.base": 3},
+        {"head.kind": "mlp_bn"},
+        {"contrastive.queue": 8},
+    ],
+    ids=str,
+)
 def test_a_checkpoint_of_another_configuration_is_refused(other, saved, new_state, small):
     held = read_checkpoint(saved[0], CPU)
     with pytest.raises((RuntimeError, KeyError)):
@@ -283,7 +365,10 @@ def test_an_ended_checkpoint_holds_no_optimisers(saved, same_tensors, tmp_path):
     save_checkpoint(tmp_path / "ended.pt", state, {"status": "complete"}, optimizers=False)
     ended = read_checkpoint(tmp_path / "ended.pt", CPU)
     assert ended["optimizers"] == {} and ended["progress"] == {"status": "complete"}
-    assert same_tensors(ended["modules"], {name: dict(module.state_dict()) for name, module in state.modules().items()})
+    assert same_tensors(
+        ended["modules"],
+        {name: dict(module.state_dict()) for name, module in state.modules().items()},
+    )
     assert (tmp_path / "ended.pt").stat().st_size < path.stat().st_size
 
 
@@ -294,5 +379,8 @@ def test_the_saved_generator_restores_alike(saved, new_state, bench, small, tmp_
     save_generator(tmp_path / "best.safetensors", state)
     other = new_state(small(**{"train.seed": 5}))
     other.generator.load_state_dict(load_file(tmp_path / "best.safetensors"), strict=True)
-    a, b = (evaluate(by_generator(s.generator), bench.validation, bench.guide, bench.judge) for s in (state, other))
+    a, b = (
+        evaluate(by_generator(s.generator), bench.validation, bench.guide, bench.judge)
+        for s in (state, other)
+    )
     assert np.array_equal(a.psnr, b.psnr)

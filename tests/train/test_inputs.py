@@ -18,6 +18,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def prepared(small, fresh_recognizer, monkeypatch):
     """prepared(pairs, overrides): inputs with untrained recognizers."""
+
     def obtain(role, pairs, config, training, device, say):
         say(role)
         return fresh_recognizer(config, pairs)
@@ -31,9 +32,12 @@ def test_taps_are_the_guides_features_of_the_clean_training_lines(kind, prepared
     pairs = make_pairs(train=("ab", "cd", "ef") * 13)  # more than one chunk
     inputs = prepared(pairs, **{"guide.kind": kind})
     guide = inputs.guide.build(CPU)
-    assert inputs.taps.shape == (39, 64 // guide.stride, guide.features) and inputs.taps.dtype == np.float32
+    assert (
+        inputs.taps.shape == (39, 64 // guide.stride, guide.features)
+        and inputs.taps.dtype == np.float32
+    )
     for i in (0, 31, 32, 38):
-        clean = torch.from_numpy(pairs.train.clean[i:i + 1].astype(np.float32) / 255)[None]
+        clean = torch.from_numpy(pairs.train.clean[i : i + 1].astype(np.float32) / 255)[None]
         assert np.allclose(inputs.taps[i], guide.tap(clean)[0].numpy(), atol=1e-5)
 
 
@@ -54,7 +58,12 @@ def test_a_step_with_taps_is_the_step_without(text, prepared, pairs, small):
         state = build_state(config, pairs.charset, bench.guide.widths, CPU)
         batch = bench.train.take(np.arange(4))
         assert (batch.clean_tap is None) == (given.taps is None)
-        values.append({name: value.item() for name, value in train_step(state, bench.guide, batch, 10.0, True).items()})
+        values.append(
+            {
+                name: value.item()
+                for name, value in train_step(state, bench.guide, batch, 10.0, True).items()
+            }
+        )
         weights.append(torch.cat([p.grad.flatten() for p in state.generator.parameters()]))
     assert values[0]["feature"] > 0 and values[0] == pytest.approx(values[1], rel=1e-4)
     assert (weights[0] - weights[1]).norm() <= 1e-4 * weights[1].norm()
@@ -70,21 +79,33 @@ def test_taps_that_would_not_fit_are_left_out(prepared, pairs, monkeypatch):
 
 def test_notes_name_the_lines_that_no_path_can_spell(prepared, make_pairs):
     long = "ab" * 12
-    pairs = make_pairs(train=("ab", long, "b", long), validation=("X" * 10 + "a", "X" + "a" * 9), notes=("kept",))
+    pairs = make_pairs(
+        train=("ab", long, "b", long), validation=("X" * 10 + "a", "X" + "a" * 9), notes=("kept",)
+    )
     few = prepared(pairs).pairs.notes
     assert [note.split(";")[0] for note in few] == [
-        "kept", "train: 2 transcriptions are longer than their line's frames allow (train-1, train-3)",
-        "validation: 1 transcriptions are longer than their line's frames allow (validation-1)"]
+        "kept",
+        "train: 2 transcriptions are longer than their line's frames allow (train-1, train-3)",
+        "validation: 1 transcriptions are longer than their line's frames allow (validation-1)",
+    ]
     (many,) = prepared(make_pairs(train=(long,) * 7)).pairs.notes
-    assert "train: 7 transcriptions" in many and "(train-0, train-1, train-2, train-3, train-4)" in many
+    assert (
+        "train: 7 transcriptions" in many
+        and "(train-0, train-1, train-2, train-3, train-4)" in many
+    )
     assert prepared(make_pairs()).pairs.notes == ()
 
 
-@pytest.mark.parametrize(("guide", "judge", "weak"), [
-    (0.3, 0.3, False), (0.31, 0.1, True), (0.1, 0.31, True), (0, 0, False)])
+@pytest.mark.parametrize(
+    ("guide", "judge", "weak"),
+    [(0.3, 0.3, False), (0.31, 0.1, True), (0.1, 0.31, True), (0, 0, False)],
+)
 def test_a_recognizer_is_weak_beyond_thirty_percent(guide, judge, weak, inputs):
-    given = dataclasses.replace(inputs, guide=dataclasses.replace(inputs.guide, cer=guide),
-                                judge=dataclasses.replace(inputs.judge, cer=judge))
+    given = dataclasses.replace(
+        inputs,
+        guide=dataclasses.replace(inputs.guide, cer=guide),
+        judge=dataclasses.replace(inputs.judge, cer=judge),
+    )
     assert given.weak_recognizer == weak
 
 
@@ -93,4 +114,8 @@ def test_the_bench_knows_its_lines(inputs, pairs):
     assert len(bench.train) == 10 and len(bench.validation) == 18
     characters = sum(map(len, pairs.train.transcripts))
     assert bench.pixels_per_character == pytest.approx(pairs.train.widths.sum() / characters)
-    assert not any(p.requires_grad for recognizer in (bench.guide, bench.judge) for p in recognizer.parameters())
+    assert not any(
+        p.requires_grad
+        for recognizer in (bench.guide, bench.judge)
+        for p in recognizer.parameters()
+    )

@@ -46,7 +46,9 @@ def test_what_was_saved_comes_back_frozen(folder, state, inputs, pairs):
     model = load_model(folder, CPU)
     for network in (model.generator, model.recognizer):
         assert not any(module.training for module in network.modules())
-        assert not any(parameter.requires_grad or parameter.is_meta for parameter in network.parameters())
+        assert not any(
+            parameter.requires_grad or parameter.is_meta for parameter in network.parameters()
+        )
     batch = LineBatches(pairs.validation, pairs.charset, CPU).take(np.arange(4))
     expected = by_generator(state.generator)(batch)
     assert torch.equal(by_generator(model.generator)(batch), expected) and expected.std() > 0.01
@@ -71,12 +73,16 @@ def test_more_is_no_harm_and_an_older_version_wrote_fewer_keys(folder, state):
     assert load_model(folder, CPU).config == state.config
 
 
-@pytest.mark.parametrize("missing", [("generator.safetensors",), ("guide.safetensors", "config.json")])
+@pytest.mark.parametrize(
+    "missing", [("generator.safetensors",), ("guide.safetensors", "config.json")]
+)
 def test_missing_files_are_all_named(folder, missing):
     for name in missing:
         (folder / name).unlink()
-    assert refusal(folder) == (f"{folder}: a model folder must hold generator.safetensors, guide.safetensors, config.json, "
-                               f"got no {' and no '.join(missing)}. A search writes one to results/<study>/best")
+    assert refusal(folder) == (
+        f"{folder}: a model folder must hold generator.safetensors, guide.safetensors, config.json, "
+        f"got no {' and no '.join(missing)}. A search writes one to results/<study>/best"
+    )
 
 
 def test_no_folder(folder, tmp_path):
@@ -91,38 +97,64 @@ def test_damaged_weights_are_named(folder, name, damage):
     if damage == "pickle":
         torch.save({"a": torch.ones(2)}, folder / name)
     else:
-        (folder / name).write_bytes({"empty": b"", "cut": whole[:-40], "text": b"not weights at all",
-                                     "declares more": (2**60).to_bytes(8, "little") + whole[8:]}[damage])
+        (folder / name).write_bytes(
+            {
+                "empty": b"",
+                "cut": whole[:-40],
+                "text": b"not weights at all",
+                "declares more": (2**60).to_bytes(8, "little") + whole[8:],
+            }[damage]
+        )
     message = refusal(folder)
-    assert message.startswith(f"{folder / name}: must be the ") and message.endswith("Copy the model folder anew")
+    assert message.startswith(f"{folder / name}: must be the ") and message.endswith(
+        "Copy the model folder anew"
+    )
     assert "got a file that does not load (" in message and "(None)" not in message
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"preset": "tiny", "config": {}}', "[" * 100_000, '"\\ud800', "\udcff"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "3", '{"preset": "tiny", "config": {}}', "[" * 100_000, '"\\ud800', "\udcff"],
+)
 def test_a_config_that_is_no_config(folder, text):
     (folder / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert refusal(folder).startswith(f"{folder / 'config.json'}: must be JSON with the keys preset, config and charset, got ")
+    assert refusal(folder).startswith(
+        f"{folder / 'config.json'}: must be JSON with the keys preset, config and charset, got "
+    )
 
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({"generator.wings": 2, "loss.pixel": -1},
-     ["generator.wings is not a configuration key", "loss.pixel must be a number", "a newer one perhaps"]),
-    ({"preset": "vast"}, ["preset must be one of", "a newer one perhaps"]),
-    ({"preset": ["tiny"]}, ["preset and charset must be text", "list"]),
-    ({"charset": None}, ["preset and charset must be text", "NoneType"]),
-    ({"config": [1]}, ["config an object", "list"]),
-    ({"charset": "aa"}, ["characters must be distinct"]),
-    ({"charset": ""}, ["characters must be at least one"]),
-])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"generator.wings": 2, "loss.pixel": -1},
+            [
+                "generator.wings is not a configuration key",
+                "loss.pixel must be a number",
+                "a newer one perhaps",
+            ],
+        ),
+        ({"preset": "vast"}, ["preset must be one of", "a newer one perhaps"]),
+        ({"preset": ["tiny"]}, ["preset and charset must be text", "list"]),
+        ({"charset": None}, ["preset and charset must be text", "NoneType"]),
+        ({"config": [1]}, ["config an object", "list"]),
+        ({"charset": "aa"}, ["characters must be distinct"]),
+        ({"charset": ""}, ["characters must be at least one"]),
+    ],
+)
 def test_faults_of_the_config_are_named(folder, changes, words):
     edit(folder / "config.json", **changes)
     message = refusal(folder)
-    assert message.startswith(f"{folder / 'config.json'}: ") and all(word in message for word in words)
+    assert message.startswith(f"{folder / 'config.json'}: ") and all(
+        word in message for word in words
+    )
 
 
 def test_weights_that_do_not_fit_are_refused(folder):
     edit(folder / "config.json", **{"generator.base": 3})
-    assert "by config.json, got [" in refusal(folder) and "generator.safetensors: " in refusal(folder)
+    assert "by config.json, got [" in refusal(folder) and "generator.safetensors: " in refusal(
+        folder
+    )
 
 
 def test_a_tensor_more_or_less_is_refused(folder):
@@ -131,12 +163,16 @@ def test_a_tensor_more_or_less_is_refused(folder):
     safetensors.torch.save_file({**tensors, "extra": torch.ones(3)}, path)
     assert "extra must be none by config.json, got [3] float32" in refusal(folder)
     name = sorted(tensors)[-1]
-    safetensors.torch.save_file({key: tensor for key, tensor in tensors.items() if key != name}, path)
+    safetensors.torch.save_file(
+        {key: tensor for key, tensor in tensors.items() if key != name}, path
+    )
     assert f"{name} must be " in refusal(folder) and "by config.json, got none" in refusal(folder)
 
 
 def test_a_vast_size_is_refused_before_it_is_built(folder):
-    edit(folder / "config.json", **{"generator.base": 512, "generator.levels": 5})  # 13 GB of weights
+    edit(
+        folder / "config.json", **{"generator.base": 512, "generator.levels": 5}
+    )  # 13 GB of weights
     assert "by config.json, got [" in refusal(folder)
 
 
@@ -144,7 +180,10 @@ def test_weights_of_another_type_and_weights_that_are_no_numbers(folder):
     path = folder / "generator.safetensors"
     tensors = safetensors.torch.load_file(path)
     name = next(name for name in tensors if name.endswith("weight"))
-    for value, words in ((tensors[name].double(), "float32 by config.json"), (tensors[name] / 0, f"{name} must be finite")):
+    for value, words in (
+        (tensors[name].double(), "float32 by config.json"),
+        (tensors[name] / 0, f"{name} must be finite"),
+    ):
         safetensors.torch.save_file({**tensors, name: value}, path)
         assert words in refusal(folder)
 
@@ -159,7 +198,10 @@ def test_a_guide_with_no_numbers_is_refused(folder, inputs):
 def test_files_of_two_studies_are_not_mixed(folder, small, make_inputs, make_pairs):
     other = make_pairs(train=("xyz", "zoo yes", "xo") * 3)
     make_inputs(small(), other).guide.save(folder / "guide.safetensors")
-    assert "charset must be that of config.json, got that of a model folder of another charset" in refusal(folder)
+    assert (
+        "charset must be that of config.json, got that of a model folder of another charset"
+        in refusal(folder)
+    )
 
 
 def test_a_charset_in_another_order_is_another(folder, pairs):
@@ -171,4 +213,7 @@ def test_a_charset_in_another_order_is_another(folder, pairs):
 def test_a_guide_of_another_size(folder, key, value):
     edit(folder / "config.json", **{key: value})
     size = {"data.height": "64 x 64", "data.width": "32 x 128"}[key]
-    assert f"guide.safetensors: height and width must be those of config.json ({size}), got 32 x 64" in refusal(folder)
+    assert (
+        f"guide.safetensors: height and width must be those of config.json ({size}), got 32 x 64"
+        in refusal(folder)
+    )

@@ -14,15 +14,28 @@ from ganhtr.train.schedule import Schedule
 
 
 def schedule(kind="constant", epochs=4, steps=5, warmup=0.0):
-    return Schedule(build_config("tiny", {"train.schedule": kind, "train.epochs": epochs, "train.steps_per_epoch": steps,
-                                          "train.warmup_epochs": warmup}).train)
+    return Schedule(
+        build_config(
+            "tiny",
+            {
+                "train.schedule": kind,
+                "train.epochs": epochs,
+                "train.steps_per_epoch": steps,
+                "train.warmup_epochs": warmup,
+            },
+        ).train
+    )
 
 
 def optimizers():
     torch.manual_seed(0)
     a, b = torch.nn.Linear(3, 2), torch.nn.Linear(2, 1)
-    return {"generator": torch.optim.Adam(a.parameters(), lr=0.002, fused=True),
-            "discriminator": torch.optim.SGD([{"params": [b.weight]}, {"params": [b.bias], "lr": 0.7}], lr=0.1, momentum=0.9)}
+    return {
+        "generator": torch.optim.Adam(a.parameters(), lr=0.002, fused=True),
+        "discriminator": torch.optim.SGD(
+            [{"params": [b.weight]}, {"params": [b.bias], "lr": 0.7}], lr=0.1, momentum=0.9
+        ),
+    }
 
 
 def rates(held):
@@ -39,7 +52,8 @@ def test_constant_leaves_every_rate_as_it_is():
 
 def test_a_cosine_falls_from_one_to_just_above_zero():
     assert [schedule("cosine").factor(step) for step in range(20)] == pytest.approx(
-        [(1 + math.cos(math.pi * step / 20)) / 2 for step in range(20)])
+        [(1 + math.cos(math.pi * step / 20)) / 2 for step in range(20)]
+    )
     assert schedule("cosine").factor(0) == 1 and schedule("cosine").factor(10) == pytest.approx(0.5)
     assert schedule("cosine", epochs=10_000, steps=1000).factor(10**7 - 1) > 0
 
@@ -47,33 +61,51 @@ def test_a_cosine_falls_from_one_to_just_above_zero():
 @pytest.mark.parametrize("kind", ["constant", "cosine", "plateau"])
 def test_warm_up_rises_in_equal_steps_from_nothing_to_one(kind):
     warm = schedule(kind, warmup=1.8)  # 9 of 20 steps
-    assert [warm.factor(step) for step in range(10)] == pytest.approx([(step + 1) / 10 for step in range(10)])
+    assert [warm.factor(step) for step in range(10)] == pytest.approx(
+        [(step + 1) / 10 for step in range(10)]
+    )
     assert warm.factor(9) == 1
     rest = [warm.factor(step) for step in range(9, 20)]
-    assert rest == (pytest.approx([(1 + math.cos(math.pi * i / 11)) / 2 for i in range(11)]) if kind == "cosine" else [1] * 11)
+    assert rest == (
+        pytest.approx([(1 + math.cos(math.pi * i / 11)) / 2 for i in range(11)])
+        if kind == "cosine"
+        else [1] * 11
+    )
 
 
-@given(st.sampled_from(["constant", "cosine"]), st.integers(1, 9), st.integers(1, 9), st.floats(0, 12))
+@given(
+    st.sampled_from(["constant", "cosine"]), st.integers(1, 9), st.integers(1, 9), st.floats(0, 12)
+)
 def test_the_factor_rises_then_falls_and_is_never_zero(kind, epochs, steps, warmup):
     one = schedule(kind, epochs, steps, warmup)
     values = [one.factor(step) for step in range(epochs * steps)]
     assert all(0 < value <= 1 for value in values)
     top = values.index(max(values))
-    assert values[: top + 1] == sorted(values[: top + 1]) and values[top:] == sorted(values[top:], reverse=True)
+    assert values[: top + 1] == sorted(values[: top + 1]) and values[top:] == sorted(
+        values[top:], reverse=True
+    )
     assert values == [one.factor(step) for step in range(epochs * steps)]
-    largest = max(1 / (warmup * steps + 1), math.pi / 2 / max(1, epochs * steps - warmup * steps))  # of the two slopes
+    largest = max(
+        1 / (warmup * steps + 1), math.pi / 2 / max(1, epochs * steps - warmup * steps)
+    )  # of the two slopes
     assert all(abs(a - b) <= largest + 1e-9 for a, b in pairwise(values))
 
 
-@pytest.mark.parametrize(("psnrs", "halvings"), [
-    ([10, 11, 12, 13, 14], [0, 0, 0, 0, 0]),
-    ([10, 10, 10, 10, 10, 10, 10], [0, 0, 0, 1, 1, 1, 2]),
-    ([10, 10.01, 10.01, 10.01], [0, 0, 0, 1]),  # exactly 0.01 is no gain
-    ([10, 10.005, 10.0099, 10.0111, 10.02, 10.02, 10.02], [0, 0, 0, 0, 0, 0, 1]),  # small steps add up to one
-    ([10, 9, 10, 9.9, 11, 3, 3, 3], [0, 0, 0, 1, 1, 1, 1, 2]),
-    ([10, 9, 9, 11, 9, 9, 12], [0, 0, 0, 0, 0, 0, 0]),
-    ([math.nan, math.nan, math.nan, 10], [0, 0, 1, 1]),
-])
+@pytest.mark.parametrize(
+    ("psnrs", "halvings"),
+    [
+        ([10, 11, 12, 13, 14], [0, 0, 0, 0, 0]),
+        ([10, 10, 10, 10, 10, 10, 10], [0, 0, 0, 1, 1, 1, 2]),
+        ([10, 10.01, 10.01, 10.01], [0, 0, 0, 1]),  # exactly 0.01 is no gain
+        (
+            [10, 10.005, 10.0099, 10.0111, 10.02, 10.02, 10.02],
+            [0, 0, 0, 0, 0, 0, 1],
+        ),  # small steps add up to one
+        ([10, 9, 10, 9.9, 11, 3, 3, 3], [0, 0, 0, 1, 1, 1, 1, 2]),
+        ([10, 9, 9, 11, 9, 9, 12], [0, 0, 0, 0, 0, 0, 0]),
+        ([math.nan, math.nan, math.nan, 10], [0, 0, 1, 1]),
+    ],
+)
 def test_a_plateau_halves_after_three_epochs_without_a_gain(psnrs, halvings):
     plateau, others = schedule("plateau"), [schedule(), schedule("cosine")]
     before = [other.factor(7) for other in others]
@@ -90,10 +122,14 @@ def test_every_group_keeps_its_own_rate():
         plateau.observe(1.0)
     for step in (0, 0, 1, 9, 9):
         plateau.apply(held, step)
-        assert rates(held) == pytest.approx([base * min(1, (step + 1) / 3) / 2 for base in (0.002, 0.1, 0.7)])
+        assert rates(held) == pytest.approx(
+            [base * min(1, (step + 1) / 3) / 2 for base in (0.002, 0.1, 0.7)]
+        )
 
 
-@pytest.mark.parametrize(("kind", "warmup"), [("constant", 0.0), ("constant", 1.3), ("cosine", 0.7), ("plateau", 1.0)])
+@pytest.mark.parametrize(
+    ("kind", "warmup"), [("constant", 0.0), ("constant", 1.3), ("cosine", 0.7), ("plateau", 1.0)]
+)
 @pytest.mark.parametrize("stop", [0, 1, 3, 5, 12, 19])
 def test_a_resumed_run_has_the_same_rates(kind, warmup, stop, tmp_path):
     psnrs = [10, 10, 10, 10]
@@ -110,7 +146,9 @@ def test_a_resumed_run_has_the_same_rates(kind, warmup, stop, tmp_path):
     whole = run(schedule(kind, warmup=warmup), optimizers(), range(20))
     one, held = schedule(kind, warmup=warmup), optimizers()
     first = run(one, held, range(stop))
-    torch.save([one.state_dict(), {name: o.state_dict() for name, o in held.items()}], tmp_path / "held")
+    torch.save(
+        [one.state_dict(), {name: o.state_dict() for name, o in held.items()}], tmp_path / "held"
+    )
     kept, states = torch.load(tmp_path / "held", weights_only=True)
     again, fresh = schedule(kind, warmup=warmup), optimizers()
     again.load_state_dict(kept)

@@ -16,7 +16,14 @@ from ganhtr.train import step as step_module
 from ganhtr.train.contrast import length_top1, retrieval_top1
 from ganhtr.train.fit import Bench
 from ganhtr.train.state import build_state
-from ganhtr.train.step import GivenTexts, discriminator_texts, restore, train_step, update_discriminator, update_matcher
+from ganhtr.train.step import (
+    GivenTexts,
+    discriminator_texts,
+    restore,
+    train_step,
+    update_discriminator,
+    update_matcher,
+)
 
 CPU = torch.device("cpu")
 OFF = {"contrastive.formulation": "none"}
@@ -24,24 +31,59 @@ ARMS = {
     "infonce, mlp": {},
     "infonce, no head": {"head.kind": "none"},
     "infonce, linear, learned": {"head.kind": "linear", "contrastive.learned_temperature": True},
-    "infonce, symmetric, batch norm": {"contrastive.symmetric": True, "head.kind": "mlp_bn", "head.layers": 2},
+    "infonce, symmetric, batch norm": {
+        "contrastive.symmetric": True,
+        "head.kind": "mlp_bn",
+        "head.layers": 2,
+    },
     "infonce, one residual head": {"head.kind": "residual", "head.shared": True},
     "clip": {"contrastive.formulation": "clip", "contrastive.weight": 30.0},
     "clip, predicted": {"contrastive.formulation": "clip", "train.discriminator_text": "predicted"},
-    "dcl, windows": {"contrastive.formulation": "dcl", "contrastive.pooling": "window", "contrastive.windows": 3},
-    "siglip, attention, queue": {"contrastive.formulation": "siglip", "contrastive.pooling": "attention", "contrastive.queue": 6},
-    "triplet, edited texts": {"contrastive.formulation": "triplet", "contrastive.negatives": "edited", "contrastive.margin": 1.0},
+    "dcl, windows": {
+        "contrastive.formulation": "dcl",
+        "contrastive.pooling": "window",
+        "contrastive.windows": 3,
+    },
+    "siglip, attention, queue": {
+        "contrastive.formulation": "siglip",
+        "contrastive.pooling": "attention",
+        "contrastive.queue": 6,
+    },
+    "triplet, edited texts": {
+        "contrastive.formulation": "triplet",
+        "contrastive.negatives": "edited",
+        "contrastive.margin": 1.0,
+    },
     "supcon, degraded twins, encoder": {
-        "contrastive.formulation": "supcon", "contrastive.negatives": "degraded", "contrastive.anchor": "encoder"},
-    "infonce, three levels, queue": {"contrastive.anchor": "all", "contrastive.queue": 5, "contrastive.cnn_weight": 0.5},
-    "infonce, shuffled, windows, queue": {"contrastive.shuffled": True, "contrastive.pooling": "window", "contrastive.queue": 64},
+        "contrastive.formulation": "supcon",
+        "contrastive.negatives": "degraded",
+        "contrastive.anchor": "encoder",
+    },
+    "infonce, three levels, queue": {
+        "contrastive.anchor": "all",
+        "contrastive.queue": 5,
+        "contrastive.cnn_weight": 0.5,
+    },
+    "infonce, shuffled, windows, queue": {
+        "contrastive.shuffled": True,
+        "contrastive.pooling": "window",
+        "contrastive.queue": 64,
+    },
     "ratio": {"contrastive.formulation": "ratio"},
     "ratio, three levels": {"contrastive.formulation": "ratio", "contrastive.anchor": "all"},
     "frame": {"contrastive.formulation": "frame", "contrastive.anchor": "cnn"},
-    "frame, degraded twins": {"contrastive.formulation": "frame", "contrastive.negatives": "degraded", "head.kind": "mlp_bn"},
+    "frame, degraded twins": {
+        "contrastive.formulation": "frame",
+        "contrastive.negatives": "degraded",
+        "head.kind": "mlp_bn",
+    },
     "vicreg": {"contrastive.formulation": "vicreg", "head.kind": "none"},
 }
-UNCLIPPED = {"train.clip_norm": 1e6, "train.contrastive_clip_norm": 1e6, "text_encoder.dropout": 0.0}
+UNCLIPPED = {
+    "train.clip_norm": 1e6,
+    "train.contrastive_clip_norm": 1e6,
+    "text_encoder.dropout": 0.0,
+}
 
 
 def deaf(*arguments):
@@ -53,21 +95,30 @@ def deaf(*arguments):
 @pytest.fixture
 def trained(bench, new_state, small, monkeypatch):
     """trained(overrides): a state after some steps, and what each step measured."""
+
     def train(overrides, steps=3, cut=False):
         monkeypatch.setattr(step_module, "update_matcher", deaf if cut else update_matcher)
         state = new_state(small(**overrides))
         measured = []
         for number in range(steps):
-            indices = step_indices(len(bench.train), state.config.train.batch_size, number, state.config.train.seed)
-            measured.append(train_step(state, bench.guide, bench.train.take(indices), 10.0, measure=number == 0))
+            indices = step_indices(
+                len(bench.train), state.config.train.batch_size, number, state.config.train.seed
+            )
+            measured.append(
+                train_step(state, bench.guide, bench.train.take(indices), 10.0, measure=number == 0)
+            )
         return state, measured
+
     return train
 
 
 def shared(state):
     """What the OFF arm and every ON arm have in common: weights, buffers and moments of both networks."""
-    return {name: [module.state_dict(), state.optimizers[name].state_dict()]
-            for name, module in state.modules().items() if name != "matcher"}
+    return {
+        name: [module.state_dict(), state.optimizers[name].state_dict()]
+        for name, module in state.modules().items()
+        if name != "matcher"
+    }
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -78,12 +129,16 @@ def test_the_arms_differ_by_the_contrastive_gradient_alone(arm, trained, same_te
     on, measured = trained(ARMS[arm])
     assert same_tensors(shared(off), shared(cut))
     assert not same_tensors(shared(off)["generator"], shared(on)["generator"])
-    assert all(values["contrastive"].isfinite() and values["contrastive"] != 0 for values in measured)
+    assert all(
+        values["contrastive"].isfinite() and values["contrastive"] != 0 for values in measured
+    )
     assert measured[0]["contrastive_ratio"] > 0
     assert off.matcher is None and "matcher" not in off.optimizers
     learned = cut.matcher.learned()
     fresh = trained(ARMS[arm], steps=0)[0].matcher.learned()
-    assert all(not torch.equal(a, b) for a, b in zip(learned, fresh, strict=True) if a.grad.any()) and len(learned) == len(fresh)
+    assert all(
+        not torch.equal(a, b) for a, b in zip(learned, fresh, strict=True) if a.grad.any()
+    ) and len(learned) == len(fresh)
 
 
 @pytest.mark.parametrize("overrides", [OFF, {}], ids=["off", "on"])
@@ -93,7 +148,9 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(overrides, train
         torch.manual_seed(len(runs))
         np.random.seed(len(runs))
         state, measured = trained({**overrides, "train.seed": seed})
-        runs.append(({name: module.state_dict() for name, module in state.modules().items()}, measured))
+        runs.append(
+            ({name: module.state_dict() for name, module in state.modules().items()}, measured)
+        )
     assert same_tensors(runs[0], runs[1])
     for name in runs[0][0]:
         assert not same_tensors(runs[0][0][name], runs[2][0][name])
@@ -104,7 +161,11 @@ def test_dropout_depends_on_the_step_alone(bench, new_state, small):
     for steps in (0, 1, 1):
         state = new_state(small(**{"text_encoder.dropout": 0.5}))
         state.step = steps
-        losses.append(train_step(state, bench.guide, bench.train.take(np.arange(4)), 10.0)["contrastive"].item())
+        losses.append(
+            train_step(state, bench.guide, bench.train.take(np.arange(4)), 10.0)[
+                "contrastive"
+            ].item()
+        )
     assert losses[1] == losses[2] != losses[0]
 
 
@@ -122,19 +183,32 @@ def test_the_guide_stays_frozen_in_eval_mode(kind, small, pairs, make_inputs, sa
     assert state.generator.training and state.discriminator.training and state.matcher.training
 
 
-@pytest.mark.parametrize(("overrides", "looks"), [
-    (OFF, 2), ({"train.discriminator_text": "predicted"}, 2), ({"contrastive.formulation": "frame"}, 2),
-    ({"contrastive.formulation": "ratio"}, 3), ({"contrastive.negatives": "degraded"}, 3)])
-def test_the_guide_looks_at_each_image_once_a_step(overrides, looks, bench, new_state, small, monkeypatch):
+@pytest.mark.parametrize(
+    ("overrides", "looks"),
+    [
+        (OFF, 2),
+        ({"train.discriminator_text": "predicted"}, 2),
+        ({"contrastive.formulation": "frame"}, 2),
+        ({"contrastive.formulation": "ratio"}, 3),
+        ({"contrastive.negatives": "degraded"}, 3),
+    ],
+)
+def test_the_guide_looks_at_each_image_once_a_step(
+    overrides, looks, bench, new_state, small, monkeypatch
+):
     """The restored and the clean lines, and the degraded ones for a loss that needs them; not the clean ones where that was done before."""
     seen = []
     trunk = type(bench.guide).trunk
     batch = bench.train.take(np.arange(4))
     tap = bench.guide.tap(batch.clean)
-    monkeypatch.setattr(type(bench.guide), "trunk", lambda guide, image: seen.append(image) or trunk(guide, image))
+    monkeypatch.setattr(
+        type(bench.guide), "trunk", lambda guide, image: seen.append(image) or trunk(guide, image)
+    )
     for cached in (None, tap):
         seen.clear()
-        values = train_step(new_state(small(**overrides)), bench.guide, replace(batch, clean_tap=cached), 10.0)
+        values = train_step(
+            new_state(small(**overrides)), bench.guide, replace(batch, clean_tap=cached), 10.0
+        )
         assert len(seen) == looks - (cached is not None) and values["total"].isfinite()
 
 
@@ -163,20 +237,31 @@ def naive_parts(state, guide, batch, restored):
     images, texts, first = [], [], 0
     for i, width in enumerate(batch.widths.tolist()):
         frames, length = math.ceil(width / guide.stride), int(batch.target_lengths[i])
-        target = batch.targets[first:first + length]
+        target = batch.targets[first : first + length]
         first += length
         parts["pixel"] += (restored[i, 0, :, :width] - batch.clean[i, 0, :, :width]).abs().mean()
         parts["feature"] += F.mse_loss(tap[i, :frames], clean_tap[i, :frames])
-        parts["ctc"] += F.ctc_loss(logits[i, :frames].log_softmax(1), target, [frames], [length], reduction="sum")
-        parts["adversarial"] += -(0.9 * F.logsigmoid(verdicts[i]) + 0.1 * F.logsigmoid(-verdicts[i]))
+        parts["ctc"] += F.ctc_loss(
+            logits[i, :frames].log_softmax(1), target, [frames], [length], reduction="sum"
+        )
+        parts["adversarial"] += -(
+            0.9 * F.logsigmoid(verdicts[i]) + 0.1 * F.logsigmoid(-verdicts[i])
+        )
         images.append(tap[i, :frames].mean(0))
-        texts.append(batch.text[i:i + 1, :batch.text_lengths[i]])
+        texts.append(batch.text[i : i + 1, : batch.text_lengths[i]])
     if state.matcher is not None:
         matcher = state.matcher
         level = matcher.levels["proj"]
         image = level.image_head(torch.stack(images))
-        text = level.text_head(torch.cat([matcher.text_encoder(t, torch.tensor([t.shape[1]])).mean(dim=1) for t in texts]))
-        cosines = F.cosine_similarity(image[:, None], text[None], dim=2) / state.config.contrastive.temperature
+        text = level.text_head(
+            torch.cat(
+                [matcher.text_encoder(t, torch.tensor([t.shape[1]])).mean(dim=1) for t in texts]
+            )
+        )
+        cosines = (
+            F.cosine_similarity(image[:, None], text[None], dim=2)
+            / state.config.contrastive.temperature
+        )
         loss = 0.0
         for i in range(len(batch)):
             others = [j for j in range(len(batch)) if j == i or not batch.same[i, j]]
@@ -205,20 +290,26 @@ def test_the_gradients_are_those_of_the_whole_written_out(overrides, bench, new_
     loss = naive_discriminator_loss(naive.discriminator, batch.clean, restored.detach(), batch)
     loss.backward()
     naive.optimizers["discriminator"].step()
-    near(gradients(state.discriminator), gradients(naive.discriminator))  # nothing came from the generator's update
+    near(
+        gradients(state.discriminator), gradients(naive.discriminator)
+    )  # nothing came from the generator's update
     assert values["discriminator"].item() == pytest.approx(loss.item(), rel=1e-5)
 
     parts = naive_parts(naive, bench.guide, batch, restored)
     weights = {"pixel": 200.0, "feature": 5.0, "ctc": 1.0, "adversarial": 0.5, "contrastive": 70.0}
-    norms = {name: torch.autograd.grad(weights[name] * part, restored, retain_graph=True)[0].norm()
-             for name, part in parts.items()}
+    norms = {
+        name: torch.autograd.grad(weights[name] * part, restored, retain_graph=True)[0].norm()
+        for name, part in parts.items()
+    }
     total = sum(weights[name] * part for name, part in parts.items())
     total.backward()
     near(gradients(state.generator), gradients(naive.generator))
     for name, part in parts.items():
         assert values[name].item() == pytest.approx(part.item(), rel=1e-4), name
     assert values["total"].item() == pytest.approx(total.item(), rel=1e-4)
-    assert values["generator_norm"].item() == pytest.approx(gradients(naive.generator).norm().item(), rel=1e-3)
+    assert values["generator_norm"].item() == pytest.approx(
+        gradients(naive.generator).norm().item(), rel=1e-3
+    )
     if naive.matcher is not None:
         near(gradients(state.matcher), gradients(naive.matcher) / 70)
         ratio = norms["contrastive"] / norms["pixel"]
@@ -234,16 +325,24 @@ def test_gradients_are_clipped_each_to_its_norm(bench, new_state, small):
 
 
 def test_the_matcher_learns_alike_whatever_the_weight(trained):
-    light, heavy, fresh = (trained({"contrastive.weight": weight}, steps)[0].matcher
-                           for weight, steps in ((1.0, 1), (10.0, 1), (1.0, 0)))
-    learned = [(a - b).norm().item() for a, b in zip(light.parameters(), fresh.parameters(), strict=True)]
-    apart = [(a - b).norm().item() for a, b in zip(light.parameters(), heavy.parameters(), strict=True)]
+    light, heavy, fresh = (
+        trained({"contrastive.weight": weight}, steps)[0].matcher
+        for weight, steps in ((1.0, 1), (10.0, 1), (1.0, 0))
+    )
+    learned = [
+        (a - b).norm().item() for a, b in zip(light.parameters(), fresh.parameters(), strict=True)
+    ]
+    apart = [
+        (a - b).norm().item() for a, b in zip(light.parameters(), heavy.parameters(), strict=True)
+    ]
     assert sum(learned) > 0.05 and max(apart) < 1e-4
 
 
 @pytest.mark.parametrize("formulation", ["infonce", "clip"])
 def test_a_learned_scale_never_passes_a_hundred(formulation, bench, new_state, small):
-    state = new_state(small(**{"contrastive.formulation": formulation, "contrastive.learned_temperature": True}))
+    state = new_state(
+        small(**{"contrastive.formulation": formulation, "contrastive.learned_temperature": True})
+    )
     with torch.no_grad():
         state.matcher.log_scale.fill_(math.log(200))
     train_step(state, bench.guide, bench.train.take(np.arange(4)), 10.0)
@@ -252,7 +351,9 @@ def test_a_learned_scale_never_passes_a_hundred(formulation, bench, new_state, s
 
 
 def test_the_original_optimiser_of_the_discriminator(bench, new_state, small):
-    config = small(**UNCLIPPED, **{"train.discriminator_optimizer": "sgd", "train.discriminator_lr": 0.01})
+    config = small(
+        **UNCLIPPED, **{"train.discriminator_optimizer": "sgd", "train.discriminator_lr": 0.01}
+    )
     state = new_state(config)
     before = [p.detach().clone() for p in state.discriminator.trainable()]
     train_step(state, bench.guide, bench.train.take(np.arange(4)), 10.0)
@@ -278,28 +379,48 @@ class Judge(nn.Module):
         return self.scale * (text if self.by == "text" else image.mean(dim=(1, 2, 3)) - 0.5)
 
 
-@pytest.mark.parametrize(("by", "predicted", "expected"), [
-    ("text", True, (1, 1, 0)), ("text", False, (1, 0)), ("image", True, (1, 1, 1)), ("image", False, (1, 1))])
-def test_swapping_the_images_unmasks_one_that_looks_at_the_text(by, predicted, expected, bench, new_state, small):
+@pytest.mark.parametrize(
+    ("by", "predicted", "expected"),
+    [
+        ("text", True, (1, 1, 0)),
+        ("text", False, (1, 0)),
+        ("image", True, (1, 1, 1)),
+        ("image", False, (1, 1)),
+    ],
+)
+def test_swapping_the_images_unmasks_one_that_looks_at_the_text(
+    by, predicted, expected, bench, new_state, small
+):
     state = new_state(small())
     state.discriminator = Judge(by)
     state.optimizers["discriminator"] = torch.optim.SGD(state.discriminator.trainable(), lr=0.0)
     batch = bench.train.take(np.arange(4))
     batch.clean.fill_(0.9)
-    long, short = ((torch.ones((4, 3), dtype=torch.int64), torch.full((4,), length)) for length in (3, 1))
+    long, short = (
+        (torch.ones((4, 3), dtype=torch.int64), torch.full((4,), length)) for length in (3, 1)
+    )
     texts = GivenTexts(long, short if predicted else long)
-    values = update_discriminator(state, [batch], [torch.full_like(batch.clean, 0.1)], [texts], measure=True)
+    values = update_discriminator(
+        state, [batch], [torch.full_like(batch.clean, 0.1)], [texts], measure=True
+    )
     names = ("accuracy_real", "accuracy_fake", "accuracy_swapped")
-    assert tuple(values[name].item() for name in names if name in values) == expected  # with one text for both there is nothing to swap
-    assert "accuracy_swapped" not in update_discriminator(state, [batch], [batch.clean], [texts], measure=False)
+    assert (
+        tuple(values[name].item() for name in names if name in values) == expected
+    )  # with one text for both there is nothing to swap
+    assert "accuracy_swapped" not in update_discriminator(
+        state, [batch], [batch.clean], [texts], measure=False
+    )
 
 
 @pytest.mark.parametrize("kind", ["ground_truth", "predicted"])
 def test_the_discriminator_is_given_the_text_asked_for(kind, bench, new_state, small, monkeypatch):
     state = new_state(small(**{"train.discriminator_text": kind}))
     given = []
-    monkeypatch.setattr(step_module, "update_discriminator",
-                        lambda *arguments: given.append(arguments[3]) or update_discriminator(*arguments))
+    monkeypatch.setattr(
+        step_module,
+        "update_discriminator",
+        lambda *arguments: given.append(arguments[3]) or update_discriminator(*arguments),
+    )
     batch = bench.train.take(np.arange(4))
     train_step(state, bench.guide, batch, 10.0)
     ((texts,),) = given  # of the one part of one step
@@ -316,16 +437,23 @@ def test_the_discriminator_is_given_the_text_asked_for(kind, bench, new_state, s
             assert all(torch.equal(a, b) for a, b in zip(told, read, strict=True))
 
 
-def test_predicted_texts_are_what_the_recognizer_reads_within_the_width(bench, new_state, small, pairs):
+def test_predicted_texts_are_what_the_recognizer_reads_within_the_width(
+    bench, new_state, small, pairs
+):
     state, batch = new_state(small()), bench.train.take(np.arange(4))
     readings = torch.zeros((2, 4, 4), dtype=torch.int64)
     readings[0] = torch.tensor([[1, 1, 2, 0], [2, 0, 2, 3], [0, 0, 0, 0], [3, 3, 0, 3]])
     readings[1] = torch.tensor([[0, 0, 0, 1], [1, 2, 3, 3], [4, 4, 4, 4], [0, 5, 5, 0]])
     clean, restored = F.one_hot(readings, pairs.charset.classes).float()
     texts = discriminator_texts(state, batch, torch.tensor([4, 3, 4, 4]), clean, restored)
-    assert (texts.real[0].tolist(), texts.real[1].tolist()) == ([[1, 2], [2, 2], [0, 0], [3, 3]], [2, 2, 0, 2])
+    assert (texts.real[0].tolist(), texts.real[1].tolist()) == (
+        [[1, 2], [2, 2], [0, 0], [3, 3]],
+        [2, 2, 0, 2],
+    )
     assert (texts.fake[0].tolist(), texts.fake[1].tolist()) == (
-        [[1, 0, 0], [1, 2, 3], [4, 0, 0], [5, 0, 0]], [1, 3, 1, 1])
+        [[1, 0, 0], [1, 2, 3], [4, 0, 0], [5, 0, 0]],
+        [1, 3, 1, 1],
+    )
 
 
 def test_restored_lines_are_paper_outside_their_width(bench, new_state, small):
@@ -340,7 +468,9 @@ def test_retrieval_counts_as_a_loop_does(seed, bench):
     order = np.random.default_rng(seed).permutation(len(bench.train))
     batch = bench.train.take(order)  # two lines have equal transcriptions
     texts = [bench.train.lines.transcripts[i] for i in order]
-    cosines = torch.rand((10, 10), generator=torch.Generator().manual_seed(seed)) + 0.5 * torch.eye(10)
+    cosines = torch.rand((10, 10), generator=torch.Generator().manual_seed(seed)) + 0.5 * torch.eye(
+        10
+    )
     top1, length = retrieval_top1(cosines, batch.same), length_top1(batch, 9.0)
     found, by_length = 0, 0.0
     for i, row in enumerate(cosines.tolist()):
@@ -358,10 +488,21 @@ def test_the_equal_transcription_is_found_too(bench):
     assert retrieval_top1(cosines, batch.same).item() == pytest.approx(2 / 3)
 
 
-@pytest.mark.parametrize("overrides", [OFF, *({**arm, "train.discriminator_text": kind} for arm in
-                                              ({}, {"head.kind": "none"}, {"contrastive.formulation": "clip"})
-                                              for kind in ("predicted", "ground_truth"))], ids=str)
-@pytest.mark.parametrize("texts", [("", "aXb", "abababababababababababab", "aa"), ("", "", "X", "")])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        OFF,
+        *(
+            {**arm, "train.discriminator_text": kind}
+            for arm in ({}, {"head.kind": "none"}, {"contrastive.formulation": "clip"})
+            for kind in ("predicted", "ground_truth")
+        ),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "texts", [("", "aXb", "abababababababababababab", "aa"), ("", "", "X", "")]
+)
 def test_odd_transcriptions_train_without_harm(overrides, texts, small, make_pairs, make_inputs):
     pairs = make_pairs(train=(*texts, "ab"))
     bench = Bench.of(make_inputs(small(), pairs), CPU)
@@ -372,22 +513,38 @@ def test_odd_transcriptions_train_without_harm(overrides, texts, small, make_pai
     for _ in range(2):
         values = train_step(state, bench.guide, lines.take(np.arange(4)), 10.0, measure=True)
         assert all(value.isfinite() for value in values.values()), values
-    assert all(p.isfinite().all() for module in state.modules().values() for p in module.parameters())
+    assert all(
+        p.isfinite().all() for module in state.modules().values() for p in module.parameters()
+    )
 
 
 def test_everything_is_single_precision(trained):
-    state, measured = trained({"head.kind": "mlp_bn", "contrastive.learned_temperature": True}, steps=1)
+    state, measured = trained(
+        {"head.kind": "mlp_bn", "contrastive.learned_temperature": True}, steps=1
+    )
     held = [t for o in state.optimizers.values() for s in o.state.values() for t in s.values()]
     learned = [p for module in state.modules().values() for p in module.parameters()]
     floats = [b for m in state.modules().values() for b in m.buffers() if b.is_floating_point()]
     assert len(held) == 3 * sum(p.requires_grad for p in learned)
-    tensors = [*learned, *(p.grad for p in learned if p.requires_grad), *held, *floats, *measured[0].values()]
+    tensors = [
+        *learned,
+        *(p.grad for p in learned if p.requires_grad),
+        *held,
+        *floats,
+        *measured[0].values(),
+    ]
     assert {t.dtype for t in tensors} == {torch.float32}
-    assert not torch.backends.cuda.matmul.allow_tf32 and torch.get_float32_matmul_precision() == "highest"
+    assert (
+        not torch.backends.cuda.matmul.allow_tf32
+        and torch.get_float32_matmul_precision() == "highest"
+    )
 
 
 def test_reduced_precision_is_refused(new_state, small):
-    with torch.autocast("cpu", dtype=torch.bfloat16), pytest.raises(RuntimeError, match="must not run under autocast"):
+    with (
+        torch.autocast("cpu", dtype=torch.bfloat16),
+        pytest.raises(RuntimeError, match="must not run under autocast"),
+    ):
         new_state(small())
     torch.set_default_dtype(torch.float64)
     try:

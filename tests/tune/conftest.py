@@ -15,18 +15,36 @@ from ganhtr.train.rehearsal import LETTERS, random_lines
 from tune.space.load import space_from_plain
 from tune.study.request import Request
 
-SMALL = {"data.height": 16, "data.width": 64, "generator.base": 2, "generator.levels": 2, "discriminator.base": 2,
-         "discriminator.hidden": 4, "guide.base": 2, "guide.dim": 4, "guide.layers": 1, "judge.base": 2, "judge.dim": 4,
-         "judge.layers": 1, "train.batch_size": 4}
+SMALL = {
+    "data.height": 16,
+    "data.width": 64,
+    "generator.base": 2,
+    "generator.levels": 2,
+    "discriminator.base": 2,
+    "discriminator.hidden": 4,
+    "guide.base": 2,
+    "guide.dim": 4,
+    "guide.layers": 1,
+    "judge.base": 2,
+    "judge.dim": 4,
+    "judge.layers": 1,
+    "train.batch_size": 4,
+}
 SPACE = {
     "budget": {"trials": 6, "epochs": 3, "steps_per_epoch": 2},
-    "search": {"pruner": "none"}, "verdict": {"seeds": 0},
-    "space": {"contrastive.formulation": {"choice": ["infonce", "clip"]}, "contrastive.weight": {"float": [0.01, 30], "log": True},
-              "head.kind": {"choice": ["none", "mlp"]}, "head.layers": {"int": [1, 3], "when": {"head.kind": ["mlp"]}}},
+    "search": {"pruner": "none"},
+    "verdict": {"seeds": 0},
+    "space": {
+        "contrastive.formulation": {"choice": ["infonce", "clip"]},
+        "contrastive.weight": {"float": [0.01, 30], "log": True},
+        "head.kind": {"choice": ["none", "mlp"]},
+        "head.layers": {"int": [1, 3], "when": {"head.kind": ["mlp"]}},
+    },
 }
 EXPERIMENT = {
     "budget": {"seeds": 3, "epochs": 3, "steps_per_epoch": 2},
-    "baseline": {"contrastive.formulation": "none", "loss.ctc": 2.0}, "fixed": {"contrastive.formulation": "clip"},
+    "baseline": {"contrastive.formulation": "none", "loss.ctc": 2.0},
+    "fixed": {"contrastive.formulation": "clip"},
 }
 
 
@@ -44,9 +62,23 @@ def experiment():
 @pytest.fixture
 def request_of(space):
     """Builds a request; keyword arguments change space, budget and settings."""
+
     def build(trials=6, epochs=3, seed=0, of=space, **settings):
         changed = replace(of, budget=replace(of.budget, trials=trials, epochs=epochs))
-        return Request(changed, "tiny", "a test", {**SMALL, **settings}, "builtin", None, None, trials, seed, 1, 0)
+        return Request(
+            changed,
+            "tiny",
+            "a test",
+            {**SMALL, **settings},
+            "builtin",
+            None,
+            None,
+            trials,
+            seed,
+            1,
+            0,
+        )
+
     return build
 
 
@@ -55,11 +87,17 @@ def inputs():
     """Random lines, recognizers that were never trained."""
     torch.manual_seed(0)
     config = build_config("tiny", SMALL)
+
     def recognizer(part, cer):
         net = build_recognizer(part, LETTERS.classes, config.data.height, config.data.width)
         arrays = {name: tensor.numpy() for name, tensor in net.state_dict().items()}
-        return RecognizerWeights(part, LETTERS.characters, config.data.height, config.data.width, cer, "test", arrays)
-    pairs = Pairs(random_lines(config, 12), random_lines(config, 5), LETTERS, "random", "digest", "clean")
+        return RecognizerWeights(
+            part, LETTERS.characters, config.data.height, config.data.width, cer, "test", arrays
+        )
+
+    pairs = Pairs(
+        random_lines(config, 12), random_lines(config, 5), LETTERS, "random", "digest", "clean"
+    )
     return TrialInputs(pairs, recognizer(config.guide, 0.02), recognizer(config.judge, 0.04), None)
 
 
@@ -72,6 +110,7 @@ def pair_of(tmp_path, request_of):
     def build(*trials):
         folder, _, rows = make_study(tmp_path, request_of(), trials)
         return default_pair(folder, rows)
+
     return build
 
 
@@ -86,6 +125,7 @@ def study(tmp_path, inputs, request_of, monkeypatch):
     def make(name="study", **changes):
         request = request_of(**changes)
         return StudyFolder.planned(tmp_path / "results", name, request).create(request), request
+
     return make
 
 

@@ -30,8 +30,14 @@ def free_port() -> int:
 
 def environment() -> dict[str, str]:
     """What nodes and drivers of one cluster must share: its token."""
-    return {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0",
-            "OMP_NUM_THREADS": "1", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"}
+    return {
+        **os.environ,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "OMP_NUM_THREADS": "1",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
+    }
 
 
 @dataclass
@@ -44,18 +50,52 @@ class RayNode:
     dashboard: str | None = None
 
     @classmethod
-    def start(cls, folder: Path, env: dict[str, str], *options: object, head: RayNode | None = None, dashboard: bool = False) -> RayNode:
+    def start(
+        cls,
+        folder: Path,
+        env: dict[str, str],
+        *options: object,
+        head: RayNode | None = None,
+        dashboard: bool = False,
+    ) -> RayNode:
         """A head, or a further node of `head`'s cluster. Folders must have short names: sockets lie in them."""
         address, page = (head.address if head else f"127.0.0.1:{free_port()}"), free_port()
-        words = [RAY, "start", "--node-ip-address", "127.0.0.1", "--temp-dir", folder, "--object-store-memory", STORE,
-                 "--disable-usage-stats", *options]
-        words += ["--address", address] if head else [
-            "--head", "--port", address.split(":")[1], "--include-dashboard", str(dashboard).lower(), "--dashboard-port", page,
-            "--ray-client-server-port", free_port()]
+        words = [
+            RAY,
+            "start",
+            "--node-ip-address",
+            "127.0.0.1",
+            "--temp-dir",
+            folder,
+            "--object-store-memory",
+            STORE,
+            "--disable-usage-stats",
+            *options,
+        ]
+        words += (
+            ["--address", address]
+            if head
+            else [
+                "--head",
+                "--port",
+                address.split(":")[1],
+                "--include-dashboard",
+                str(dashboard).lower(),
+                "--dashboard-port",
+                page,
+                "--ray-client-server-port",
+                free_port(),
+            ]
+        )
         log = folder.with_suffix(".log")
         with log.open("w") as out:
-            process = subprocess.Popen([*map(str, words), "--dashboard-agent-listen-port", str(free_port())], stdout=out,
-                                       stderr=subprocess.STDOUT, env=env, start_new_session=True)
+            process = subprocess.Popen(
+                [*map(str, words), "--dashboard-agent-listen-port", str(free_port())],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=env,
+                start_new_session=True,
+            )
         node = cls(process.pid, address, folder, f"http://127.0.0.1:{page}" if dashboard else None)
         try:
             assert process.wait(timeout=90) == 0, log.read_text()
@@ -70,21 +110,37 @@ class RayNode:
         for path in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if os.getsid(int(path.name)) == self.session:
-                    found[int(path.name)] = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                    found[int(path.name)] = (
+                        (path / "cmdline")
+                        .read_bytes()
+                        .replace(b"\0", b" ")
+                        .decode(errors="replace")
+                        .strip()
+                    )
         return found
 
     def raylet(self) -> int:
         """The process whose death is the node's."""
-        return next(pid for pid, words in self.processes().items() if words.split(" ")[0].endswith("/raylet"))
+        return next(
+            pid
+            for pid, words in self.processes().items()
+            if words.split(" ")[0].endswith("/raylet")
+        )
 
     def workers(self) -> list[int]:
         """Processes that run trials."""
-        return [pid for pid, words in self.processes().items() if words.startswith("ray::") and "Trainable." in words]
+        return [
+            pid
+            for pid, words in self.processes().items()
+            if words.startswith("ray::") and "Trainable." in words
+        ]
 
     def end(self) -> None:
         """Kills what belongs to the node, by process id, until nothing is left."""
         deadline = time.monotonic() + 20
-        while (left := [pid for pid, words in self.processes().items() if words]) and time.monotonic() < deadline:
+        while (
+            left := [pid for pid, words in self.processes().items() if words]
+        ) and time.monotonic() < deadline:
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -92,13 +148,23 @@ class RayNode:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, env: dict[str, str], *options: object, nodes: int = 2, dashboard: bool = False) -> Iterator[list[RayNode]]:
+def cluster(
+    folder: Path, env: dict[str, str], *options: object, nodes: int = 2, dashboard: bool = False
+) -> Iterator[list[RayNode]]:
     """A head and further nodes, all with the same options."""
     folder.mkdir(parents=True, exist_ok=True)
     started: list[RayNode] = []
     try:
         for i in range(nodes):
-            started.append(RayNode.start(folder / f"n{i}", env, *options, head=started[0] if started else None, dashboard=dashboard))
+            started.append(
+                RayNode.start(
+                    folder / f"n{i}",
+                    env,
+                    *options,
+                    head=started[0] if started else None,
+                    dashboard=dashboard,
+                )
+            )
         yield started
     finally:
         for node in started:

@@ -43,12 +43,17 @@ def words_of(command):
 def test_the_launcher_file_is_valid_by_rays_own_schema(launcher):
     schema = json.loads((Path(ray.autoscaler.__file__).parent / "ray-schema.json").read_text())
     jsonschema.validate(launcher, schema)
-    assert launcher["provider"]["type"] == "local" and launcher["max_workers"] == len(launcher["provider"]["worker_ips"])
+    assert launcher["provider"]["type"] == "local" and launcher["max_workers"] == len(
+        launcher["provider"]["worker_ips"]
+    )
 
 
 def test_the_launcher_installs_what_is_pinned_and_mounts_what_all_see(launcher):
     commands = " ".join(launcher["setup_commands"])
-    assert commands.count("--constraint constraints.txt") == commands.count("pip install") == 2 and "mount -t nfs4" in commands
+    assert (
+        commands.count("--constraint constraints.txt") == commands.count("pip install") == 2
+        and "mount -t nfs4" in commands
+    )
     starts = launcher["head_start_ray_commands"] + launcher["worker_start_ray_commands"]
     assert all("RAY_AUTH_MODE=token" in line for line in starts if "ray start" in line)
     assert "~/.ray/auth_token" in launcher["file_mounts"] and ".venv" in launcher["rsync_exclude"]
@@ -64,17 +69,30 @@ def test_the_call_in_the_launchers_heading_is_one_of_ours():
 def test_the_rayjob_has_the_shape_that_kuberay_documents(kubernetes):
     claim, job = kubernetes
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
-    assert job["spec"].keys() <= {"entrypoint", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished", "backoffLimit", "rayClusterSpec"}
+    assert job["spec"].keys() <= {
+        "entrypoint",
+        "shutdownAfterJobFinishes",
+        "ttlSecondsAfterFinished",
+        "backoffLimit",
+        "rayClusterSpec",
+    }
     cluster = job["spec"]["rayClusterSpec"]
     assert cluster.keys() == {"rayVersion", "authOptions", "headGroupSpec", "workerGroupSpecs"}
     groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
     for group in groups[1:]:
         assert {"groupName", "minReplicas", "maxReplicas", "template"} <= group.keys()
-    assert (claim["kind"], claim["spec"]["accessModes"]) == ("PersistentVolumeClaim", ["ReadWriteMany"])
+    assert (claim["kind"], claim["spec"]["accessModes"]) == (
+        "PersistentVolumeClaim",
+        ["ReadWriteMany"],
+    )
     for group in groups:
         pod = group["template"]["spec"]
-        assert [volume["persistentVolumeClaim"]["claimName"] for volume in pod["volumes"]] == [claim["metadata"]["name"]]
-        assert {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]} == {"/results"}
+        assert [volume["persistentVolumeClaim"]["claimName"] for volume in pod["volumes"]] == [
+            claim["metadata"]["name"]
+        ]
+        assert {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]} == {
+            "/results"
+        }
         assert all(isinstance(value, str) for value in group["rayStartParams"].values())
     pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert f"ray=={cluster['rayVersion']}" in pinned
@@ -83,7 +101,13 @@ def test_the_rayjob_has_the_shape_that_kuberay_documents(kubernetes):
 def test_the_rayjobs_entrypoint_is_a_call_of_ours_that_fits_a_worker(kubernetes):
     spec = kubernetes[1]["spec"]
     given = words_of(spec["entrypoint"])
-    assert given["--address"] == "auto" and given["--results"] == "/results" and given["--mirror"].startswith("s3://")
-    limits = spec["rayClusterSpec"]["workerGroupSpecs"][0]["template"]["spec"]["containers"][0]["resources"]["limits"]
+    assert (
+        given["--address"] == "auto"
+        and given["--results"] == "/results"
+        and given["--mirror"].startswith("s3://")
+    )
+    limits = spec["rayClusterSpec"]["workerGroupSpecs"][0]["template"]["spec"]["containers"][0][
+        "resources"
+    ]["limits"]
     trials = limits["nvidia.com/gpu"] / float(given["--gpus-per-trial"])
     assert trials == 2 and trials * float(given["--cpus-per-trial"]) <= float(limits["cpu"])

@@ -20,7 +20,12 @@ from landscapes import NUMBERS, TABLE, Curves, Synthetic, score
 from rivals import Random, StockRay, flat
 from simulator import Run, SimulatedTrial, Trace, replay
 
-POINT = {"train.generator_lr": 0.032, "contrastive.weight": 100.0, "loss.pixel": 10_000.0, "generator.bn_momentum": 0.1}
+POINT = {
+    "train.generator_lr": 0.032,
+    "contrastive.weight": 100.0,
+    "loss.pixel": 10_000.0,
+    "generator.bn_momentum": 0.1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +36,12 @@ def curves():
 @pytest.fixture
 def ours(tmp_path):
     """Builds the project's searcher for a space."""
+
     def build(space, trials=100, seed=0):
         searcher = OptunaSearcher(space, tmp_path / "study.journal", trials, seed)
         searcher.open()
         return searcher
+
     return build
 
 
@@ -52,7 +59,9 @@ class Line:
         return -abs(values["contrastive.weight"] - 2)
 
     def run(self, values, seed):
-        return plain(*(self.truth(values) - 5 + epoch for epoch in range(1, 6)))[:2 if values["contrastive.weight"] > 5 else 5]
+        return plain(*(self.truth(values) - 5 + epoch for epoch in range(1, 6)))[
+            : 2 if values["contrastive.weight"] > 5 else 5
+        ]
 
 
 class Asked:
@@ -76,6 +85,7 @@ class Asked:
 
 # --- the table ---
 
+
 def test_the_table_is_whole(curves):
     assert len(curves.runs) == 240 and curves.epochs == 18
     assert all(len(seeds) == 4 for seeds in curves.runs.values())
@@ -88,36 +98,61 @@ def test_a_run_is_the_tables(curves):
         rows = [line.split(",") for line in file if line.startswith("0.032,100.0,10000.0,0.1,")]
     for seed in range(4):
         psnr = [float(row[6]) for row in rows if row[4] == str(seed)]
-        assert [metrics["psnr"] for metrics in curves.run(POINT, 4 + seed)] == psnr and len(psnr) == 18
-    best = [max(float(row[6]) - 50 * float(row[8]) for row in rows if row[4] == seed) for seed in "0123"]
-    assert curves.truth(POINT) == pytest.approx(sum(best) / 4) and curves.truth(POINT) <= curves.best
+        assert [metrics["psnr"] for metrics in curves.run(POINT, 4 + seed)] == psnr and len(
+            psnr
+        ) == 18
+    best = [
+        max(float(row[6]) - 50 * float(row[8]) for row in rows if row[4] == seed) for seed in "0123"
+    ]
+    assert (
+        curves.truth(POINT) == pytest.approx(sum(best) / 4) and curves.truth(POINT) <= curves.best
+    )
 
 
-@pytest.mark.parametrize("change, same", [
-    ({"train.generator_lr": 0.0161}, True), ({"train.generator_lr": 0.0159}, False), ({"train.generator_lr": 0.063}, True),
-    ({"contrastive.weight": 32.0}, True), ({"contrastive.weight": 31.0}, False), ({"contrastive.weight": 310.0}, True),
-    ({"contrastive.weight": 320.0}, False), ({"loss.pixel": 3100.0}, False), ({"generator.bn_momentum": 0.04}, False)])
+@pytest.mark.parametrize(
+    "change, same",
+    [
+        ({"train.generator_lr": 0.0161}, True),
+        ({"train.generator_lr": 0.0159}, False),
+        ({"train.generator_lr": 0.063}, True),
+        ({"contrastive.weight": 32.0}, True),
+        ({"contrastive.weight": 31.0}, False),
+        ({"contrastive.weight": 310.0}, True),
+        ({"contrastive.weight": 320.0}, False),
+        ({"loss.pixel": 3100.0}, False),
+        ({"generator.bn_momentum": 0.04}, False),
+    ],
+)
 def test_a_value_counts_as_the_nearest_in_the_logarithm(curves, change, same):
     assert (curves.point({**POINT, **change}) == curves.point(POINT)) is same
 
 
 def test_every_value_of_the_grid_has_its_share_of_the_space(curves):
     """The first and the last as much as their neighbours: half a step beyond the grid's ends belongs to it."""
-    low, high = next((p.low, p.high) for p in curves.space().parameters if p.key == "train.generator_lr")
+    low, high = next(
+        (p.low, p.high) for p in curves.space().parameters if p.key == "train.generator_lr"
+    )
     inner = [math.sqrt(a * b) for a, b in pairwise(curves.grid[0])]
     widths = [math.log(b / a) for a, b in pairwise([low, *inner, high])]
     assert widths == pytest.approx([math.log(4)] * 5)
 
 
 def test_off_has_nothing_to_search_in_the_table(curves):
-    assert not curves.space().off_searches and {p.key for p in curves.space().parameters} == set(POINT)
+    assert not curves.space().off_searches and {p.key for p in curves.space().parameters} == set(
+        POINT
+    )
 
 
 # --- the made-up function ---
 
+
 def test_nothing_beats_the_known_best():
     land = Synthetic()
-    best = {"contrastive.formulation": "infonce", "head.kind": "mlp", **{key: each[2] for key, each in NUMBERS.items()}}
+    best = {
+        "contrastive.formulation": "infonce",
+        "head.kind": "mlp",
+        **{key: each[2] for key, each in NUMBERS.items()},
+    }
     assert land.truth(best) == land.best == 0
     assert all(land.truth(land.space().random_values(n)) < 0 for n in range(200))
 
@@ -131,13 +166,23 @@ def test_a_synthetic_run_rises_and_repeats_with_its_seed_alone():
 
 # --- a trial ---
 
+
 def test_results_have_the_form_of_a_real_trials(curves):
     run = Run(curves.run(POINT, 0), 18)
     results = [run.step() for _ in range(18)]
-    assert [r["epoch"] for r in results] == list(range(1, 19)) and [r["status"] for r in results] == ["running"] * 17 + ["complete"]
+    assert [r["epoch"] for r in results] == list(range(1, 19)) and [
+        r["status"] for r in results
+    ] == ["running"] * 17 + ["complete"]
     last = results[-1]
-    assert last["best_value"] == max(r["value"] for r in results) == results[last["best_epoch"] - 1]["value"]
-    assert last["best_metrics"] == results[last["best_epoch"] - 1]["metrics"] and last["metrics"] == curves.run(POINT, 0)[-1]
+    assert (
+        last["best_value"]
+        == max(r["value"] for r in results)
+        == results[last["best_epoch"] - 1]["value"]
+    )
+    assert (
+        last["best_metrics"] == results[last["best_epoch"] - 1]["metrics"]
+        and last["metrics"] == curves.run(POINT, 0)[-1]
+    )
     written = set(re.findall(r'"(\w+)": ', inspect.getsource(GanHtrTrial._epoch)))
     assert len(written) > 8 and written - {"peak_accuracy", "peak_memory_mb"} == last.keys()
 
@@ -145,7 +190,9 @@ def test_results_have_the_form_of_a_real_trials(curves):
 def test_patience_stops_a_flat_run():
     run = Run(plain(*[1.0] * 30), 30)
     results = [run.step() for _ in range(16)]
-    assert [r["status"] for r in results] == ["running"] * 15 + ["stopped"] and results[-1]["best_epoch"] == 1
+    assert [r["status"] for r in results] == ["running"] * 15 + ["stopped"] and results[-1][
+        "best_epoch"
+    ] == 1
 
 
 def test_a_run_that_diverged_fails_behind_its_last_epoch():
@@ -161,39 +208,71 @@ def test_the_trainable_replays_and_takes_on_another_trial(curves):
 
     trial = Local({"id": "on-000", "arm": "on", "values": POINT})
     results = [trial.train() for _ in range(18)]
-    assert [r["done"] for r in results] == [False] * 17 + [True] and results[-1]["trial"] == "on-000"
+    assert [r["done"] for r in results] == [False] * 17 + [True] and results[-1][
+        "trial"
+    ] == "on-000"
     assert [r["metrics"] for r in results] in ([run for run in curves.runs[curves.point(POINT)]])
-    assert trial.reset_config({"id": "on-001", "arm": "on", "values": {**POINT, "contrastive.weight": 30.0}})
+    assert trial.reset_config(
+        {"id": "on-001", "arm": "on", "values": {**POINT, "contrastive.weight": 30.0}}
+    )
     assert trial.step()["epoch"] == 1
 
 
 # --- replay ---
 
+
 def test_workers_are_asynchronous_and_every_call_comes_as_from_ray():
     searcher = Asked(1.0, 2.0, 3.0)
     trace = replay(searcher, Line(), 100, 0, workers=2)
-    assert [call for call in searcher.calls if call[0] == "ended"] == [("ended", n, 5, "complete") for n in "012"]
-    assert [call[2] for call in searcher.calls if call[:2] == ("asked", "0")] == [1, 2, 3, 4]  # never of the last epoch
-    assert searcher.calls[:5] == [("suggest", "0", 1.0), ("suggest", "1", 2.0), ("asked", "0", 1), ("asked", "1", 1), ("asked", "0", 2)]
+    assert [call for call in searcher.calls if call[0] == "ended"] == [
+        ("ended", n, 5, "complete") for n in "012"
+    ]
+    assert [call[2] for call in searcher.calls if call[:2] == ("asked", "0")] == [
+        1,
+        2,
+        3,
+        4,
+    ]  # never of the last epoch
+    assert searcher.calls[:5] == [
+        ("suggest", "0", 1.0),
+        ("suggest", "1", 2.0),
+        ("asked", "0", 1),
+        ("asked", "1", 1),
+        ("asked", "0", 2),
+    ]
     assert trace.trials == 3
 
 
 def test_a_stop_frees_the_worker_and_the_budget_ends_the_search():
     searcher = Asked(*[4.0] * 50, stop_at=2)
     trace = replay(searcher, Line(), 20, 0, workers=1)
-    assert trace.trials == 10 and [call[2:] for call in searcher.calls if call[0] == "ended"] == [(2, "running")] * 10
+    assert (
+        trace.trials == 10
+        and [call[2:] for call in searcher.calls if call[0] == "ended"] == [(2, "running")] * 10
+    )
 
 
 def test_a_diverged_run_is_told_as_failed_and_costs_its_epochs():
     searcher = Asked(7.0, 2.0)
     trace = replay(searcher, Line(), 7, 0, workers=1)
-    assert ("ended", "0", 2, "failed") in searcher.calls and ("ended", "1", 5, "complete") in searcher.calls
+    assert ("ended", "0", 2, "failed") in searcher.calls and (
+        "ended",
+        "1",
+        5,
+        "complete",
+    ) in searcher.calls
     assert trace.spent[-1] == 7
 
 
 def test_the_incumbent_is_the_best_seen_and_its_worth_the_true_one():
     trace = Trace()
-    for spent, name, seen, truth in ((1, "a", 1.0, 0.5), (2, "b", 3.0, 0.2), (3, "a", 2.0, 0.5), (4, "c", 2.5, 0.9), (5, "d", 0.1, 5.0)):
+    for spent, name, seen, truth in (
+        (1, "a", 1.0, 0.5),
+        (2, "b", 3.0, 0.2),
+        (3, "a", 2.0, 0.5),
+        (4, "c", 2.5, 0.9),
+        (5, "d", 0.1, 5.0),
+    ):
         trace.note(spent, name, seen, truth)
     assert [trace.at(n) for n in (0, 1, 2, 3, 4, 5)] == [-math.inf, 0.5, 0.2, 0.2, 0.2, 0.2]
     assert trace.first(0.5) == 1 and trace.first(0.9) == math.inf
@@ -207,11 +286,16 @@ def test_our_searcher_is_told_everything_and_off_costs_nothing(ours):
     assert [arm for arm, _ in trials] == ["off"] + ["on"] * 11 and trace.trials == 11
     assert searcher.remaining == 0 and searcher.suggest("more") == Searcher.FINISHED
     assert {trial.state for _, trial in trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
-    assert all(len(trial.intermediate_values) == 9 for arm, trial in trials if arm == "on" and trial.state == TrialState.COMPLETE)
+    assert all(
+        len(trial.intermediate_values) == 9
+        for arm, trial in trials
+        if arm == "on" and trial.state == TrialState.COMPLETE
+    )
 
 
 def test_a_trials_seed_is_drawn_for_each_replay(curves, tmp_path):
     """The lucky seed of one search is not that of another."""
+
     class Seeds(Curves):
         def run(self, values, seed):
             drawn.append(seed)
@@ -231,4 +315,7 @@ def test_a_search_on_the_table_is_the_same_again(curves):
 
 
 def test_nested_values_are_flattened():
-    assert flat({"head": {"kind": "mlp"}, "train": {"generator_lr": 1.0}}) == {"head.kind": "mlp", "train.generator_lr": 1.0}
+    assert flat({"head": {"kind": "mlp"}, "train": {"generator_lr": 1.0}}) == {
+        "head.kind": "mlp",
+        "train.generator_lr": 1.0,
+    }

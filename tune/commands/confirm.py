@@ -15,13 +15,42 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def confirm(
     study: Annotated[Path | None, typer.Argument(help="The folder of a finished study.")] = None,
-    lines: Annotated[Path | None, typer.Option("--from", help="A table of your own: arm, seed, line, metric, value, weight.")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of the judgement; those that ran are kept. Default: the space's.")] = None,
-    top: Annotated[int | None, typer.Option(min=1, help="Configurations that the choice is made among. Default: the space's.")] = None,
-    shuffled: Annotated[bool, typer.Option("--shuffled", help="Also run the chosen one with texts that belong to other lines.")] = False,
-    primary: Annotated[str | None, typer.Option(help="With --from: the primary metric. Default: the space's, else psnr.")] = None,
-    space: Annotated[Path | None, typer.Option(help="With --from: a space whose `verdict:` names primary metric and margins.")] = None,
-    address: Annotated[str | None, typer.Option(help="A running Ray cluster to join, such as auto. Default: start Ray here.")] = None,
+    lines: Annotated[
+        Path | None,
+        typer.Option("--from", help="A table of your own: arm, seed, line, metric, value, weight."),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Seeds of the judgement; those that ran are kept. Default: the space's."
+        ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Configurations that the choice is made among. Default: the space's."
+        ),
+    ] = None,
+    shuffled: Annotated[
+        bool,
+        typer.Option(
+            "--shuffled", help="Also run the chosen one with texts that belong to other lines."
+        ),
+    ] = False,
+    primary: Annotated[
+        str | None,
+        typer.Option(help="With --from: the primary metric. Default: the space's, else psnr."),
+    ] = None,
+    space: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --from: a space whose `verdict:` names primary metric and margins."
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="A running Ray cluster to join, such as auto. Default: start Ray here."),
+    ] = None,
 ) -> None:
     """Chooses one configuration on fresh seeds, judges it against OFF on the test lines with others, and says how sure that is."""
     from tune.runner.interrupts import sigterm_as_interrupt
@@ -30,14 +59,27 @@ def confirm(
         sys.stdout.reconfigure(errors="replace")  # a terminal may know ASCII only
     try:
         if study is not None and lines is not None:
-            raise ValueError("confirm takes the folder of a study, or --from with a table, got both. Leave one out")
+            raise ValueError(
+                "confirm takes the folder of a study, or --from with a table, got both. Leave one out"
+            )
         if lines is not None:
-            print(judged(lines, space, primary, dict(seeds=seeds, top=top, shuffled=shuffled or None, address=address)))
+            print(
+                judged(
+                    lines,
+                    space,
+                    primary,
+                    dict(seeds=seeds, top=top, shuffled=shuffled or None, address=address),
+                )
+            )
             return
         if study is None:
-            raise ValueError("confirm takes the folder of a study, or --from with a table, got neither. Name one")
+            raise ValueError(
+                "confirm takes the folder of a study, or --from with a table, got neither. Name one"
+            )
         if space is not None or primary is not None:
-            raise ValueError(f"--space and --primary must go with --from, got one with {study}, which has its own. Leave it out")
+            raise ValueError(
+                f"--space and --primary must go with --from, got one with {study}, which has its own. Leave it out"
+            )
         with sigterm_as_interrupt():
             code = 0 if confirmed(study, seeds, top, shuffled, address) else 130
     except ValueError as error:
@@ -59,12 +101,18 @@ def judged(lines: Path, space: Path | None, primary: str | None, others: dict) -
 
     given = [f"--{name}" for name, value in others.items() if value is not None]
     if given:
-        raise ValueError(f"{', '.join(given)} must go with a study, got it with --from. Leave it out")
+        raise ValueError(
+            f"{', '.join(given)} must go with a study, got it with --from. Leave it out"
+        )
     settings = load_space(space).verdict if space else VerdictSettings()
-    return report(judge(read_line_values(lines), settings, primary or (settings.primary if space else None)))
+    return report(
+        judge(read_line_values(lines), settings, primary or (settings.primary if space else None))
+    )
 
 
-def confirmed(study: Path, seeds: int | None, top: int | None, shuffled: bool, address: str | None) -> bool:
+def confirmed(
+    study: Path, seeds: int | None, top: int | None, shuffled: bool, address: str | None
+) -> bool:
     """Runs what is missing for the verdict on a study. Returns False when it was interrupted. Raises: ValueError."""
     from tune.driver import run_confirmation
     from tune.runner.preparation import open_data

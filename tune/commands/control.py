@@ -18,7 +18,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def control(
     study: Annotated[Path, typer.Argument(help="The study's folder.")],
-    action: Annotated[str, typer.Argument(help="status, pause, continue, stop TRIAL, or end (as Ctrl-C; --resume goes on).")] = "status",
+    action: Annotated[
+        str,
+        typer.Argument(
+            help="status, pause, continue, stop TRIAL, or end (as Ctrl-C; --resume goes on)."
+        ),
+    ] = "status",
     trial: Annotated[str | None, typer.Argument(help="The trial to stop, such as on-004.")] = None,
 ) -> None:
     """Looks at a running search, holds it, lets it go on, stops one of its trials, or ends it.
@@ -31,10 +36,14 @@ def control(
         if action not in ACTIONS:
             raise ValueError(f"the action must be one of {', '.join(ACTIONS)}, got {action!r}")
         if (trial is not None) != (action == "stop"):
-            raise ValueError(f"stop must name a trial and nothing else may, got {' '.join(filter(None, (action, trial)))}")
+            raise ValueError(
+                f"stop must name a trial and nothing else may, got {' '.join(filter(None, (action, trial)))}"
+            )
         folder = StudyFolder.existing(study.resolve().parent, study.resolve().name)
         if action != "status" and not folder.is_locked():
-            raise StudyError(f"{folder.path}: a search must be running in this folder, got none. Start it with --resume")
+            raise StudyError(
+                f"{folder.path}: a search must be running in this folder, got none. Start it with --resume"
+            )
         print(act(folder.path, action, trial))
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -60,12 +69,20 @@ def act(study: Path, action: str, trial: str | None) -> str:
     if action == "stop":
         running = [name for name, held in trials.items() if held.get("status") == "running"]
         if trial not in running:
-            raise StudyError(f"{study}: the trial to stop must be one that runs, got {trial}. There are: {', '.join(running) or 'none'}")
+            raise StudyError(
+                f"{study}: the trial to stop must be one that runs, got {trial}. There are: {', '.join(running) or 'none'}"
+            )
         files.ask_stop(trial)
         return f"{trial} stops at the end of its epoch; it is kept as halted and cannot win"
-    lines = [f"{name}: {held.get('status')}, epoch {held.get('epoch', 0)}"
-             + (f", best {held['best_value']:.4g} in epoch {held['best_epoch']}" if held.get("best_value") is not None else "")
-             for name, held in trials.items()]
+    lines = [
+        f"{name}: {held.get('status')}, epoch {held.get('epoch', 0)}"
+        + (
+            f", best {held['best_value']:.4g} in epoch {held['best_epoch']}"
+            if held.get("best_value") is not None
+            else ""
+        )
+        for name, held in trials.items()
+    ]
     return "\n".join([*lines, "paused" if files.paused else f"{len(lines)} trials begun"])
 
 

@@ -23,21 +23,38 @@ def planned_trials(request: Request) -> list[str]:
     space = request.space
     kind, amount = "space", f"{request.trials} trials"
     if space.experiment:
-        kind, amount = "experiment", f"2 arms x {space.budget.seeds} seeds = {request.trials} trials"
-    lines = [f"{kind} {space.name}: objective {', '.join(space.objectives)}, {amount}, patience {space.early_stopping.patience}, "
-             f"min_delta {space.early_stopping.min_delta:g}", f"  OFF  {values_in_line(space.baseline)}"]
+        kind, amount = (
+            "experiment",
+            f"2 arms x {space.budget.seeds} seeds = {request.trials} trials",
+        )
+    lines = [
+        f"{kind} {space.name}: objective {', '.join(space.objectives)}, {amount}, patience {space.early_stopping.patience}, "
+        f"min_delta {space.early_stopping.min_delta:g}",
+        f"  OFF  {values_in_line(space.baseline)}",
+    ]
     if space.experiment:
         seeds = ", ".join(str(request.seed + number) for number in range(space.budget.seeds))
-        return [*lines, f"  ON   {values_in_line({FORMULATION: request.config().contrastive.formulation})}",
-                f"  in pairs, with train.seed {seeds}", *space_tree(space)]
+        return [
+            *lines,
+            f"  ON   {values_in_line({FORMULATION: request.config().contrastive.formulation})}",
+            f"  in pairs, with train.seed {seeds}",
+            *space_tree(space),
+        ]
     if space.off_searches:
-        lines[1] += f"  and of its own: {', '.join(parameter.key for parameter in space.shared_parameters)}"
+        lines[1] += (
+            f"  and of its own: {', '.join(parameter.key for parameter in space.shared_parameters)}"
+        )
     lines += space_tree(space)
     samples = [space.random_values(number) for number in range(5)]
     start = request.config()
     for values in samples:
         start.replace(space.completed(values, start.flat()))
-    return [*lines, "", "five trials drawn at random:", *(f"  {values_in_line(values)}" for values in samples)]
+    return [
+        *lines,
+        "",
+        "five trials drawn at random:",
+        *(f"  {values_in_line(values)}" for values in samples),
+    ]
 
 
 def learned(request: Request, config: Config) -> list[str]:
@@ -45,7 +62,9 @@ def learned(request: Request, config: Config) -> list[str]:
     lines: list[str] = []
     for source in request.warm:
         try:
-            lines += read_history(source, request.space, request.space.objectives, base=config.flat()).said
+            lines += read_history(
+                source, request.space, request.space.objectives, base=config.flat()
+            ).said
         except ValueError as error:
             lines.append(f"cannot be read: {error}")
     return ["", *(f"warm start: {line}" for line in lines)] if lines else []
@@ -58,12 +77,18 @@ def preview(request: Request, results: Path) -> str:
     changed = {key for key, value in config.flat().items() if value != usual[key]}
     width = max(len(key) for key in config.flat())
     lines = [f"preset {request.preset} ({request.preset_reason}); * differs from preset tiny", ""]
-    lines += [f"  {'*' if key in changed else ' '} {key.ljust(width)}  {value}" for key, value in config.flat().items()]
+    lines += [
+        f"  {'*' if key in changed else ' '} {key.ljust(width)}  {value}"
+        for key, value in config.flat().items()
+    ]
     lines += ["", *planned_trials(request), *learned(request, config)]
     device = torch.device(request.device)
     torch.set_num_threads(max(1, int(request.cpus_per_trial)))
-    on = config if config.contrastive.formulation != "none" else config.replace(
-        request.space.completed(request.space.random_values(), config.flat()))
+    on = (
+        config
+        if config.contrastive.formulation != "none"
+        else config.replace(request.space.completed(request.space.random_values(), config.flat()))
+    )
     seconds, state = rehearse(on, device)
     trial = seconds * config.train.steps_per_epoch * config.train.epochs * VALIDATION
     slots = max(1, int((os.cpu_count() or 1) / request.cpus_per_trial))
@@ -71,7 +96,10 @@ def preview(request: Request, results: Path) -> str:
         slots = max(1, min(slots, int(torch.cuda.device_count() / request.gpus_per_trial)))
     finished, running = checkpoint_bytes(state)
     disk = request.trials * finished + slots * (running - finished)
-    lines += ["", f"to expect: {seconds:.2f} s a step here, {clock(trial)} a trial, {slots} at a time, about "
-              f"{clock(trial * -(-request.trials // slots))} in all if none stops early, beside data and recognizers made on first use;",
-              f"           {disk / 2**20:.0f} MB of weights in {results.resolve()}"]
+    lines += [
+        "",
+        f"to expect: {seconds:.2f} s a step here, {clock(trial)} a trial, {slots} at a time, about "
+        f"{clock(trial * -(-request.trials // slots))} in all if none stops early, beside data and recognizers made on first use;",
+        f"           {disk / 2**20:.0f} MB of weights in {results.resolve()}",
+    ]
     return "\n".join(lines)

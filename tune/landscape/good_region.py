@@ -52,8 +52,11 @@ class Region:
     def named(self) -> list[int]:
         """The choices of which more than a corner is inside; that of the best cell in any case."""
         allowed = np.isfinite(self.expected).sum(axis=(1, 2))
-        return [index for index, inside in enumerate(self.inside.sum(axis=(1, 2)))
-                if index == self.best[0] or inside > NAMED * allowed[index]]
+        return [
+            index
+            for index, inside in enumerate(self.inside.sum(axis=(1, 2)))
+            if index == self.best[0] or inside > NAMED * allowed[index]
+        ]
 
     @property
     def best(self) -> tuple[int, int, int]:
@@ -63,8 +66,10 @@ class Region:
 
     def ranges(self, inside: np.ndarray) -> list[str]:
         """From where to where the region reaches in each numeric parameter. Shape: inside (cells along the first, along the second)."""
-        return [span(parameter, places[inside.any(axis=1 - axis)])
-                for axis, (parameter, places) in enumerate(zip(self.numbers, self.places, strict=True))]
+        return [
+            span(parameter, places[inside.any(axis=1 - axis)])
+            for axis, (parameter, places) in enumerate(zip(self.numbers, self.places, strict=True))
+        ]
 
 
 def span(parameter: Parameter, places: np.ndarray) -> str:
@@ -76,12 +81,23 @@ def span(parameter: Parameter, places: np.ndarray) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def axes(held: Landscape, shares: Sequence[Importance]) -> tuple[tuple[Parameter, ...], Parameter | None]:
+def axes(
+    held: Landscape, shares: Sequence[Importance]
+) -> tuple[tuple[Parameter, ...], Parameter | None]:
     """The parameters of the region: those preferred, then those that matter most."""
     order = [*PREFERRED, *(share.key for share in shares)]
-    ranked = sorted(held.space.parameters, key=lambda parameter: order.index(parameter.key) if parameter.key in order else len(order))
-    numbers = [parameter for parameter in ranked if not parameter.choices and parameter.low < parameter.high][:2]
-    return tuple(numbers), next((parameter for parameter in ranked if len(parameter.choices) > 1), None)
+    ranked = sorted(
+        held.space.parameters,
+        key=lambda parameter: order.index(parameter.key) if parameter.key in order else len(order),
+    )
+    numbers = [
+        parameter
+        for parameter in ranked
+        if not parameter.choices and parameter.low < parameter.high
+    ][:2]
+    return tuple(numbers), next(
+        (parameter for parameter in ranked if len(parameter.choices) > 1), None
+    )
 
 
 def along(parameter: Parameter) -> np.ndarray:
@@ -97,24 +113,40 @@ def good_region(held: Landscape, shares: Sequence[Importance], seed: int = 0) ->
     places = tuple(along(parameter) for parameter in numbers)
     shape = tuple(len(each) for each in (*places, *([np.zeros(1)] * (2 - len(places)))))
     others = generator(seed, "region").random((AVERAGED, len(held.space.parameters)))
-    averages = np.concatenate([cell_columns(held, numbers, places, choice, index, others)
-                               for index in range(len(choice.choices) if choice else 1)])
+    averages = np.concatenate(
+        [
+            cell_columns(held, numbers, places, choice, index, others)
+            for index in range(len(choice.choices) if choice else 1)
+        ]
+    )
     expected = averages @ held.model.coefficients
     away = averages - averages[np.nanargmax(expected)]
     known = np.einsum("ij,jk,ik->i", away, held.model.covariance, away)
     error = np.sqrt(np.maximum(known, 0) + (away @ held.resampled.T).var(axis=1))
-    inside = np.nanmax(expected) - expected <= np.maximum(REACH * error, SMALL * np.sqrt(held.model.noise))  # never for NaN
+    inside = np.nanmax(expected) - expected <= np.maximum(
+        REACH * error, SMALL * np.sqrt(held.model.noise)
+    )  # never for NaN
     return Region(numbers, choice, places, expected.reshape(-1, *shape), inside.reshape(-1, *shape))
 
 
-def cell_columns(held: Landscape, numbers: tuple[Parameter, ...], places: tuple[np.ndarray, ...], choice: Parameter | None, index: int,
-                 others: np.ndarray) -> np.ndarray:
+def cell_columns(
+    held: Landscape,
+    numbers: tuple[Parameter, ...],
+    places: tuple[np.ndarray, ...],
+    choice: Parameter | None,
+    index: int,
+    others: np.ndarray,
+) -> np.ndarray:
     """The model's columns in every cell of one choice, averaged over the other parameters as far as they are allowed.
 
     Shapes: others (draws, parameters); result (cells, columns).
     """
     at = {parameter.key: number for number, parameter in enumerate(held.space.parameters)}
-    cells = np.stack(np.meshgrid(*places, indexing="ij"), axis=-1).reshape(-1, len(places)) if places else np.zeros((1, 0))
+    cells = (
+        np.stack(np.meshgrid(*places, indexing="ij"), axis=-1).reshape(-1, len(places))
+        if places
+        else np.zeros((1, 0))
+    )
     full = np.repeat(others[None], len(cells), axis=0)
     for column, parameter in enumerate(numbers):
         full[:, :, at[parameter.key]] = cells[:, [column]]
@@ -129,7 +161,11 @@ def cell_columns(held: Landscape, numbers: tuple[Parameter, ...], places: tuple[
 
 def short_name(parameter: Parameter) -> str:
     """Its key without the section, as a sentence names it."""
-    return parameter.key.split(".")[-1] if parameter.key.split(".")[-1] != "kind" else parameter.key.split(".")[0]
+    return (
+        parameter.key.split(".")[-1]
+        if parameter.key.split(".")[-1] != "kind"
+        else parameter.key.split(".")[0]
+    )
 
 
 def word(choice: object) -> str:

@@ -19,7 +19,9 @@ FEWEST, MOST = 10, 2000  # trials that it takes, and takes
 FOLDS = 10
 CHANCE = 1.25  # over the root of the trials: noise alone has a higher skill in a tenth of searches of ten trials, in none of a hundred
 PAIRED = 4  # the strongest parameters, whose pairs have effects of their own
-FENCE = 1.5  # interquartile ranges below the lower quartile: lower values count as this (Tukey's fence)
+FENCE = (
+    1.5  # interquartile ranges below the lower quartile: lower values count as this (Tukey's fence)
+)
 DRAWN = 512  # points of the space over which effects are compared
 RESAMPLES = 200
 
@@ -81,7 +83,9 @@ class Landscape:
 
     def effect_columns(self, seed: int) -> np.ndarray:
         """Columns at random points, and at the same with each parameter drawn anew. Shape: (1 + parameters, points, columns)."""
-        base, other = generator(seed, "landscape", "points").random((2, DRAWN, len(self.space.parameters)))
+        base, other = generator(seed, "landscape", "points").random(
+            (2, DRAWN, len(self.space.parameters))
+        )
         sets = [base]
         for number in range(len(self.space.parameters)):
             changed = base.copy()
@@ -96,13 +100,27 @@ def observe(space: Space, rows: Sequence[Row], seed: int = 0) -> Observations:
     One that the pruner gave up counts with the best that it had reached, or its place would look untried. One very bad trial would outweigh
     all others, so no value counts as lower than Tukey's fence of those that ended as it did.
     """
-    held = [row for row in rows if row.arm == "on" and row.value is not None and (row.finished or row.status == "pruned")]
+    held = [
+        row
+        for row in rows
+        if row.arm == "on" and row.value is not None and (row.finished or row.status == "pruned")
+    ]
     if len(held) > MOST:
-        held = [held[i] for i in sorted(generator(seed, "landscape", "kept").choice(len(held), MOST, replace=False))]
+        held = [
+            held[i]
+            for i in sorted(
+                generator(seed, "landscape", "kept").choice(len(held), MOST, replace=False)
+            )
+        ]
     keys = {parameter.key for parameter in space.parameters}
-    points = TrialPoints.of(space, [{key: value for key, value in row.values.items() if key in keys} for row in held])
+    points = TrialPoints.of(
+        space, [{key: value for key, value in row.values.items() if key in keys} for row in held]
+    )
     found = np.array([row.value for row in held], dtype=float)
-    ended, epochs = np.array([row.finished for row in held], dtype=bool), np.array([row.epochs for row in held], dtype=float)
+    ended, epochs = (
+        np.array([row.finished for row in held], dtype=bool),
+        np.array([row.epochs for row in held], dtype=float),
+    )
     values, offsets = found.copy(), []
     for group in (ended, ~ended):
         if group.any():
@@ -125,22 +143,38 @@ def landscape(space: Space, rows: Sequence[Row], seed: int = 0) -> Landscape | N
     strongest = sorted(np.argsort(-shares, kind="stable")[:PAIRED].tolist())
     paired = fitted(Basis(space.parameters, tuple(combinations(strongest, 2))), space, seen, seed)
     held = max(alone, paired, key=lambda each: each.skill)
-    return replace(held, resampled=resample(held, generator(seed, "landscape", "resamples"))) if held.believed else held
+    return (
+        replace(held, resampled=resample(held, generator(seed, "landscape", "resamples")))
+        if held.believed
+        else held
+    )
 
 
 def fitted(basis: Basis, space: Space, seen: Observations, seed: int) -> Landscape:
     """The model with these columns; its skill is against one of the offsets alone, on each tenth of the trials left out in turn."""
     columns = np.concatenate([basis.columns(seen.points), seen.offsets], axis=1)
-    held = Landscape(space, seen, basis, columns, Surrogate(*(np.zeros(0),) * 3, 0.0), -math.inf, np.zeros((0, columns.shape[1])))
+    held = Landscape(
+        space,
+        seen,
+        basis,
+        columns,
+        Surrogate(*(np.zeros(0),) * 3, 0.0),
+        -math.inf,
+        np.zeros((0, columns.shape[1])),
+    )
     fold = generator(seed, "landscape", "folds").permutation(np.arange(len(seen.values)) % FOLDS)
     without = np.concatenate([columns[:, :1], seen.offsets], axis=1)
     squares = [0.0, 0.0]
-    for number, (groups, given) in enumerate(((held.groups, columns), (np.arange(without.shape[1]), without))):
+    for number, (groups, given) in enumerate(
+        ((held.groups, columns), (np.arange(without.shape[1]), without))
+    ):
         for part in range(FOLDS):
             kept = fold != part
             model = fit(groups, given[kept], seen.values[kept])
             squares[number] += float(((seen.values - given @ model.coefficients)[~kept] ** 2).sum())
-    return replace(held, model=fit(held.groups, columns, seen.values), skill=1 - squares[0] / squares[1])
+    return replace(
+        held, model=fit(held.groups, columns, seen.values), skill=1 - squares[0] / squares[1]
+    )
 
 
 def resample(held: Landscape, draw: np.random.Generator) -> np.ndarray:
@@ -148,5 +182,7 @@ def resample(held: Landscape, draw: np.random.Generator) -> np.ndarray:
     count, found = len(held.seen.values), []
     for _ in range(RESAMPLES):
         times = np.bincount(draw.integers(0, count, count), minlength=count).astype(float)
-        found.append(fit(held.groups, held.columns, held.seen.values, times, held.model).coefficients)
+        found.append(
+            fit(held.groups, held.columns, held.seen.values, times, held.model).coefficients
+        )
     return np.array(found)

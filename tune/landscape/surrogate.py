@@ -31,14 +31,20 @@ class Basis:
         """Shape: (points, columns)."""
         alone = [effect(points, number, WAVES) for number in range(len(self.parameters))]
         short = [effect(points, number, PAIR_WAVES) for number in range(len(self.parameters))]
-        together = [(short[a][:, :, None] * short[b][:, None, :]).reshape(len(points.place), -1) for a, b in self.pairs]
+        together = [
+            (short[a][:, :, None] * short[b][:, None, :]).reshape(len(points.place), -1)
+            for a, b in self.pairs
+        ]
         return np.concatenate([np.ones((len(points.place), 1)), *alone, *together], axis=1)
 
     def groups(self) -> np.ndarray:
         """The effect that each column belongs to; 0 is the constant. Shape: (columns,)."""
         alone = [width(parameter, WAVES) for parameter in self.parameters]
         short = [width(parameter, PAIR_WAVES) for parameter in self.parameters]
-        return np.repeat(np.arange(1 + len(alone) + len(self.pairs)), [1, *alone, *(short[a] * short[b] for a, b in self.pairs)])
+        return np.repeat(
+            np.arange(1 + len(alone) + len(self.pairs)),
+            [1, *alone, *(short[a] * short[b] for a, b in self.pairs)],
+        )
 
 
 def width(parameter: Parameter, waves: int) -> int:
@@ -69,7 +75,7 @@ def effect(points: TrialPoints, number: int, waves: int) -> np.ndarray:
 def contrasts(choices: int) -> np.ndarray:
     """Columns of mean 0 and mean square 1 over the choices. Shape: (choices, choices - 1)."""
     centred = np.eye(choices) - 1 / choices
-    return np.sqrt(choices) * np.linalg.svd(centred)[0][:, :choices - 1]
+    return np.sqrt(choices) * np.linalg.svd(centred)[0][:, : choices - 1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +96,20 @@ def total_effects(coefficients: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """
     expected = columns @ coefficients
     variance = float(expected.var())
-    return ((expected[1:] - expected[0]) ** 2).mean(axis=1) / (2 * variance) if variance > 0 else np.zeros(len(columns) - 1)
+    return (
+        ((expected[1:] - expected[0]) ** 2).mean(axis=1) / (2 * variance)
+        if variance > 0
+        else np.zeros(len(columns) - 1)
+    )
 
 
-def fit(groups: np.ndarray, columns: np.ndarray, values: np.ndarray, counts: np.ndarray | None = None,
-        start: Surrogate | None = None) -> Surrogate:
+def fit(
+    groups: np.ndarray,
+    columns: np.ndarray,
+    values: np.ndarray,
+    counts: np.ndarray | None = None,
+    start: Surrogate | None = None,
+) -> Surrogate:
     """The model of these values, each trial counted so many times; `start` is one of nearly the same values.
 
     Shapes: groups (columns,), the constant's is 0; columns (trials, columns); values, counts (trials,).
@@ -112,8 +127,12 @@ def fit(groups: np.ndarray, columns: np.ndarray, values: np.ndarray, counts: np.
         variances[0] = FLAT * spread
         covariance = np.linalg.inv(gram / noise + np.diag(1 / variances[groups]))
         coefficients = covariance @ moment / noise
-        known = np.maximum(sizes - np.bincount(groups, np.diag(covariance)) / variances, 1e-9)  # columns that the trials determine
+        known = np.maximum(
+            sizes - np.bincount(groups, np.diag(covariance)) / variances, 1e-9
+        )  # columns that the trials determine
         misfit = square - 2 * coefficients @ moment + coefficients @ gram @ coefficients
-        variances = np.clip(np.bincount(groups, coefficients**2) / known, 1e-7 * spread, 100 * spread)
+        variances = np.clip(
+            np.bincount(groups, coefficients**2) / known, 1e-7 * spread, 100 * spread
+        )
         noise = max(float(misfit) / max(count - known.sum(), 1.0), LEAST_NOISE * spread)
     return Surrogate(coefficients, covariance, variances, noise)

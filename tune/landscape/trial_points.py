@@ -23,7 +23,12 @@ class TrialPoints:
     @classmethod
     def of(cls, space: Space, trials: Sequence[Mapping[str, Any]]) -> TrialPoints:
         """The points of trials with these values."""
-        place = np.array([[place_of(p, values[p.key]) if p.key in values else 0.0 for p in space.parameters] for values in trials])
+        place = np.array(
+            [
+                [place_of(p, values[p.key]) if p.key in values else 0.0 for p in space.parameters]
+                for values in trials
+            ]
+        )
         active = np.array([[p.key in values for p in space.parameters] for values in trials])
         shape = (len(trials), len(space.parameters))
         return cls(space.parameters, place.reshape(shape), active.reshape(shape))
@@ -43,11 +48,16 @@ class TrialPoints:
         """Where a parameter is active and has one of the values allowed. Shape: (points,)."""
         parameter, place = self.parameters[number], self.place[:, number]
         if parameter.choices:
-            held = np.array([choice in allowed for choice in parameter.choices])[choice_at(parameter, place)]
+            held = np.array([choice in allowed for choice in parameter.choices])[
+                choice_at(parameter, place)
+            ]
         else:
             values = number_at(parameter, place)
             if isinstance(allowed, ValueRange):
-                low, high = (-np.inf if allowed.low is None else allowed.low), (np.inf if allowed.high is None else allowed.high)
+                low, high = (
+                    (-np.inf if allowed.low is None else allowed.low),
+                    (np.inf if allowed.high is None else allowed.high),
+                )
                 held = (values >= low) & (values <= high)
             else:
                 held = np.isin(values, allowed)
@@ -58,17 +68,29 @@ class TrialPoints:
         found = np.zeros(len(self.place), dtype=bool)
         columns = {parameter.key: number for number, parameter in enumerate(self.parameters)}
         for clause in space.forbidden:
-            found |= np.logical_and.reduce([self.holds(columns[key], allowed) for key, allowed in clause.items()])
+            found |= np.logical_and.reduce(
+                [self.holds(columns[key], allowed) for key, allowed in clause.items()]
+            )
         return found
 
 
 def place_of(parameter: Parameter, value: Any) -> float:
     """Where a value stands in a parameter's range; of choices the middle of an even share."""
     if parameter.choices:
-        index = next((i for i, choice in enumerate(parameter.choices) if choice == value and type(choice) is type(value)),
-                     parameter.choices.index(value) if value in parameter.choices else 0)
+        index = next(
+            (
+                i
+                for i, choice in enumerate(parameter.choices)
+                if choice == value and type(choice) is type(value)
+            ),
+            parameter.choices.index(value) if value in parameter.choices else 0,
+        )
         return (index + 0.5) / len(parameter.choices)
-    low, high, value = (np.log([parameter.low, parameter.high, value]) if parameter.log else (parameter.low, parameter.high, value))
+    low, high, value = (
+        np.log([parameter.low, parameter.high, value])
+        if parameter.log
+        else (parameter.low, parameter.high, value)
+    )
     return float((value - low) / (high - low)) if high > low else 0.5
 
 
@@ -79,7 +101,11 @@ def choice_at(parameter: Parameter, place: np.ndarray) -> np.ndarray:
 
 def number_at(parameter: Parameter, place: np.ndarray) -> np.ndarray:
     """The value of a numeric parameter at each place."""
-    low, high = np.log([parameter.low, parameter.high]) if parameter.log else (parameter.low, parameter.high)
+    low, high = (
+        np.log([parameter.low, parameter.high])
+        if parameter.log
+        else (parameter.low, parameter.high)
+    )
     values = low + place * (high - low)
     values = np.exp(values) if parameter.log else values
     if parameter.kind == "int" or parameter.step is not None:

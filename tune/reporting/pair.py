@@ -38,13 +38,21 @@ class ArmTrial:
 
     def diagnostic(self, name: str) -> np.ndarray:
         """A figure of every epoch beyond the original's. Shape: (epochs,); NaN where it was not measured."""
-        return np.array([entry.get("diagnostics", {}).get(name) for entry in self.epochs], dtype=float)
+        return np.array(
+            [entry.get("diagnostics", {}).get(name) for entry in self.epochs], dtype=float
+        )
 
     def objective_values(self, objective: str) -> np.ndarray:
         """What every epoch was worth to the search, higher is better. Shape: (epochs,)."""
         figures = [{**entry.get("diagnostics", {}), **entry["validation"]} for entry in self.epochs]
-        return np.array([float("nan") if None in entry["validation"].values() else objective_value(objective, figure)
-                         for entry, figure in zip(self.epochs, figures, strict=True)])
+        return np.array(
+            [
+                float("nan")
+                if None in entry["validation"].values()
+                else objective_value(objective, figure)
+                for entry, figure in zip(self.epochs, figures, strict=True)
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,10 @@ class Arm:
     @property
     def finished(self) -> list[ArmTrial]:
         """The trials that ran to their end, by seed."""
-        return sorted((trial for trial in self.trials if trial.row.finished), key=lambda trial: (trial.seed is None, trial.seed))
+        return sorted(
+            (trial for trial in self.trials if trial.row.finished),
+            key=lambda trial: (trial.seed is None, trial.seed),
+        )
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -80,14 +91,19 @@ class Pair:
     @property
     def seeds(self) -> list[int]:
         """The seeds that both arms finished."""
-        first, second = ({trial.seed for trial in arm.finished if trial.seed is not None} for arm in self.arms)
+        first, second = (
+            {trial.seed for trial in arm.finished if trial.seed is not None} for arm in self.arms
+        )
         return sorted(first & second)
 
     @property
     def compared(self) -> tuple[list[ArmTrial], list[ArmTrial]]:
         """The trials that carry the figures of each arm, in the same order of seeds."""
         seeds = self.seeds
-        first, second = ([trial for trial in arm.finished if not seeds or trial.seed in seeds] for arm in self.arms)
+        first, second = (
+            [trial for trial in arm.finished if not seeds or trial.seed in seeds]
+            for arm in self.arms
+        )
         return first, second
 
 
@@ -103,27 +119,45 @@ def default_pair(folder: StudyFolder, rows: Sequence[Row]) -> Pair | None:
     def without_seed(row: Row) -> dict[str, Any]:
         return {key: value for key, value in row.values.items() if key != SEED}
 
-    sides = ([row for row in rows if row.arm == own.arm and without_seed(row) == without_seed(own)] for own in (off, best))
-    first, second = (one_a_seed([ArmTrial.read(folder, row) for row in side], own) for side, own in zip(sides, (off, best), strict=True))
+    sides = (
+        [row for row in rows if row.arm == own.arm and without_seed(row) == without_seed(own)]
+        for own in (off, best)
+    )
+    first, second = (
+        one_a_seed([ArmTrial.read(folder, row) for row in side], own)
+        for side, own in zip(sides, (off, best), strict=True)
+    )
     return Pair(Arm("OFF", first), Arm(best.id if len(second) == 1 else "ON", second))
 
 
 def one_a_seed(trials: Iterable[ArmTrial], best: Row) -> tuple[ArmTrial, ...]:
     """The trials without repeats: a sampler may propose the same values twice, and the same seed then gives the same run."""
     kept: dict[Any, ArmTrial] = {}
-    for trial in sorted(trials, key=lambda trial: (trial.row.id != best.id, not trial.row.finished, trial.row.id)):
+    for trial in sorted(
+        trials, key=lambda trial: (trial.row.id != best.id, not trial.row.finished, trial.row.id)
+    ):
         kept.setdefault(trial.row.id if trial.seed is None else trial.seed, trial)
     return tuple(sorted(kept.values(), key=lambda trial: trial.row.id))
 
 
-def named_pair(folder: StudyFolder, rows: Sequence[Row], first: Sequence[str], second: Sequence[str]) -> Pair:
+def named_pair(
+    folder: StudyFolder, rows: Sequence[Row], first: Sequence[str], second: Sequence[str]
+) -> Pair:
     """The arms made of the trials named. Raises: StudyError when they are not two arms."""
-    arms = [named_arm(folder, rows, option, names) for option, names in (("first", first), ("second", second))]
+    arms = [
+        named_arm(folder, rows, option, names)
+        for option, names in (("first", first), ("second", second))
+    ]
     if set(first) & set(second):
-        raise StudyError(f"{folder.path}: the second arm must name other trials than the first, got {listed(set(first) & set(second))} in "
-                         "both. Name each trial once")
+        raise StudyError(
+            f"{folder.path}: the second arm must name other trials than the first, got {listed(set(first) & set(second))} in "
+            "both. Name each trial once"
+        )
     if arms[0].name == arms[1].name:
-        arms = [Arm("+".join(names), arm.trials) for arm, names in zip(arms, (first, second), strict=True)]
+        arms = [
+            Arm("+".join(names), arm.trials)
+            for arm, names in zip(arms, (first, second), strict=True)
+        ]
     return Pair(*arms)
 
 
@@ -131,17 +165,38 @@ def named_arm(folder: StudyFolder, rows: Sequence[Row], option: str, names: Sequ
     """One arm of the trials named. Raises: StudyError for an unknown trial, two of one seed, or two configurations."""
     known = {row.id: row for row in rows}
     if not names or not set(names) <= known.keys():
-        raise StudyError(f"{folder.path}: the {option} arm must name trials of the study, got "
-                         f"{listed(name or 'nothing' for name in names if name not in known)}. There are: {', '.join(known) or 'none'}")
+        raise StudyError(
+            f"{folder.path}: the {option} arm must name trials of the study, got "
+            f"{listed(name or 'nothing' for name in names if name not in known)}. There are: {', '.join(known) or 'none'}"
+        )
     trials = tuple(ArmTrial.read(folder, known[name]) for name in names)
-    configs = [{key: value for key, value in trial.config.items() if key != SEED} for trial in trials if trial.config]
-    differ = sorted({key for config in configs for key in config if config[key] != configs[0].get(key)})
+    configs = [
+        {key: value for key, value in trial.config.items() if key != SEED}
+        for trial in trials
+        if trial.config
+    ]
+    differ = sorted(
+        {key for config in configs for key in config if config[key] != configs[0].get(key)}
+    )
     if differ:
-        raise StudyError(f"{folder.path}: the {option} arm must name trials of one configuration, got {listed(names)}, which differ in "
-                         f"{listed(differ)}. Name trials that differ in {SEED} alone")
+        raise StudyError(
+            f"{folder.path}: the {option} arm must name trials of one configuration, got {listed(names)}, which differ in "
+            f"{listed(differ)}. Name trials that differ in {SEED} alone"
+        )
     seeds = [trial.seed for trial in trials if trial.seed is not None]
     if len(set(seeds)) < len(seeds):
-        raise StudyError(f"{folder.path}: the {option} arm must name one trial a seed, got {listed(names)} with the seeds "
-                         f"{listed(seeds)}. Leave out the repeats")
+        raise StudyError(
+            f"{folder.path}: the {option} arm must name one trial a seed, got {listed(names)} with the seeds "
+            f"{listed(seeds)}. Leave out the repeats"
+        )
     side = {known[name].arm for name in names}
-    return Arm("OFF" if side == {"off"} else names[0] if len(names) == 1 else "ON" if side == {"on"} else "+".join(names), trials)
+    return Arm(
+        "OFF"
+        if side == {"off"}
+        else names[0]
+        if len(names) == 1
+        else "ON"
+        if side == {"on"}
+        else "+".join(names),
+        trials,
+    )

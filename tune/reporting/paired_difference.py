@@ -9,7 +9,9 @@ import numpy as np
 
 from tune.reporting.pair import ArmTrial, Pair
 
-ENOUGH = 3  # paired seeds from which on there is an interval, and more is said than that a run differs
+ENOUGH = (
+    3  # paired seeds from which on there is an interval, and more is said than that a run differs
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ class Difference:
 
 def difference(pair: Pair, key: str) -> Difference:
     """A metric of the trials at their best epochs; a seed for which either arm lacks the metric does not count."""
-    first, second = (np.array([trial.row.metrics.get(key) for trial in side], dtype=float) for side in pair.compared)
+    first, second = (
+        np.array([trial.row.metrics.get(key) for trial in side], dtype=float)
+        for side in pair.compared
+    )
     if not pair.seeds:
         first, second = first[np.isfinite(first)], second[np.isfinite(second)]
         return Difference(mean(first), mean(second), 0)
@@ -63,13 +68,17 @@ def paired(first: np.ndarray, second: np.ndarray) -> Difference:
     from scipy import stats
 
     reach = float(stats.t.ppf(0.975, count - 1)) * error
-    return Difference(*means, count, error, float(changes.mean()) - reach, float(changes.mean()) + reach)
+    return Difference(
+        *means, count, error, float(changes.mean()) - reach, float(changes.mean()) + reach
+    )
 
 
 def best_means(trials: list[ArmTrial]) -> dict[str, float]:
     """The means of each metric over the trials' best epochs; without a metric that none of them has."""
-    means = {key: mean(np.array([trial.row.metrics.get(key) for trial in trials], dtype=float))
-             for key in {key: None for trial in trials for key in trial.row.metrics}}
+    means = {
+        key: mean(np.array([trial.row.metrics.get(key) for trial in trials], dtype=float))
+        for key in {key: None for trial in trials for key in trial.row.metrics}
+    }
     return {key: value for key, value in means.items() if math.isfinite(value)}
 
 

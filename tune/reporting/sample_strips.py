@@ -18,8 +18,11 @@ TALLEST = 24  # epochs in one strip; of more, some are left out evenly
 
 def sampled_epochs(samples: Path, sample: int) -> dict[int, Path]:
     """The comparison of one line at every epoch at which it was kept (degraded, restored and clean side by side)."""
-    found = {int(match[1]): path for path in samples.glob(f"comparison_epoch_*_sample_{sample}.png")
-             if (match := re.fullmatch(r"comparison_epoch_(\d+)_sample_\d+\.png", path.name))}
+    found = {
+        int(match[1]): path
+        for path in samples.glob(f"comparison_epoch_*_sample_{sample}.png")
+        if (match := re.fullmatch(r"comparison_epoch_(\d+)_sample_\d+\.png", path.name))
+    }
     return dict(sorted(found.items()))
 
 
@@ -43,7 +46,9 @@ def write_strip(target: Path, images: Mapping[int, Path]) -> list[int]:
             lost.append(epoch)
     if opened:
         width = MARGIN + max(image.width for image in opened.values())
-        strip = Image.new("L", (width, sum(image.height + GAP for image in opened.values()) - GAP), 255)
+        strip = Image.new(
+            "L", (width, sum(image.height + GAP for image in opened.values()) - GAP), 255
+        )
         pen, font, top = ImageDraw.Draw(strip), ImageFont.load_default(), 0
         for epoch, image in opened.items():
             strip.paste(image, (MARGIN, top))

@@ -20,7 +20,9 @@ from tune.study.trial_table import Row
 IMAGE = "region.png"
 
 
-def search_sections(folder: StudyFolder, space: Space, rows: Sequence[Row], objectives: Sequence[str], seed: int) -> dict[str, list[str]]:
+def search_sections(
+    folder: StudyFolder, space: Space, rows: Sequence[Row], objectives: Sequence[str], seed: int
+) -> dict[str, list[str]]:
     """Heading -> lines; nothing of an experiment. Draws region.png where there is a region over two numeric parameters."""
     if space.experiment:
         return {}
@@ -28,12 +30,19 @@ def search_sections(folder: StudyFolder, space: Space, rows: Sequence[Row], obje
     held = landscape(space, rows, seed)
     shares = importance(held, seed) if held and held.believed else []
     region = good_region(held, shares, seed) if held and held.believed else None
-    drawn = held is not None and region is not None and write_region_image(folder.path / IMAGE, held, region)
+    drawn = (
+        held is not None
+        and region is not None
+        and write_region_image(folder.path / IMAGE, held, region)
+    )
     if not drawn:
         (folder.path / IMAGE).unlink(missing_ok=True)  # of a report written earlier
-    return {**({"Pareto front": pareto_section(rows, objectives)} if len(objectives) > 1 else {}),
-            "Parameter importance": importance_section(held, shares, objective),
-            "Good region": region_section(held, region, objective, IMAGE if drawn else None)}
+    return {
+        **({"Pareto front": pareto_section(rows, objectives)} if len(objectives) > 1 else {}),
+        "Parameter importance": importance_section(held, shares, objective),
+        "Good region": region_section(held, region, objective, IMAGE if drawn else None),
+    }
+
 
 SHOWN = 50
 
@@ -63,10 +72,26 @@ def pareto_section(rows: Sequence[Row], objectives: Sequence[str]) -> list[str]:
     best = front(rows, objectives)
     if not best:
         return ["No trial has finished yet."]
-    shown = [[cell(row.id), *(OBJECTIVES[name].shown(objective_value(name, row.metrics)) for name in objectives), 
-              f"{row.best_epoch or '-'}", cell(short(row.values))] for row in best[:SHOWN]]
-    more = f" The {SHOWN} best by {objectives[0]} are shown; the others are in trials.csv." if len(best) > SHOWN else ""
-    kept = "" if best[0].feasible else " None keeps the constraints; these are the best that do not."
-    return [f"{len(best)} finished {'trial is' if len(best) == 1 else 'trials are'} beaten by no other one in all of {listed(objectives)}, "
-            f"each at its best epoch by {objectives[0]}.{kept}{more}", "",
-            table(["trial", *objectives, "epoch", "values"], shown)]
+    shown = [
+        [
+            cell(row.id),
+            *(OBJECTIVES[name].shown(objective_value(name, row.metrics)) for name in objectives),
+            f"{row.best_epoch or '-'}",
+            cell(short(row.values)),
+        ]
+        for row in best[:SHOWN]
+    ]
+    more = (
+        f" The {SHOWN} best by {objectives[0]} are shown; the others are in trials.csv."
+        if len(best) > SHOWN
+        else ""
+    )
+    kept = (
+        "" if best[0].feasible else " None keeps the constraints; these are the best that do not."
+    )
+    return [
+        f"{len(best)} finished {'trial is' if len(best) == 1 else 'trials are'} beaten by no other one in all of {listed(objectives)}, "
+        f"each at its best epoch by {objectives[0]}.{kept}{more}",
+        "",
+        table(["trial", *objectives, "epoch", "values"], shown),
+    ]

@@ -35,7 +35,11 @@ def epoch_mean(entry: dict, name: str) -> float:
 
 def step_values(entry: dict, name: str) -> np.ndarray:
     """The value of every step of an epoch; empty where the trial did not keep them. NaN for a value that was no number."""
-    values = entry.get("diagnostics", {}).get("steps", {}).get(name) if name == NORM else entry["losses"].get(name)
+    values = (
+        entry.get("diagnostics", {}).get("steps", {}).get(name)
+        if name == NORM
+        else entry["losses"].get(name)
+    )
     return np.array(values or [], dtype=float)
 
 
@@ -47,21 +51,36 @@ def spread(values: np.ndarray) -> float:
 
 def fluctuation(trial: ArmTrial, name: str) -> Fluctuation:
     """How much one loss went up and down in the last half of a trial's epochs (the larger half of an odd number)."""
-    half = trial.epochs[len(trial.epochs) // 2:]
+    half = trial.epochs[len(trial.epochs) // 2 :]
     steps = [step_values(entry, name) for entry in half]
     centres = [abs(mean(values)) for values in steps]
-    within = [spread(values) / centre if centre else math.nan for values, centre in zip(steps, centres, strict=True)]
-    return Fluctuation(spread(np.array([epoch_mean(entry, name) for entry in half])), mean(np.array(within)))
+    within = [
+        spread(values) / centre if centre else math.nan
+        for values, centre in zip(steps, centres, strict=True)
+    ]
+    return Fluctuation(
+        spread(np.array([epoch_mean(entry, name) for entry in half])), mean(np.array(within))
+    )
 
 
 def clipping_row(name: str, trials: list[ArmTrial]) -> list[str]:
     """An arm's steps, those clipped, their share, and the largest norm before clipping."""
-    largest = [norm for trial in trials for entry in trial.epochs
-               if (norm := entry["training_losses"]["gradient_norm"].get("generator_max")) is not None]
-    over = [np.concatenate([step_values(entry, NORM) for entry in trial.epochs]) > trial.config.get("train.clip_norm", math.inf)
-            for trial in trials if trial.epochs]
+    largest = [
+        norm
+        for trial in trials
+        for entry in trial.epochs
+        if (norm := entry["training_losses"]["gradient_norm"].get("generator_max")) is not None
+    ]
+    over = [
+        np.concatenate([step_values(entry, NORM) for entry in trial.epochs])
+        > trial.config.get("train.clip_norm", math.inf)
+        for trial in trials
+        if trial.epochs
+    ]
     steps, clipped = sum(map(len, over)), sum(int(each.sum()) for each in over)
-    shares = [str(steps), str(clipped), f"{100 * clipped / steps:.1f} %"] if steps else ["-", "-", "-"]
+    shares = (
+        [str(steps), str(clipped), f"{100 * clipped / steps:.1f} %"] if steps else ["-", "-", "-"]
+    )
     return [name, *shares, shown(max(largest, default=None))]
 
 
@@ -70,20 +89,50 @@ def stability_section(pair: Pair) -> list[str]:
     rows = []
     for name in [*(name for name in components(pair) if name != WITHOUT), NORM]:
         each = [[fluctuation(trial, name) for trial in side] for side in pair.compared]
-        rows.append([cell({NORM: "gradient norm of the generator", TOTAL: TOTAL, **TITLES}.get(name, name)),
-                     *(shown(mean(np.array([f.between for f in side]))) for side in each),
-                     *(shown(100 * mean(np.array([f.within for f in side])), "{:.1f} %") for side in each)])
-    clipped = [clipping_row(arm.name, side) for arm, side in zip(pair.arms, pair.compared, strict=True)]
+        rows.append(
+            [
+                cell(
+                    {NORM: "gradient norm of the generator", TOTAL: TOTAL, **TITLES}.get(name, name)
+                ),
+                *(shown(mean(np.array([f.between for f in side]))) for side in each),
+                *(
+                    shown(100 * mean(np.array([f.within for f in side])), "{:.1f} %")
+                    for side in each
+                ),
+            ]
+        )
+    clipped = [
+        clipping_row(arm.name, side) for arm, side in zip(pair.arms, pair.compared, strict=True)
+    ]
     names = [arm.name for arm in pair.arms]
     return [
         "*Between epochs* is the standard deviation (n - 1) of the epoch means over the last half of a trial's epochs; *within* is the "
         "standard deviation (n - 1) of an epoch's step values over the absolute value of their mean, averaged over the same epochs; both "
-        "are means over the trials compared.", "",
-        table(["component", *(f"between epochs, {name}" for name in names), *(f"within, {name}" for name in names)], rows), "",
-        "A step counts as clipped when the generator's gradient norm is above `train.clip_norm`; all epochs count.", "",
+        "are means over the trials compared.",
+        "",
+        table(
+            [
+                "component",
+                *(f"between epochs, {name}" for name in names),
+                *(f"within, {name}" for name in names),
+            ],
+            rows,
+        ),
+        "",
+        "A step counts as clipped when the generator's gradient norm is above `train.clip_norm`; all epochs count.",
+        "",
         table(["arm", "steps", "clipped", "share", "largest norm"], clipped),
-        *([] if any(row[1] != "-" for row in clipped) else ["", "These trials kept no gradient norm of each step, so that clipped steps "
-                                                            "cannot be counted."])]
+        *(
+            []
+            if any(row[1] != "-" for row in clipped)
+            else [
+                "",
+                "These trials kept no gradient norm of each step, so that clipped steps "
+                "cannot be counted.",
+            ]
+        ),
+    ]
+
 
 SHARE = 0.95
 
@@ -103,20 +152,56 @@ def convergence_section(pair: Pair, objective: str) -> list[str]:
     """The section "Convergence"."""
     rows = []
     for arm, side in zip(pair.arms, pair.compared, strict=True):
-        figures = [(trial.row.best_epoch, reached(trial, objective), trial.row.epochs) for trial in side]
-        rows += [[arm.name, trial.row.id, str(trial.seed if trial.seed is not None else "-"), *(str(f) if f else "-" for f in each)]
-                 for trial, each in zip(side, figures, strict=True)]
+        figures = [
+            (trial.row.best_epoch, reached(trial, objective), trial.row.epochs) for trial in side
+        ]
+        rows += [
+            [
+                arm.name,
+                trial.row.id,
+                str(trial.seed if trial.seed is not None else "-"),
+                *(str(f) if f else "-" for f in each),
+            ]
+            for trial, each in zip(side, figures, strict=True)
+        ]
         if len(side) > 1:
-            rows.append([arm.name, "mean", "", *(shown(mean(np.array(column, dtype=float)), "{:.1f}")
-                                                 for column in zip(*figures, strict=True))])
+            rows.append(
+                [
+                    arm.name,
+                    "mean",
+                    "",
+                    *(
+                        shown(mean(np.array(column, dtype=float)), "{:.1f}")
+                        for column in zip(*figures, strict=True)
+                    ),
+                ]
+            )
     return [
         f"The best epoch is the one of the best `{objective}`. *95 % of the gain* is the first epoch whose `{objective}` lies at least "
-        "95 % of the way from the trial's first epoch to its best one. Both count from 1.", "",
-        table(["arm", "trial", "seed", "best epoch", "95 % of the gain", "epochs run"], rows, words=("trial",))]
+        "95 % of the way from the trial's first epoch to its best one. Both count from 1.",
+        "",
+        table(
+            ["arm", "trial", "seed", "best epoch", "95 % of the gain", "epochs run"],
+            rows,
+            words=("trial",),
+        ),
+    ]
 
-TITLES = {"pixel": "pixel (L1)", "feature": "recognition feature", "ctc": "CTC, nats a line", "contrastive": "contrastive",
-          "adversarial": "adversarial (generator)", "discriminator": "discriminator"}
-WEIGHTED = ("pixel", "feature", "ctc", "adversarial")  # the generator's terms beside the contrastive one
+
+TITLES = {
+    "pixel": "pixel (L1)",
+    "feature": "recognition feature",
+    "ctc": "CTC, nats a line",
+    "contrastive": "contrastive",
+    "adversarial": "adversarial (generator)",
+    "discriminator": "discriminator",
+}
+WEIGHTED = (
+    "pixel",
+    "feature",
+    "ctc",
+    "adversarial",
+)  # the generator's terms beside the contrastive one
 WITHOUT, TOTAL = "total without the contrastive term", "total"
 
 
@@ -125,8 +210,11 @@ def last_losses(trial: ArmTrial) -> dict[str, float]:
     if not trial.epochs:
         return {}
     entry = trial.epochs[-1]
-    held = {name: math.nan if value is None else float(value) for name, value in entry["training_losses"].items()
-            if name != "gradient_norm"}
+    held = {
+        name: math.nan if value is None else float(value)
+        for name, value in entry["training_losses"].items()
+        if name != "gradient_norm"
+    }
     weights = {name: trial.config.get(f"loss.{name}", math.nan) for name in WEIGHTED}
     weights["ctc"] = entry.get("current_ctc_weight", weights["ctc"])
     return {**held, WITHOUT: sum(weights[name] * held[name] for name in WEIGHTED if name in held)}
@@ -156,19 +244,36 @@ def percent(first: float, second: float) -> float:
 
 def measured_only(arm: Arm) -> bool:
     """Whether the arm measured a contrastive term that had no part in its training."""
-    return arm.config.get("contrastive.weight") == 0 and any("contrastive" in last_losses(trial) for trial in arm.finished)
+    return arm.config.get("contrastive.weight") == 0 and any(
+        "contrastive" in last_losses(trial) for trial in arm.finished
+    )
 
 
 def loss_section(pair: Pair) -> list[str]:
     """The section "Loss components at the end"."""
-    rows = [[cell(TITLES.get(name, name)), shown(first), shown(second), shown(percent(first, second), "{:+z.1f} %")]
-            for name, first, second in loss_rows(pair)]
-    ends = "; ".join(f"{arm.name} {', '.join(str(len(trial.epochs)) for trial in side)}"
-                     for arm, side in zip(pair.arms, pair.compared, strict=True))
+    rows = [
+        [
+            cell(TITLES.get(name, name)),
+            shown(first),
+            shown(second),
+            shown(percent(first, second), "{:+z.1f} %"),
+        ]
+        for name, first, second in loss_rows(pair)
+    ]
+    ends = "; ".join(
+        f"{arm.name} {', '.join(str(len(trial.epochs)) for trial in side)}"
+        for arm, side in zip(pair.arms, pair.compared, strict=True)
+    )
     return [
-        f"Means over the steps of the last epoch ({ends}), unweighted; `-` is what an arm did not compute.", "",
-        table(["component", *(arm.name for arm in pair.arms), "change"], rows), "",
+        f"Means over the steps of the last epoch ({ends}), unweighted; `-` is what an arm did not compute.",
+        "",
+        table(["component", *(arm.name for arm in pair.arms), "change"], rows),
+        "",
         "The total includes the contrastive term itself, at its weight, where an arm trains with one, and is not comparable between arms "
         "that differ in it. The line above it is the sum of the other terms at their weights.",
-        *(f"{arm.name} measured the contrastive term at weight 0: it had no part in the training and is not in the total."
-          for arm in pair.arms if measured_only(arm))]
+        *(
+            f"{arm.name} measured the contrastive term at weight 0: it had no part in the training and is not in the total."
+            for arm in pair.arms
+            if measured_only(arm)
+        ),
+    ]

@@ -26,7 +26,11 @@ class PlannedSearcher(Searcher):
 
     def open(self) -> None:
         """Looks which trials are still to run."""
-        self.waiting = [proposal for proposal in self.proposals if self.result(proposal.id).get("status", "running") == "running"]
+        self.waiting = [
+            proposal
+            for proposal in self.proposals
+            if self.result(proposal.id).get("status", "running") == "running"
+        ]
 
     def result(self, trial: str) -> dict[str, Any]:
         """How a trial stands; empty where it has not ended its first epoch."""
@@ -41,7 +45,11 @@ class PlannedSearcher(Searcher):
         """The next trial of the list."""
         if self.paused:
             return None
-        return {**vars(self.waiting.pop(0)), "within": self.within} if self.waiting else Searcher.FINISHED
+        return (
+            {**vars(self.waiting.pop(0)), "within": self.within}
+            if self.waiting
+            else Searcher.FINISHED
+        )
 
     def should_stop(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Never: each trial runs as its arm's other trials do."""
@@ -50,7 +58,9 @@ class PlannedSearcher(Searcher):
     def halt(self, trial_id: str) -> None:
         """A trial that a person stopped has not ended: it is run again when the list is gone through again."""
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
         """Nothing to note: the trial's folder holds how it ended."""
 
     def save(self, checkpoint_path: str) -> None:

@@ -35,7 +35,9 @@ class StudyScheduler(FIFOScheduler):
     def __init__(self, searcher: TrialSource, control: ControlFiles):
         super().__init__()
         self.searcher, self.control = searcher, control
-        self.stopped: dict[str, str] = {}  # Ray's trial id -> how it ended: pruned, or halted by a person
+        self.stopped: dict[
+            str, str
+        ] = {}  # Ray's trial id -> how it ended: pruned, or halted by a person
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """STOP or CONTINUE after an epoch. Raises: OSError where the trial's disk took no more, which ends the search."""
@@ -54,5 +56,7 @@ class StudyScheduler(FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """Notes in the trial's folder that it failed: its worker died over the same epoch every time."""
-        folder = TrialFolder(self.control.study / trial.config.get("within", "") / "trials" / trial.config["id"])
+        folder = TrialFolder(
+            self.control.study / trial.config.get("within", "") / "trials" / trial.config["id"]
+        )
         folder.end("failed", "its worker died again and again (see logs/ray.log)")

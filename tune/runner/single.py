@@ -16,8 +16,11 @@ from tune.study.folder import StudyFolder
 from tune.study.request import Request
 
 
-def run_single(folder: StudyFolder, request: Request, pairs: Pairs, stream: TextIO) -> dict[str, Any]:
+def run_single(
+    folder: StudyFolder, request: Request, pairs: Pairs, stream: TextIO
+) -> dict[str, Any]:
     """Trains one configuration in this process, through the same trainable, with no Ray started. Returns the last result."""
+
     def say(line: str) -> None:
         print(line, file=stream, flush=True)
 
@@ -26,7 +29,9 @@ def run_single(folder: StudyFolder, request: Request, pairs: Pairs, stream: Text
         control.clear()
         inputs, plan = begin(folder, request, pairs, say)
         arm = "off" if plan.config.contrastive.formulation == "none" else "on"
-        trial = local_trial({"id": "single", "arm": arm, "proposed_by": "user", "values": {}}, plan, inputs)
+        trial = local_trial(
+            {"id": "single", "arm": arm, "proposed_by": "user", "values": {}}, plan, inputs
+        )
         started, shown = time.monotonic(), OBJECTIVES[plan.objective].shown
         result: dict[str, Any] = {"done": False}
         while not result["done"]:
@@ -36,8 +41,10 @@ def run_single(folder: StudyFolder, request: Request, pairs: Pairs, stream: Text
                 raise KeyboardInterrupt
             if "value" in result and result["status"] != "failed":
                 m = result["metrics"]
-                say(f"epoch {result['epoch']}/{plan.config.train.epochs}: {plan.objective} {shown(result['value'])} (best "
+                say(
+                    f"epoch {result['epoch']}/{plan.config.train.epochs}: {plan.objective} {shown(result['value'])} (best "
                     f"{shown(result['best_value'])}), PSNR {m['psnr']:.2f} dB, SSIM {m['ssim']:.3f}, CER {m['cer']:.3f}, "
-                    f"WER {m['wer']:.3f}, {clock(time.monotonic() - started)}")
+                    f"WER {m['wer']:.3f}, {clock(time.monotonic() - started)}"
+                )
         say(f"{result['status']}: {result.get('error') or folder.path / 'trials' / 'single'}")
         return result

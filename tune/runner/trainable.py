@@ -78,12 +78,16 @@ class GanHtrTrial(Trainable):
         self.told = True
         try:
             self.run = plan.config.replace(config["values"])
-            self.state = build_state(self.run, self.inputs.pairs.charset, self.bench.guide.widths, self.device)
+            self.state = build_state(
+                self.run, self.inputs.pairs.charset, self.bench.guide.widths, self.device
+            )
             self.folder.create({**config, "preset": self.run.preset, "config": self.run.flat()})
             if self.folder.last.exists():
                 self._restore()
             self.epochs = fit(self.state, self.bench)
-        except Exception as error:  # a faulty configuration or checkpoint ends this trial alone: `step` reports it
+        except (
+            Exception
+        ) as error:  # a faulty configuration or checkpoint ends this trial alone: `step` reports it
             self.fault = error
 
     def _restore(self) -> None:
@@ -105,21 +109,33 @@ class GanHtrTrial(Trainable):
             fault = disk_fault(error)
             if fault is None:
                 raise
-            return {"trial": self.config["id"], "status": RUNNING, "disk": [fault.errno, fault.strerror, fault.filename], "done": False}
+            return {
+                "trial": self.config["id"],
+                "status": RUNNING,
+                "disk": [fault.errno, fault.strerror, fault.filename],
+                "done": False,
+            }
 
     def _step(self) -> dict[str, Any]:
         try:
             if self.fault is not None:
                 raise self.fault
             self._wait_while_paused()
-            if self.last["status"] == RUNNING and self.told:  # else the search may not have heard of the last epoch, and does so again
+            if (
+                self.last["status"] == RUNNING and self.told
+            ):  # else the search may not have heard of the last epoch, and does so again
                 self._epoch()
             self.told = True
         except Exception as error:
             if disk_fault(error) is not None:
                 raise
             self.folder.write_failure(error)
-            self.last = {**self.last, "status": FAILED, "error": f"{type(error).__name__}: {error}", "seconds": self.seconds}
+            self.last = {
+                **self.last,
+                "status": FAILED,
+                "error": f"{type(error).__name__}: {error}",
+                "seconds": self.seconds,
+            }
         self.folder.write_result(self.last)
         return {"trial": self.config["id"], **self.last, "done": self.last["status"] != RUNNING}
 
@@ -135,22 +151,42 @@ class GanHtrTrial(Trainable):
         value = self.value_of(metrics)
         accuracy = (metrics["accuracy_real"] + metrics["accuracy_fake"]) / 2
         improved = self.patience.update(report.epoch, value)
-        status = (COMPLETE if report.epoch == self.run.train.epochs else STOPPED if self.patience.exhausted else RUNNING)
+        status = (
+            COMPLETE
+            if report.epoch == self.run.train.epochs
+            else STOPPED
+            if self.patience.exhausted
+            else RUNNING
+        )
         regular = report.epoch % SAMPLE_EVERY == 0 or status != RUNNING
         if improved:
             save_generator(self.folder.best, self.state)
         if improved or regular:
-            images, widths = samples(self.state, self.bench, SAMPLES), self.inputs.pairs.validation.widths
+            images, widths = (
+                samples(self.state, self.bench, SAMPLES),
+                self.inputs.pairs.validation.widths,
+            )
             for name in ["best"] * improved + [f"epoch_{report.epoch:04d}"] * regular:
                 self.folder.write_samples(name, images, widths)
         self.seconds += time.perf_counter() - started
-        self.last = {"epoch": report.epoch, "value": value, "best_value": self.patience.best, "best_epoch": self.patience.best_epoch,
-                     "status": status, "seconds": self.seconds, "metrics": metrics,
-                     "peak_accuracy": max(accuracy, self.last.get("peak_accuracy", 0.0)),
-                     "peak_memory_mb": max(metrics["peak_memory_mb"], self.last.get("peak_memory_mb", 0.0)),
-                     "best_metrics": metrics if improved else self.last["best_metrics"]}
-        self.folder.write_epoch(report, self.run, self.patience.best_epoch, self.patience.waited, status)
-        save_checkpoint(self.folder.last, self.state, self._progress(), optimizers=status == RUNNING)  # last: it makes the epoch count
+        self.last = {
+            "epoch": report.epoch,
+            "value": value,
+            "best_value": self.patience.best,
+            "best_epoch": self.patience.best_epoch,
+            "status": status,
+            "seconds": self.seconds,
+            "metrics": metrics,
+            "peak_accuracy": max(accuracy, self.last.get("peak_accuracy", 0.0)),
+            "peak_memory_mb": max(metrics["peak_memory_mb"], self.last.get("peak_memory_mb", 0.0)),
+            "best_metrics": metrics if improved else self.last["best_metrics"],
+        }
+        self.folder.write_epoch(
+            report, self.run, self.patience.best_epoch, self.patience.waited, status
+        )
+        save_checkpoint(
+            self.folder.last, self.state, self._progress(), optimizers=status == RUNNING
+        )  # last: it makes the epoch count
 
     def value_of(self, metrics: dict[str, float]) -> float:
         """What the epoch is worth to the search."""
@@ -179,6 +215,7 @@ def local_device(device: str) -> torch.device:
 
 def local_trial(config: dict[str, Any], plan: TrialPlan, inputs: TrialInputs) -> GanHtrTrial:
     """A trial in this process, with no Ray started."""
+
     class LocalTrial(GanHtrTrial):
         def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]
             super().setup(config, plan, inputs)

@@ -34,7 +34,8 @@ class Workers:
         self.plan, self.real, self.control = plan, real, ControlFiles(plan.folder)
         self.trainable = ray_tune.with_resources(
             ray_tune.with_parameters(GanHtrTrial, plan=plan, inputs=inputs),
-            {"cpu": request.cpus_per_trial, "gpu": request.gpus_per_trial})
+            {"cpu": request.cpus_per_trial, "gpu": request.gpus_per_trial},
+        )
 
     def run(self, searcher: Any, total: int, note: str = "", seconds: float | None = None) -> bool:
         """Runs what is left of a searcher's `total` trials. Returns whether all of them ended; False after an interruption.
@@ -44,21 +45,44 @@ class Workers:
         from ray import tune as ray_tune
 
         logs = self.plan.folder / "logs"
-        shutil.rmtree(logs / "ray", ignore_errors=True)  # Ray's own state, with pickles in it: nothing here is read again
+        shutil.rmtree(
+            logs / "ray", ignore_errors=True
+        )  # Ray's own state, with pickles in it: nothing here is read again
         scheduler = StudyScheduler(searcher, self.control)
-        with Monitor(self.real, total, self.plan.config.train.epochs, self.plan.objective, total - searcher.remaining,
-                     scheduler.stopped) as monitor:
+        with Monitor(
+            self.real,
+            total,
+            self.plan.config.train.epochs,
+            self.plan.objective,
+            total - searcher.remaining,
+            scheduler.stopped,
+        ) as monitor:
             if note:
                 monitor.say(note)
             tuner = ray_tune.Tuner(
                 self.trainable,
-                tune_config=ray_tune.TuneConfig(search_alg=searcher, scheduler=scheduler,
-                                                num_samples=-1, reuse_actors=True,
-                                                trial_dirname_creator=lambda trial: trial.trial_id),
-                run_config=ray_tune.RunConfig(name="ray", storage_path=str(logs), verbose=0, callbacks=[monitor, Unburdened()],
-                                              checkpoint_config=ray_tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-                                              failure_config=ray_tune.FailureConfig(max_failures=KILLS)))
-            with sigterm_as_interrupt(), watched(searcher, self.control, seconds):  # anew: Ray has put a handler of its own in its place
+                tune_config=ray_tune.TuneConfig(
+                    search_alg=searcher,
+                    scheduler=scheduler,
+                    num_samples=-1,
+                    reuse_actors=True,
+                    trial_dirname_creator=lambda trial: trial.trial_id,
+                ),
+                run_config=ray_tune.RunConfig(
+                    name="ray",
+                    storage_path=str(logs),
+                    verbose=0,
+                    callbacks=[monitor, Unburdened()],
+                    checkpoint_config=ray_tune.CheckpointConfig(
+                        checkpoint_frequency=0, checkpoint_at_end=False
+                    ),
+                    failure_config=ray_tune.FailureConfig(max_failures=KILLS),
+                ),
+            )
+            with (
+                sigterm_as_interrupt(),
+                watched(searcher, self.control, seconds),
+            ):  # anew: Ray has put a handler of its own in its place
                 try:
                     tuner.fit()
                 except KeyboardInterrupt:
@@ -102,21 +126,33 @@ def watched(searcher: TrialSource, control: ControlFiles, seconds: float | None)
 
 
 @contextmanager
-def workers(request: Request, plan: TrialPlan, inputs: TrialInputs, address: str | None, real: TextIO) -> Iterator[Workers]:
+def workers(
+    request: Request, plan: TrialPlan, inputs: TrialInputs, address: str | None, real: TextIO
+) -> Iterator[Workers]:
     """Starts Ray, or joins it at `address`, and hands the study's data over once. Raises: StudyError where no trial would ever fit."""
     pairs = inputs.pairs
-    shared = sum(a.nbytes for part in (pairs.train, pairs.validation) for a in (part.clean, part.degraded))
+    shared = sum(
+        a.nbytes for part in (pairs.train, pairs.validation) for a in (part.clean, part.degraded)
+    )
     shared += inputs.taps.nbytes if inputs.taps is not None else 0
     if address:
         print(f"joining Ray at {address}", file=real, flush=True)
     with ray_session(address, shared) as cluster:
         if not room(request.cpus_per_trial, request.gpus_per_trial):
-            raise StudyError(f"--cpus-per-trial and --gpus-per-trial must be at most what one node of the cluster has (up to "
-                             f"{cluster.cpus:g} and {cluster.gpus:g}), got {request.cpus_per_trial:g} and {request.gpus_per_trial:g}. "
-                             "Lower them, or wait for its nodes (`ray status`)")
+            raise StudyError(
+                f"--cpus-per-trial and --gpus-per-trial must be at most what one node of the cluster has (up to "
+                f"{cluster.cpus:g} and {cluster.gpus:g}), got {request.cpus_per_trial:g} and {request.gpus_per_trial:g}. "
+                "Lower them, or wait for its nodes (`ray status`)"
+            )
         if address and (unseen := blind(plan.folder)):
-            raise StudyError(f"{plan.folder}: --results must be on storage that every node sees, got none of it on "
-                             f"{', '.join(unseen)}. Mount it there by the same path")
+            raise StudyError(
+                f"{plan.folder}: --results must be on storage that every node sees, got none of it on "
+                f"{', '.join(unseen)}. Mount it there by the same path"
+            )
         if cluster.dashboard:
-            print(f"Ray dashboard: {cluster.dashboard} (its token: `ray get-auth-token`)", file=real, flush=True)
+            print(
+                f"Ray dashboard: {cluster.dashboard} (its token: `ray get-auth-token`)",
+                file=real,
+                flush=True,
+            )
         yield Workers(request, plan, inputs, real)

@@ -35,7 +35,9 @@ class ArmStudy:
         self.taken: Counter[Key] = Counter()
         self.tried: Counter[int] = Counter()
         self.left_over: list[FrozenTrial] = []
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):  # a killed search left it so
+        for trial in study.get_trials(
+            deepcopy=False, states=(TrialState.RUNNING,)
+        ):  # a killed search left it so
             study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
         held = study.get_trials(deepcopy=False)
         self.asked = len(held)  # the next trial's number
@@ -43,15 +45,25 @@ class ArmStudy:
         for trial in held:
             if "proposal" in trial.user_attrs:
                 self.note_proposal(json.loads(trial.user_attrs["proposal"])["values"])
-            elif "duplicate" in trial.user_attrs and trial.state.is_finished():  # else it is about to be proposed, and counted, again
+            elif (
+                "duplicate" in trial.user_attrs and trial.state.is_finished()
+            ):  # else it is about to be proposed, and counted, again
                 point = trial.user_attrs["duplicate"]
                 self.note_duplicate(None if point is True else point)
             if not trial.state.is_finished():
                 self.left_over.append(trial)
-        done = [trial for trial in held if trial.state.is_finished() and "duplicate" not in trial.user_attrs]
+        done = [
+            trial
+            for trial in held
+            if trial.state.is_finished() and "duplicate" not in trial.user_attrs
+        ]
         for trial in sorted(done, key=lambda trial: (str(trial.datetime_complete), trial.number)):
-            self.note_end(trial.state, trial.values[0] if trial.state == TrialState.COMPLETE and trial.values else None,
-                          trial.user_attrs.get("epochs", 0), ours="proposal" in trial.user_attrs)
+            self.note_end(
+                trial.state,
+                trial.values[0] if trial.state == TrialState.COMPLETE and trial.values else None,
+                trial.user_attrs.get("epochs", 0),
+                ours="proposal" in trial.user_attrs,
+            )
 
     def note_proposal(self, values: Mapping[str, Any]) -> None:
         """Counts a trial that was proposed."""
@@ -66,7 +78,9 @@ class ArmStudy:
         else:
             self.tried[point] += 1
 
-    def note_end(self, state: TrialState, value: float | None, epochs: int, ours: bool = True) -> None:
+    def note_end(
+        self, state: TrialState, value: float | None, epochs: int, ours: bool = True
+    ) -> None:
         """Counts a trial that ended. value: of a complete one, higher is better."""
         self.ended += state in (TrialState.COMPLETE, TrialState.PRUNED)
         if not ours:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution, distribution_to_json
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+)
 
 from tune.space.parameter import Parameter
 from tune.space.space import Space
@@ -15,7 +21,9 @@ def distribution_of(parameter: Parameter) -> BaseDistribution:
     if parameter.choices:
         return CategoricalDistribution(parameter.choices)
     if parameter.kind == "int":
-        return IntDistribution(parameter.low, parameter.high, log=parameter.log, step=int(parameter.step or 1))
+        return IntDistribution(
+            parameter.low, parameter.high, log=parameter.log, step=int(parameter.step or 1)
+        )
     return FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
 
 
@@ -26,4 +34,7 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 
 def distributions_json(space: Space) -> str:
     """The same as JSON: key -> what `optuna.distributions.json_to_distribution` takes."""
-    return json.dumps({key: json.loads(distribution_to_json(held)) for key, held in distributions(space).items()}, indent=1)
+    return json.dumps(
+        {key: json.loads(distribution_to_json(held)) for key, held in distributions(space).items()},
+        indent=1,
+    )

@@ -18,9 +18,10 @@ from tune.space.space import Space
 
 STARTUP_TRIALS = 4  # proposed at random before the model takes over
 MODELS = ("tpe", "gp")  # samplers that need trials to learn from
-SAME_AGAIN, GIVE_UP = 8, 200  # duplicates in a row: then chance proposes; then nothing new is looked for
-
-
+SAME_AGAIN, GIVE_UP = (
+    8,
+    200,
+)  # duplicates in a row: then chance proposes; then nothing new is looked for
 
 
 def suggest_value(trial: Trial, parameter: Parameter) -> Any:
@@ -35,13 +36,24 @@ def suggest_value(trial: Trial, parameter: Parameter) -> Any:
 class Proposer:
     """Asks the sampler of each arm. A proposal depends on the space, the seed, the trial's number and the history, and on nothing else."""
 
-    def __init__(self, space: Space, seed: int, arms: Mapping[str, ArmStudy], violations: Callable[[FrozenTrial], list[float]],
-                 base: Mapping[str, Any] | None):
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        arms: Mapping[str, ArmStudy],
+        violations: Callable[[FrozenTrial], list[float]],
+        base: Mapping[str, Any] | None,
+    ):
         self.space, self.seed, self.arms, self.base = space, seed, arms, base
         self._violations = violations if space.constraints else None
         self._points = [(f"first: {name}", dict(point)) for name, point in space.first.items()]
-        self._points += [(f"first: {point['name']}", point["values"]) for point in arms[ON].study.user_attrs.get("points", [])]
-        self._grids: dict[str, list[dict[str, Any]]] = {}  # arm -> its points in their order, once they are asked for
+        self._points += [
+            (f"first: {point['name']}", point["values"])
+            for point in arms[ON].study.user_attrs.get("points", [])
+        ]
+        self._grids: dict[
+            str, list[dict[str, Any]]
+        ] = {}  # arm -> its points in their order, once they are asked for
 
     def parameters(self, arm: str) -> tuple[Parameter, ...]:
         """What an arm searches: OFF nothing, or the parameters that matter without contrast."""
@@ -57,11 +69,18 @@ class Proposer:
         The model takes over at the fifth trial asked for, not at the fifth that ended: otherwise each further slot would cost a random one.
         """
         held = self.arms[arm]
-        return self.space.search.sampler in MODELS and (held.proposals + held.learned < STARTUP_TRIALS or not held.ended)
+        return self.space.search.sampler in MODELS and (
+            held.proposals + held.learned < STARTUP_TRIALS or not held.ended
+        )
 
     def must_wait(self, arm: str, running: bool) -> bool:
         """On a wide machine: rather wait for a first result than ask for a fifth trial at random."""
-        return running and self.searches(arm) and self.arms[arm].proposals >= STARTUP_TRIALS and self.start_up(arm)
+        return (
+            running
+            and self.searches(arm)
+            and self.arms[arm].proposals >= STARTUP_TRIALS
+            and self.start_up(arm)
+        )
 
     def exhausted(self, arm: str) -> str | None:
         """Why there is nothing new for an arm; None while there is."""
@@ -75,7 +94,9 @@ class Proposer:
         """The next point of the arm's grid; None when all were run."""
         if arm not in self._grids:
             points = shuffled_grid(self.space, self.parameters(arm), self.seed)
-            self._grids[arm] = [point for point in points if self._completed(arm, point) is not None]
+            self._grids[arm] = [
+                point for point in points if self._completed(arm, point) is not None
+            ]
         return grid_point(self._grids[arm], self.arms[arm].taken)
 
     def _point(self, arm: str) -> int | None:
@@ -88,7 +109,9 @@ class Proposer:
         """A new trial of the arm."""
         held = self.arms[arm]
         self.prepare(arm, held.asked)
-        trial = Trial(held.study, held.study._storage.create_new_trial(held.study._study_id))  # `ask` looks through all trials before it
+        trial = Trial(
+            held.study, held.study._storage.create_new_trial(held.study._study_id)
+        )  # `ask` looks through all trials before it
         held.asked += 1
         return trial
 
@@ -98,9 +121,16 @@ class Proposer:
             return
         _, name, fixed = self._plan(arm)
         self.arms[arm].study.sampler = build_sampler(
-            self.space, name, self.parameters(arm), derive_seed(self.seed, "sampler", arm, number) % 2**32, fixed=fixed,
-            study_seed=derive_seed(self.seed, "sequence", arm) % 2**32, number=number, constraints_func=self._violations,
-            history=self.arms[arm].history)
+            self.space,
+            name,
+            self.parameters(arm),
+            derive_seed(self.seed, "sampler", arm, number) % 2**32,
+            fixed=fixed,
+            study_seed=derive_seed(self.seed, "sequence", arm) % 2**32,
+            number=number,
+            constraints_func=self._violations,
+            history=self.arms[arm].history,
+        )
 
     def _plan(self, arm: str) -> tuple[str, str, dict[str, Any]]:
         """Who proposes the arm's next trial: in words, the sampler's name, and the values that are settled."""
@@ -119,12 +149,17 @@ class Proposer:
         """The trial's proposal, kept in the journal; None where its configuration was run before, which is told to Optuna."""
         held = self.arms[arm]
         if self.space.experiment:
-            by, values = "experiment", {"train.seed": self.seed + trial.number, **self._with_baseline(arm, {})}
+            by, values = (
+                "experiment",
+                {"train.seed": self.seed + trial.number, **self._with_baseline(arm, {})},
+            )
         elif not self.searches(arm):
             by, values = "baseline", self._with_baseline(arm, {})
         else:
             by = self._plan(arm)[0]
-            chosen = self.space.sample(lambda parameter: suggest_value(trial, parameter), self.parameters(arm))
+            chosen = self.space.sample(
+                lambda parameter: suggest_value(trial, parameter), self.parameters(arm)
+            )
             found = self._completed(arm, chosen)
             if found is None or not self._new(arm, chosen, found):
                 point = self._point(arm)
@@ -143,7 +178,9 @@ class Proposer:
 
     def _with_baseline(self, arm: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """With what OFF has settled, and derived values. Raises: ExpressionError where these cannot be computed."""
-        return self.space.completed({**values, **(self.space.baseline if arm == OFF else {})}, self.base)
+        return self.space.completed(
+            {**values, **(self.space.baseline if arm == OFF else {})}, self.base
+        )
 
     def _completed(self, arm: str, values: Mapping[str, Any]) -> dict[str, Any] | None:
         """The same; None where it cannot be computed."""
@@ -154,5 +191,7 @@ class Proposer:
 
     def _new(self, arm: str, chosen: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
         """Whether a configuration is to be run: it is allowed, and it was not run before or repeats are wanted."""
-        again = self.space.search.duplicates == "skip" and self.arms[arm].taken[values_key(values)] > 0
+        again = (
+            self.space.search.duplicates == "skip" and self.arms[arm].taken[values_key(values)] > 0
+        )
         return not again and not self.space.forbids(chosen)

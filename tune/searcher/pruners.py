@@ -32,13 +32,21 @@ WILCOXON_P = 0.05
 def news(log: TrialLog, study: Study) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
     """What the log has to tell of this study's own trials: those that ended, and those that have not."""
     ended, going = log.news(study)
-    return [trial for trial in ended if "proposal" in trial.user_attrs], [trial for trial in going if "proposal" in trial.user_attrs]
+    return [trial for trial in ended if "proposal" in trial.user_attrs], [
+        trial for trial in going if "proposal" in trial.user_attrs
+    ]
 
 
 def best_so_far(trial: FrozenTrial) -> dict[int, float]:
     """Epoch -> best value up to it."""
     epochs = sorted(trial.intermediate_values)
-    return dict(zip(epochs, accumulate((trial.intermediate_values[epoch] for epoch in epochs), max), strict=True))
+    return dict(
+        zip(
+            epochs,
+            accumulate((trial.intermediate_values[epoch] for epoch in epochs), max),
+            strict=True,
+        )
+    )
 
 
 class RungPruner(BasePruner):
@@ -52,17 +60,28 @@ class RungPruner(BasePruner):
     """
 
     def __init__(self, warmup: int, epochs: int, brackets: bool = False):
-        rungs = [rung for rung in (max(1, warmup) * REDUCTION**power for power in range(64)) if rung < epochs]
+        rungs = [
+            rung
+            for rung in (max(1, warmup) * REDUCTION**power for power in range(64))
+            if rung < epochs
+        ]
         self.ladders = [rungs[s:] for s in range(len(rungs))] if brackets and rungs else [rungs]
         deepest = len(self.ladders)
-        shares = [math.ceil(deepest * REDUCTION**(deepest - 1 - s) / (deepest - s)) for s in range(deepest)]
+        shares = [
+            math.ceil(deepest * REDUCTION ** (deepest - 1 - s) / (deepest - s))
+            for s in range(deepest)
+        ]
         self.places = [s for s, share in enumerate(shares) for _ in range(share)]
         self.log = TrialLog()
-        self.ended: defaultdict[tuple[int, int], list[float]] = defaultdict(list)  # bracket, rung -> values in order
+        self.ended: defaultdict[tuple[int, int], list[float]] = defaultdict(
+            list
+        )  # bracket, rung -> values in order
 
     def bracket(self, study: Study, trial: FrozenTrial) -> int:
         """The bracket of a trial, in the shares that Hyperband's brackets have."""
-        return self.places[zlib.crc32(f"{study.study_name}_{trial.number}".encode()) % len(self.places)]
+        return self.places[
+            zlib.crc32(f"{study.study_name}_{trial.number}".encode()) % len(self.places)
+        ]
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether the trial is given up at its last epoch."""
@@ -76,10 +95,17 @@ class RungPruner(BasePruner):
                 if passed in best:
                     bisect.insort(self.ended[bracket, passed], best[passed])
         value = best_so_far(trial)[rung]
-        rivals = [best_so_far(other)[rung] for other in running
-                  if rung in other.intermediate_values and other.number != trial.number and self.bracket(study, other) == own]
+        rivals = [
+            best_so_far(other)[rung]
+            for other in running
+            if rung in other.intermediate_values
+            and other.number != trial.number
+            and self.bracket(study, other) == own
+        ]
         held = self.ended[own, rung]
-        better = len(held) - bisect.bisect_right(held, value) + sum(rival > value for rival in rivals)
+        better = (
+            len(held) - bisect.bisect_right(held, value) + sum(rival > value for rival in rivals)
+        )
         return better >= max(1, (len(held) + len(rivals) + 1) // REDUCTION)
 
 
@@ -100,11 +126,16 @@ class MedianPruner(BasePruner):
         if epoch is None or epoch < self.warmup:
             return False
         for other in news(self.log, study)[0]:
-            for reached, value in best_so_far(other).items() if other.state == TrialState.COMPLETE else ():
+            for reached, value in (
+                best_so_far(other).items() if other.state == TrialState.COMPLETE else ()
+            ):
                 bisect.insort(self.finished[reached], value)
         held = self.finished[epoch]
         middle = len(held) // 2
-        return len(held) >= MEDIAN_AFTER and best_so_far(trial)[epoch] < (held[middle] + held[~middle]) / 2
+        return (
+            len(held) >= MEDIAN_AFTER
+            and best_so_far(trial)[epoch] < (held[middle] + held[~middle]) / 2
+        )
 
 
 def error_rate(lines: Mapping[str, np.ndarray], unit: str) -> np.ndarray:
@@ -112,7 +143,9 @@ def error_rate(lines: Mapping[str, np.ndarray], unit: str) -> np.ndarray:
     return lines[f"guide_{unit}_edits"] / np.maximum(lines[f"guide_{unit}_lengths"], 1)
 
 
-LINE_VALUES: dict[str, Callable[[Mapping[str, np.ndarray]], np.ndarray]] = {  # an objective's value of each line, higher is better
+LINE_VALUES: dict[
+    str, Callable[[Mapping[str, np.ndarray]], np.ndarray]
+] = {  # an objective's value of each line, higher is better
     "score": lambda lines: lines["psnr"] - 50 * error_rate(lines, "char"),
     "psnr": lambda lines: lines["psnr"],
     "ssim": lambda lines: lines["ssim"],
@@ -129,7 +162,12 @@ class WilcoxonPruner(BasePruner):
     """
 
     def __init__(self, warmup: int, trials_folder: Path, objective: str):
-        self.warmup, self.folder, self.objective, self.log = warmup, trials_folder, objective, TrialLog()
+        self.warmup, self.folder, self.objective, self.log = (
+            warmup,
+            trials_folder,
+            objective,
+            TrialLog(),
+        )
         self.best: FrozenTrial | None = None  # of those that are finished
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
@@ -138,10 +176,17 @@ class WilcoxonPruner(BasePruner):
         if epoch is None or epoch < self.warmup:
             return False
         ended, running = news(self.log, study)
-        finished = [other for other in ended if other.state == TrialState.COMPLETE and other.intermediate_values
-                    and not any(amount > 0 for amount in other.user_attrs.get("constraints", ()))]
+        finished = [
+            other
+            for other in ended
+            if other.state == TrialState.COMPLETE
+            and other.intermediate_values
+            and not any(amount > 0 for amount in other.user_attrs.get("constraints", ()))
+        ]
         self.best = max([*([self.best] if self.best else []), *finished], key=reached, default=None)
-        others = [other for other in running if other.number != trial.number and other.intermediate_values]
+        others = [
+            other for other in running if other.number != trial.number and other.intermediate_values
+        ]
         best = max([*([self.best] if self.best else []), *others], key=reached, default=None)
         own, its = (self.line_values(each, epoch) for each in (trial, best))
         return own is not None and its is not None and clearly_worse(own, its)
@@ -150,7 +195,12 @@ class WilcoxonPruner(BasePruner):
         """What each line was worth at an epoch, higher is better; None where that was not kept. Shape: (N,)."""
         if trial is None:
             return None
-        path = self.folder / json.loads(trial.user_attrs["proposal"])["id"] / "lines" / f"epoch_{epoch:04d}.npz"
+        path = (
+            self.folder
+            / json.loads(trial.user_attrs["proposal"])["id"]
+            / "lines"
+            / f"epoch_{epoch:04d}.npz"
+        )
         try:
             with np.load(path, allow_pickle=False) as lines:
                 return LINE_VALUES[self.objective](lines)
@@ -172,7 +222,9 @@ def clearly_worse(own: np.ndarray, its: np.ndarray) -> bool:
     return bool(wilcoxon(own, its, alternative="less").pvalue < WILCOXON_P)
 
 
-def build_pruner(name: str, warmup: int, epochs: int, trials_folder: Path, objective: str) -> BasePruner:
+def build_pruner(
+    name: str, warmup: int, epochs: int, trials_folder: Path, objective: str
+) -> BasePruner:
     """The pruner of that name, for one study. It gives up nothing before `warmup` epochs of a trial are reported.
 
     epochs: what a trial has that goes to its end; trials_folder: with the trials' per-line values.

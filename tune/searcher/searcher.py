@@ -40,17 +40,30 @@ class OptunaSearcher(Searcher):
     failed is FAIL. Every epoch is reported, the last too.
     """
 
-    def __init__(self, space: Space, journal: Path, trials: int, seed: int, objective: str | None = None, spent_seconds: float = 0.0,
-                 base: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        space: Space,
+        journal: Path,
+        trials: int,
+        seed: int,
+        objective: str | None = None,
+        spent_seconds: float = 0.0,
+        base: Mapping[str, Any] | None = None,
+    ):
         super().__init__()  # no metric for Ray to insist on: a trial that fails at once has none
         self.space, self.journal, self.trials, self.seed = space, journal, trials, seed
-        self.objectives = (objective or space.objective, *space.objectives[1:])  # a study whose recognizers are weak maximises PSNR instead
+        self.objectives = (
+            objective or space.objective,
+            *space.objectives[1:],
+        )  # a study whose recognizers are weak maximises PSNR instead
         self.base = base  # the configuration that every trial starts from, for derived values
         self.began = time.monotonic() - spent_seconds
         self.arms: dict[str, ArmStudy] = {}
         self._storage: JournalStorage | None = None
         self.paused = False
-        self._running: dict[str, tuple[str, Trial, set[int]]] = {}  # Ray's trial id -> arm, Optuna trial, epochs reported
+        self._running: dict[
+            str, tuple[str, Trial, set[int]]
+        ] = {}  # Ray's trial id -> arm, Optuna trial, epochs reported
         self._halted: set[str] = set()
         self._off_metrics: list[Mapping[str, float]] = []
 
@@ -60,38 +73,77 @@ class OptunaSearcher(Searcher):
         storage = self._storage = self._storage or open_journal(self.journal)
         directions = [optuna.study.StudyDirection.MAXIMIZE] * len(self.objectives)
         known = {held.study_name for held in storage.get_all_studies()}
-        self.arms = {arm: ArmStudy(optuna.load_study(storage=storage, study_name=arm) if arm in known else
-                                   optuna.create_study(storage=storage, study_name=arm, directions=directions)) for arm in (OFF, ON)}
+        self.arms = {
+            arm: ArmStudy(
+                optuna.load_study(storage=storage, study_name=arm)
+                if arm in known
+                else optuna.create_study(storage=storage, study_name=arm, directions=directions)
+            )
+            for arm in (OFF, ON)
+        }
         settings = self.space.search
-        self.arms[ON].study.pruner = build_pruner(settings.pruner, settings.warmup, self._epochs(), self.journal.parent / "trials",
-                                                  self.objectives[0])
+        self.arms[ON].study.pruner = build_pruner(
+            settings.pruner,
+            settings.warmup,
+            self._epochs(),
+            self.journal.parent / "trials",
+            self.objectives[0],
+        )
         self.proposer = Proposer(self.space, self.seed, self.arms, self._violations, self.base)
-        self._off_metrics = [json.loads(trial.user_attrs["metrics"]) for trial in self.arms[OFF].study.get_trials(deepcopy=False)
-                             if trial.state == TrialState.COMPLETE and "metrics" in trial.user_attrs]
+        self._off_metrics = [
+            json.loads(trial.user_attrs["metrics"])
+            for trial in self.arms[OFF].study.get_trials(deepcopy=False)
+            if trial.state == TrialState.COMPLETE and "metrics" in trial.user_attrs
+        ]
 
     @property
     def learned_from(self) -> list[str]:
         """The earlier studies whose trials the sampler was given."""
         return self.arms[ON].study.user_attrs.get("learned_from", [])
 
-    def learn_from(self, source: str, trials: Iterable[FrozenTrial], points: Iterable[Mapping[str, Any]]) -> None:
+    def learn_from(
+        self, source: str, trials: Iterable[FrozenTrial], points: Iterable[Mapping[str, Any]]
+    ) -> None:
         """Gives the sampler of the ON arm an earlier study's trials, and its best points to try first; they are no trials of this study."""
         study = self.arms[ON].study
-        known = {(trial.user_attrs.get("warm_source"), trial.user_attrs.get("warm_start")) for trial in study.get_trials(deepcopy=False)}
+        known = {
+            (trial.user_attrs.get("warm_source"), trial.user_attrs.get("warm_start"))
+            for trial in study.get_trials(deepcopy=False)
+        }
         for trial in trials:
             trial.set_user_attr("warm_source", source)
-            if (source, trial.user_attrs["warm_start"]) not in known:  # else it was given before a crash
+            if (
+                source,
+                trial.user_attrs["warm_start"],
+            ) not in known:  # else it was given before a crash
                 study.add_trial(trial)
         told = study.user_attrs
-        named = [{"name": f"{Path(source).name} {number}", "values": dict(values)} for number, values in enumerate(points, 1)]
+        named = [
+            {"name": f"{Path(source).name} {number}", "values": dict(values)}
+            for number, values in enumerate(points, 1)
+        ]
         given = told.get("points", [])  # these points too, where a crash came before the last line
-        study.set_user_attr("points", [*given, *(point for point in named if point["values"] not in [held["values"] for held in given])])
+        study.set_user_attr(
+            "points",
+            [
+                *given,
+                *(
+                    point
+                    for point in named
+                    if point["values"] not in [held["values"] for held in given]
+                ),
+            ],
+        )
         study.set_user_attr("learned_from", [*told.get("learned_from", []), source])
         self.open()
 
     def _epochs(self) -> int:
         """The epochs of a trial, up to which a pruner's rungs reach."""
-        return (self.base or {}).get("train.epochs") or self.space.budget.epochs or RULES["train.epochs"].default
+        return (
+            (self.base or {}).get("train.epochs")
+            or self.space.budget.epochs
+            or RULES["train.epochs"].default
+        )
 
     def all_trials(self) -> Iterator[tuple[str, FrozenTrial]]:
         """Every trial of the journal with its arm, OFF first."""
@@ -103,7 +155,11 @@ class OptunaSearcher(Searcher):
     def remaining(self) -> int:
         """Trials still to run: those left over and those never asked for."""
         left_over = sum(len(arm.left_over) for arm in self.arms.values())
-        unnamed = sum("proposal" not in trial.user_attrs for arm in self.arms.values() for trial in arm.left_over)
+        unnamed = sum(
+            "proposal" not in trial.user_attrs
+            for arm in self.arms.values()
+            for trial in arm.left_over
+        )
         asked = sum(arm.proposals for arm in self.arms.values()) + unnamed
         return left_over + (0 if self.spent() else max(0, self.trials - asked))
 
@@ -114,7 +170,11 @@ class OptunaSearcher(Searcher):
         objective = OBJECTIVES[self.objectives[0]]
         if budget.total_epochs is not None and epochs >= budget.total_epochs:
             return f"{epochs} epochs were trained (budget.total_epochs {budget.total_epochs})"
-        if budget.target is not None and on.best is not None and on.best >= objective.sign * budget.target:
+        if (
+            budget.target is not None
+            and on.best is not None
+            and on.best >= objective.sign * budget.target
+        ):
             return f"{self.objectives[0]} reached {objective.shown(on.best)} (budget.target {budget.target:g})"
         if budget.no_improvement is not None and on.since_best >= budget.no_improvement:
             return f"{on.since_best} trials in a row brought no better {self.objectives[0]} (budget.no_improvement {budget.no_improvement})"
@@ -135,14 +195,20 @@ class OptunaSearcher(Searcher):
         waiting = [name for name, arm in self.arms.items() if arm.left_over]
         if waiting:  # in the order in which they were proposed: each shall find the history that it would have found
             name = min(waiting, key=lambda name: self.arms[name].left_over[0]._trial_id)
-            return self._start(trial_id, name, self._take_up(name, self.arms[name].left_over.pop(0)))
+            return self._start(
+                trial_id, name, self._take_up(name, self.arms[name].left_over.pop(0))
+            )
         while True:
             if sum(arm.proposals for arm in self.arms.values()) >= self.trials:
                 return Searcher.FINISHED
-            if self.spent():  # a trial that runs may yet be the improvement that the search waits for
+            if (
+                self.spent()
+            ):  # a trial that runs may yet be the improvement that the search waits for
                 return None if self._running else Searcher.FINISHED
             name = self._turn()
-            if self.proposer.must_wait(name, running=any(arm == ON for arm, _, _ in self._running.values())):
+            if self.proposer.must_wait(
+                name, running=any(arm == ON for arm, _, _ in self._running.values())
+            ):
                 return None
             proposed = self._start(trial_id, name, self.proposer.ask(name))
             if proposed is not None:
@@ -159,7 +225,11 @@ class OptunaSearcher(Searcher):
     def _start(self, trial_id: str, name: str, trial: Trial) -> dict[str, Any] | None:
         """The trial's proposal, noted as running; None where its configuration was run before and shall not be run again."""
         attributes = trial.user_attrs
-        proposal = Proposal(**json.loads(attributes["proposal"])) if "proposal" in attributes else self.proposer.propose(name, trial)
+        proposal = (
+            Proposal(**json.loads(attributes["proposal"]))
+            if "proposal" in attributes
+            else self.proposer.propose(name, trial)
+        )
         if proposal is None:
             return None
         self._running[trial_id] = (name, trial, set(self._frozen(trial).intermediate_values))
@@ -169,7 +239,9 @@ class OptunaSearcher(Searcher):
         """The arm to ask next: OFF once and then ON; both in turn in an experiment (so that an interrupted one has pairs), and where OFF
         has something to search for itself."""
         off, on = (self.arms[arm].proposals for arm in (OFF, ON))
-        taking_turns = (self.space.experiment or self.space.off_searches) and not self.proposer.exhausted(OFF)
+        taking_turns = (
+            self.space.experiment or self.space.off_searches
+        ) and not self.proposer.exhausted(OFF)
         return OFF if off <= (on if taking_turns else 0) else ON
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -184,7 +256,12 @@ class OptunaSearcher(Searcher):
         self.on_trial_result(trial_id, result)
         name, trial, _ = self._running[trial_id]
         settings = self.space.search
-        if name == OFF or settings.pruner == "none" or self.space.experiment or result.get("epoch", 0) < settings.warmup:
+        if (
+            name == OFF
+            or settings.pruner == "none"
+            or self.space.experiment
+            or result.get("epoch", 0) < settings.warmup
+        ):
             return False
         return trial.should_prune()
 
@@ -192,7 +269,9 @@ class OptunaSearcher(Searcher):
         """Notes that a trial ends because a person asked for it."""
         self._halted.add(trial_id)
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
         """Tells Optuna how the trial ended. Raises: OSError where the disk takes no more: it is running still then."""
         if trial_id not in self._running:
             return
@@ -200,22 +279,47 @@ class OptunaSearcher(Searcher):
         self.on_trial_result(trial_id, result)
         name, trial, _ = self._running[trial_id]
         status = "failed" if error or not result else result["status"]
-        status = ("halted" if trial_id in self._halted else "pruned") if status == "running" else status
+        status = (
+            ("halted" if trial_id in self._halted else "pruned") if status == "running" else status
+        )
         values = None
         trial.set_user_attr("status", status)
         trial.set_user_attr("epochs", result.get("epoch", 0))
         if status != "failed":
             trial.set_user_attr("best_epoch", result["best_epoch"])
-            metrics = result.get("best_metrics") or {key.removeprefix("best_metrics/"): value for key, value in result.items()
-                                                     if key.startswith("best_metrics/")}  # Ray flattens what a trial reports
+            metrics = result.get("best_metrics") or {
+                key.removeprefix("best_metrics/"): value
+                for key, value in result.items()
+                if key.startswith("best_metrics/")
+            }  # Ray flattens what a trial reports
             if self.space.constraints:
-                trial.set_user_attr("metrics", json.dumps({key: metrics[key] for key in {c.metric for c in self.space.constraints}}))
-                trial.set_user_attr("constraints", violations(self.space.constraints, metrics, self.off_metrics))
-            values = [result["best_value"], *(objective_value(each, metrics) for each in self.objectives[1:])]
-        state = {"failed": TrialState.FAIL, "pruned": TrialState.PRUNED, "halted": TrialState.PRUNED}.get(status, TrialState.COMPLETE)
-        self.arms[name].study.tell(trial, values if state == TrialState.COMPLETE else None, state=state)
+                trial.set_user_attr(
+                    "metrics",
+                    json.dumps(
+                        {key: metrics[key] for key in {c.metric for c in self.space.constraints}}
+                    ),
+                )
+                trial.set_user_attr(
+                    "constraints", violations(self.space.constraints, metrics, self.off_metrics)
+                )
+            values = [
+                result["best_value"],
+                *(objective_value(each, metrics) for each in self.objectives[1:]),
+            ]
+        state = {
+            "failed": TrialState.FAIL,
+            "pruned": TrialState.PRUNED,
+            "halted": TrialState.PRUNED,
+        }.get(status, TrialState.COMPLETE)
+        self.arms[name].study.tell(
+            trial, values if state == TrialState.COMPLETE else None, state=state
+        )
         del self._running[trial_id]  # only now: what could not be told has not ended
-        self.arms[name].note_end(state, values[0] if values and state == TrialState.COMPLETE else None, result.get("epoch", 0))
+        self.arms[name].note_end(
+            state,
+            values[0] if values and state == TrialState.COMPLETE else None,
+            result.get("epoch", 0),
+        )
         if name == OFF and state == TrialState.COMPLETE and self.space.constraints:
             self._off_metrics.append(metrics)
 
@@ -223,7 +327,9 @@ class OptunaSearcher(Searcher):
     def off_metrics(self) -> dict[str, float] | None:
         """The means of OFF's finished trials, which constraints may refer to; None before there is one."""
         held = self._off_metrics
-        return {key: sum(each[key] for each in held) / len(held) for key in held[0]} if held else None
+        return (
+            {key: sum(each[key] for each in held) / len(held) for key in held[0]} if held else None
+        )
 
     def _violations(self, frozen: FrozenTrial) -> list[float]:
         """By how much a trial breaks each constraint; none where it ended without figures."""
@@ -242,4 +348,9 @@ class OptunaSearcher(Searcher):
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray copies searchers by pickling: everything but what `open` brings back."""
-        return {**{key: value for key, value in self.__dict__.items() if key != "proposer"}, "arms": {}, "_running": {}, "_storage": None}
+        return {
+            **{key: value for key, value in self.__dict__.items() if key != "proposer"},
+            "arms": {},
+            "_running": {},
+            "_storage": None,
+        }

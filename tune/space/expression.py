@@ -18,10 +18,20 @@ from ganhtr.config import RULES
 
 MAX_LENGTH, MAX_DEPTH = 200, 20
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod, ast.Pow: lambda base, exponent: float(base) ** exponent}  # whole numbers would grow without end
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: lambda base, exponent: float(base) ** exponent,
+}  # whole numbers would grow without end
 _FUNCTIONS: dict[str, Callable[..., Any]] = {"min": min, "max": max, "round": round}
-_ARGUMENTS = {"min": range(2, 20), "max": range(2, 20), "round": range(1, 2)}  # round(7, -10**9) would count for hours
+_ARGUMENTS = {
+    "min": range(2, 20),
+    "max": range(2, 20),
+    "round": range(1, 2),
+}  # round(7, -10**9) would count for hours
 
 
 class ExpressionError(ValueError):
@@ -77,7 +87,11 @@ def _parsed(text: str) -> ast.expr:
 
 def _key(node: ast.expr) -> str | None:
     """The dotted name of a node, or None."""
-    return f"{node.value.id}.{node.attr}" if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) else None
+    return (
+        f"{node.value.id}.{node.attr}"
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        else None
+    )
 
 
 def _walk(node: ast.expr, keys: dict[str, None], depth: int) -> None:
@@ -91,13 +105,20 @@ def _walk(node: ast.expr, keys: dict[str, None], depth: int) -> None:
         _walk(node.right, keys, depth + 1)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
         _walk(node.operand, keys, depth + 1)
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS and not node.keywords:
+    elif (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in _FUNCTIONS
+        and not node.keywords
+    ):
         if len(node.args) not in _ARGUMENTS[node.func.id]:
             raise ExpressionError(f"{node.func.id} may not have {len(node.args)} arguments")
         for argument in node.args:
             _walk(argument, keys, depth + 1)
     elif not (isinstance(node, ast.Constant) and type(node.value) in (int, float)):
-        raise ExpressionError(f"it may hold numbers, keys, + - * / // % **, min, max and round alone, not {ast.unparse(node)}")
+        raise ExpressionError(
+            f"it may hold numbers, keys, + - * / // % **, min, max and round alone, not {ast.unparse(node)}"
+        )
 
 
 def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:
@@ -127,7 +148,11 @@ def derived_values(derived: Mapping[str, Derived], values: Mapping[str, Any]) ->
         if RULES[key].type is int and number == int(number):
             number = int(number)
         if fault := RULES[key].fault(number):
-            hint = ". Write round(...) around it" if RULES[key].type is int and isinstance(number, float) else ""
+            hint = (
+                ". Write round(...) around it"
+                if RULES[key].type is int and isinstance(number, float)
+                else ""
+            )
             raise ExpressionError(f"derived: {fault} from {expression.text}{hint}")
         found[key] = RULES[key].type(number)
     return found

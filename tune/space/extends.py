@@ -26,7 +26,11 @@ def read_extended(path: Path, trail: tuple[Path, ...] = ()) -> Source:
         return source
     base = read_extended(found, trail)
     if not isinstance(base.value, dict):
-        raise SpaceError([f"{found}: the file must be a mapping, got {show(base.value)}. See search_spaces/contrastive.yaml."])
+        raise SpaceError(
+            [
+                f"{found}: the file must be a mapping, got {show(base.value)}. See search_spaces/contrastive.yaml."
+            ]
+        )
     return _laid_over(base, source)
 
 
@@ -34,17 +38,40 @@ def _extended(source: Source, name: Any, path: Path, trail: tuple[Path, ...]) ->
     """The file that `path` extends, or None after a fault."""
     where = ("extends",)
     if not isinstance(name, str) or not name:
-        source.fault(where, "the name or path of a space file", show(name), "Write extends: contrastive.")
+        source.fault(
+            where, "the name or path of a space file", show(name), "Write extends: contrastive."
+        )
         return None
-    found = next((each for each in (path.parent / name, path.parent / f"{name}.yaml") if os.path.isfile(each)), None)
+    found = next(
+        (
+            each
+            for each in (path.parent / name, path.parent / f"{name}.yaml")
+            if os.path.isfile(each)
+        ),
+        None,
+    )
     if found is None:
-        names = tuple(sorted(each.stem for each in path.parent.glob("*.yaml") if each.name != path.name))
+        names = tuple(
+            sorted(each.stem for each in path.parent.glob("*.yaml") if each.name != path.name)
+        )
         hint = near_files(name, names) if names else "There is no other .yaml file beside it."
-        source.fault(where, "a space file beside this one, or a path from its folder", show(name), hint)
+        source.fault(
+            where, "a space file beside this one, or a path from its folder", show(name), hint
+        )
     elif found.resolve() in trail:
-        source.fault(where, "free of cycles", " -> ".join(each.name for each in (*trail, found)), "Take one `extends` out.")
+        source.fault(
+            where,
+            "free of cycles",
+            " -> ".join(each.name for each in (*trail, found)),
+            "Take one `extends` out.",
+        )
     elif len(trail) == LONGEST_CHAIN:
-        source.fault(where, f"the last of at most {LONGEST_CHAIN} files", "a longer chain", "Write some of them as one file.")
+        source.fault(
+            where,
+            f"the last of at most {LONGEST_CHAIN} files",
+            "a longer chain",
+            "Write some of them as one file.",
+        )
     else:
         return found
     return None
@@ -53,7 +80,9 @@ def _extended(source: Source, name: Any, path: Path, trail: tuple[Path, ...]) ->
 def near_files(name: str | Path, names: tuple[str, ...]) -> str:
     """The names of space files, or of many the nearest."""
     hint = known(Path(name).stem, names)
-    return f"There are {len(names)} files, none with a name like it." if "--dry-run" in hint else hint
+    return (
+        f"There are {len(names)} files, none with a name like it." if "--dry-run" in hint else hint
+    )
 
 
 def _laid_over(base: Source, source: Source) -> Source:
@@ -86,4 +115,9 @@ def _lay(merged: Source, source: Source, held: dict[str, Any], path: KeyPath, va
     elif key in held:
         del held[key]
     elif path != ("space",):  # `space:` alone says that nothing is searched
-        merged.fault(path, "a key of the extended space, to be taken out of it with null", "one that it does not have", "Remove it.")
+        merged.fault(
+            path,
+            "a key of the extended space, to be taken out of it with null",
+            "one that it does not have",
+            "Remove it.",
+        )

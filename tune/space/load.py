@@ -35,14 +35,23 @@ def check_possible(source: Source, space: Space) -> None:
         return
     rng = random.Random(0)
     if not leaves_enough(space):
-        source.fault(("forbidden",), "such that they leave something to try", "combinations that forbid all, or all but one in a thousand",
-                     "Take some out.")
+        source.fault(
+            ("forbidden",),
+            "such that they leave something to try",
+            "combinations that forbid all, or all but one in a thousand",
+            "Take some out.",
+        )
         return
     for name, point in space.first.items():
         try:
             space.random_values(rng, point)
         except ValueError:
-            source.fault(("first", name), "a point that can be completed", "one whose every completion is forbidden", "Change it.")
+            source.fault(
+                ("first", name),
+                "a point that can be completed",
+                "one whose every completion is forbidden",
+                "Change it.",
+            )
 
 
 def leaves_enough(space: Space) -> bool:
@@ -73,14 +82,25 @@ def config_faults(space: Space, preset: str) -> list[tuple[KeyPath, str]]:
     are; derived values are computed for every trial of a small space, else for random ones too.
     """
     on = "the ON arm" if space.experiment else "single-trial mode"
-    trials: list[tuple[KeyPath, str, dict[str, Any]]] = [(("fixed",), on, {}), (("baseline",), "the OFF arm", dict(space.baseline))]
-    trials += [(("space",), f"a trial with {show(values)}", values) for values in extreme_trials(space)]
-    trials += [(("first", name), f"first.{name}, as a trial with {show(values)},", values) for name, values in first_trials(space)]
+    trials: list[tuple[KeyPath, str, dict[str, Any]]] = [
+        (("fixed",), on, {}),
+        (("baseline",), "the OFF arm", dict(space.baseline)),
+    ]
+    trials += [
+        (("space",), f"a trial with {show(values)}", values) for values in extreme_trials(space)
+    ]
+    trials += [
+        (("first", name), f"first.{name}, as a trial with {show(values)},", values)
+        for name, values in first_trials(space)
+    ]
     for place, what, values in trials:
         try:
             build_config(preset, space.overrides(values, preset))
         except ConfigError as error:
-            return [(place, f"{fault}. This is so in {what} with preset {preset}.") for fault in error.faults]
+            return [
+                (place, f"{fault}. This is so in {what} with preset {preset}.")
+                for fault in error.faults
+            ]
         except ExpressionError as error:
             where: KeyPath = place if place[0] == "first" else ("derived",)
             return [(where, f"{error}. This is so in {what} with preset {preset}.")]
@@ -88,21 +108,33 @@ def config_faults(space: Space, preset: str) -> list[tuple[KeyPath, str]]:
         try:
             space.overrides(values, preset)
         except ExpressionError as error:
-            return [(("derived",), f"{error}. This is so in a trial with {show(values)} with preset {preset}.")]
+            return [
+                (
+                    ("derived",),
+                    f"{error}. This is so in a trial with {show(values)} with preset {preset}.",
+                )
+            ]
     return []
 
 
 def extreme_trials(space: Space) -> list[dict[str, Any]]:
     """Allowed trials at the ends of the ranges."""
     rng = random.Random(0)
-    drawn = [space.sample(lambda parameter: rng.choice(parameter.extremes())) for _ in range(0 if space.experiment else EXTREME_TRIALS)]
+    drawn = [
+        space.sample(lambda parameter: rng.choice(parameter.extremes()))
+        for _ in range(0 if space.experiment else EXTREME_TRIALS)
+    ]
     return [values for values in drawn if not space.forbids(values)]
 
 
 def first_trials(space: Space) -> list[tuple[str, dict[str, Any]]]:
     """Each first point, named, as some of the trials that it may become: what it leaves out is drawn."""
     rng = random.Random(0)
-    return [(name, space.random_values(rng, point)) for name, point in space.first.items() for _ in range(COMPLETIONS)]
+    return [
+        (name, space.random_values(rng, point))
+        for name, point in space.first.items()
+        for _ in range(COMPLETIONS)
+    ]
 
 
 def many_trials(space: Space) -> Iterable[dict[str, Any]]:
@@ -133,24 +165,40 @@ def find_space(name_or_path: str | Path, folder: str | Path) -> Path:
 
     Raises: SpaceError naming the known spaces.
     """
-    for path in (Path(name_or_path), Path(folder, name_or_path), Path(folder, f"{name_or_path}.yaml")):
+    for path in (
+        Path(name_or_path),
+        Path(folder, name_or_path),
+        Path(folder, f"{name_or_path}.yaml"),
+    ):
         if os.path.isfile(path):  # False for a name that is too long, too
             return path
     names = tuple(sorted(path.stem for path in Path(folder).glob("*.yaml")))
     hint = near_files(name_or_path, names) if names else f"There is no .yaml file in {folder}."
-    raise SpaceError([f"{name_or_path}: the search space must be a file, or a name in {folder}, got neither. {hint}"])
+    raise SpaceError(
+        [
+            f"{name_or_path}: the search space must be a file, or a name in {folder}, got neither. {hint}"
+        ]
+    )
 
 
 def _space(source: Source, name: str) -> Space:
     if not isinstance(source.value, dict):
         got = "an empty file" if source.value is None else show(source.value)
-        source.fault((), "a mapping such as {space: ...}", got, "See search_spaces/contrastive.yaml.")
+        source.fault(
+            (), "a mapping such as {space: ...}", got, "See search_spaces/contrastive.yaml."
+        )
         source.check()
     fields = read_settings(source)
     parameters = read_parameters(source)
     forbidden = read_forbidden(source, parameters)
-    space = Space(name=name, parameters=parameters, forbidden=forbidden, first=read_first(source, parameters, forbidden),
-                  derived=read_derived(source), **fields)
+    space = Space(
+        name=name,
+        parameters=parameters,
+        forbidden=forbidden,
+        first=read_first(source, parameters, forbidden),
+        derived=read_derived(source),
+        **fields,
+    )
     source.check()
     check_reachable(source, parameters)
     source.check()

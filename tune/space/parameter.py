@@ -26,7 +26,9 @@ class ValueRange:
 
     def to_plain(self) -> dict[str, float]:
         """As a space file has it."""
-        return {name: end for name, end in (("min", self.low), ("max", self.high)) if end is not None}
+        return {
+            name: end for name, end in (("min", self.low), ("max", self.high)) if end is not None
+        }
 
     def __str__(self) -> str:
         if self.low is None:
@@ -73,10 +75,16 @@ class Parameter:
     def allows(self, value: Any) -> bool:
         """Whether the parameter can take `value`."""
         if self.choices:
-            return any(value == choice and isinstance(value, bool) == isinstance(choice, bool)
-                       for choice in self.choices)
+            return any(
+                value == choice and isinstance(value, bool) == isinstance(choice, bool)
+                for choice in self.choices
+            )
         numbers = int if self.kind == "int" else (int, float)
-        if isinstance(value, bool) or not isinstance(value, numbers) or not self.low <= value <= self.high:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, numbers)
+            or not self.low <= value <= self.high
+        ):
             return False
         return self.step is None or on_grid(value, self.low, self.step)
 
@@ -108,7 +116,10 @@ class Parameter:
         """Whether a value of the parameter lies in the range."""
         if self.choices:
             return any(choice in numbers for choice in self.choices)
-        low, high = max(self.low, _or(numbers.low, self.low)), min(self.high, _or(numbers.high, self.high))
+        low, high = (
+            max(self.low, _or(numbers.low, self.low)),
+            min(self.high, _or(numbers.high, self.high)),
+        )
         if low > high or not self.finite:
             return low <= high
         steps = math.ceil((low - self.low) / (self.step or 1) - 1e-9)
@@ -132,8 +143,12 @@ class Parameter:
             return rng.randint(self.low, self.high)
         if self.kind == "int":
             # Half a unit at each end gives the first and the last whole number their full share.
-            return _within(round(_log_uniform(rng, self.low - 0.5, self.high + 0.5)), self.low, self.high)
-        value = _log_uniform(rng, self.low, self.high) if self.log else rng.uniform(self.low, self.high)
+            return _within(
+                round(_log_uniform(rng, self.low - 0.5, self.high + 0.5)), self.low, self.high
+            )
+        value = (
+            _log_uniform(rng, self.low, self.high) if self.log else rng.uniform(self.low, self.high)
+        )
         return _within(value, self.low, self.high)
 
     def to_plain(self) -> dict[str, Any]:
@@ -177,6 +192,7 @@ def values_in_words(parameter: Parameter) -> str:
         return ", ".join(map(show, parameter.choices))
     step = f" in steps of {show(parameter.step)}" if parameter.step is not None else ""
     return f"{show(parameter.low)} to {show(parameter.high)}{step}"
+
 
 Clause = Mapping[str, tuple | ValueRange]
 

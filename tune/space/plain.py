@@ -17,7 +17,10 @@ def plain_of(space: Space) -> dict[str, Any]:
     constraints: dict[str, dict[str, float]] = {}
     for each in space.constraints:
         constraints.setdefault(each.metric, {})[each.rule] = each.amount
-    forbidden = [{key: plain_condition(allowed) for key, allowed in clause.items()} for clause in space.forbidden]
+    forbidden = [
+        {key: plain_condition(allowed) for key, allowed in clause.items()}
+        for clause in space.forbidden
+    ]
     rules = {
         "constraints": constraints,
         "derived": {key: expression.text for key, expression in space.derived.items()},
@@ -27,7 +30,11 @@ def plain_of(space: Space) -> dict[str, Any]:
     return {
         "objective": space.objective if len(space.objectives) == 1 else list(space.objectives),
         **({"preset": space.preset} if space.preset else {}),
-        "budget": {key: value for key, value in dataclasses.asdict(space.budget).items() if value is not None and key != unused},
+        "budget": {
+            key: value
+            for key, value in dataclasses.asdict(space.budget).items()
+            if value is not None and key != unused
+        },
         "early_stopping": dataclasses.asdict(space.early_stopping),
         **({} if space.experiment else {"search": dataclasses.asdict(space.search)}),
         "verdict": {**dataclasses.asdict(space.verdict), "margins": dict(space.verdict.margins)},
@@ -41,7 +48,11 @@ def plain_of(space: Space) -> dict[str, Any]:
 def digest_of(space: Space) -> str:
     """The same for spaces between which a study can be resumed, as `Space.digest` says."""
     plain = plain_of(space)
-    plain["budget"] = {name: value for name, value in plain["budget"].items() if name in ("epochs", "steps_per_epoch")}
+    plain["budget"] = {
+        name: value
+        for name, value in plain["budget"].items()
+        if name in ("epochs", "steps_per_epoch")
+    }
     plain.pop("first", None)
     plain.pop("verdict")
     for parameter in plain["space"].values():
@@ -56,7 +67,10 @@ def digest_of(space: Space) -> str:
 
 def _ordered(conditions: dict[str, Any]) -> dict[str, Any]:
     """Conditions with the values of each in an order of their own."""
-    return {key: sorted(allowed, key=_text) if isinstance(allowed, list) else allowed for key, allowed in conditions.items()}
+    return {
+        key: sorted(allowed, key=_text) if isinstance(allowed, list) else allowed
+        for key, allowed in conditions.items()
+    }
 
 
 def _text(plain: Any) -> str:

@@ -33,7 +33,7 @@ def show(value: Any) -> str:
 def printable(text: str, longest: int = 600) -> str:
     """Text that a stranger wrote, fit for a terminal; of a long one the two ends."""
     if len(text) > longest:
-        text = f"{text[:longest // 2 - 3]}...{text[-longest // 2:]}"
+        text = f"{text[: longest // 2 - 3]}...{text[-longest // 2 :]}"
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
@@ -58,11 +58,17 @@ class Source:
             return
         file = self.file
         if line is None:
-            held = next((path[:n] for n in range(len(path), -1, -1) if path[:n] in self.lines), None)
-            line, file = (0, file) if held is None else (self.lines[held], self.files.get(held, file))
+            held = next(
+                (path[:n] for n in range(len(path), -1, -1) if path[:n] in self.lines), None
+            )
+            line, file = (
+                (0, file) if held is None else (self.lines[held], self.files.get(held, file))
+            )
         place = f"{file}:{line}" if line else file
         # A lone surrogate (possible by an escape) could not be printed.
-        self._faults.append((file, line, f"{place}: {text}".encode(errors="backslashreplace").decode()))
+        self._faults.append(
+            (file, line, f"{place}: {text}".encode(errors="backslashreplace").decode())
+        )
 
     def take_faults(self, other: Source) -> None:
         """Adds another source's faults to these."""
@@ -71,10 +77,29 @@ class Source:
     def check(self) -> None:
         """Raises SpaceError with every fault noted so far, in the order of the lines, this file's first."""
         if self._faults:
-            raise SpaceError([text for *_, text in sorted(self._faults, key=lambda fault: (fault[0] != self.file, *fault[:2]))])
+            raise SpaceError(
+                [
+                    text
+                    for *_, text in sorted(
+                        self._faults, key=lambda fault: (fault[0] != self.file, *fault[:2])
+                    )
+                ]
+            )
+
 
 # In the order of a file; each a mapping of keys to values.
-SECTIONS = ("budget", "early_stopping", "search", "constraints", "verdict", "baseline", "fixed", "derived", "first", "space")
+SECTIONS = (
+    "budget",
+    "early_stopping",
+    "search",
+    "constraints",
+    "verdict",
+    "baseline",
+    "fixed",
+    "derived",
+    "first",
+    "space",
+)
 TOP_LEVEL = ("extends", "objective", "preset", "forbidden", *SECTIONS)
 
 
@@ -88,14 +113,20 @@ def section(source: Source, name: str) -> Mapping[str, Any]:
     value = source.value.get(name, {})
     if isinstance(value, dict):
         return value
-    source.fault((name,), "a mapping of keys to values", show(value), f"Indent the keys under `{name}:`.")
+    source.fault(
+        (name,), "a mapping of keys to values", show(value), f"Indent the keys under `{name}:`."
+    )
     return {}
 
 
 def known(name: Any, names: tuple | Mapping) -> str:
     """The nearest known name, with all names unless there are too many."""
     hint = nearest(str(name), tuple(names))
-    return hint if hint.startswith("Known") or len(names) > 12 else f"{hint} Known: {', '.join(names)}."
+    return (
+        hint
+        if hint.startswith("Known") or len(names) > 12
+        else f"{hint} Known: {', '.join(names)}."
+    )
 
 
 def check_key(source: Source, path: KeyPath, place: str) -> bool:
@@ -104,11 +135,15 @@ def check_key(source: Source, path: KeyPath, place: str) -> bool:
     if key not in RULES:
         source.fault(path, "a configuration key", "an unknown one", known(key, RULES))
     elif key in BUDGET_KEYS:
-        source.fault(path, "left to the budget", f"it under {place}", f"Set {BUDGET_KEYS[key]} instead.")
+        source.fault(
+            path, "left to the budget", f"it under {place}", f"Set {BUDGET_KEYS[key]} instead."
+        )
     elif place != "fixed" and RULES[key].shared:
         source.fault(path, "the same in all trials", f"it under {place}", "Put it under fixed.")
     elif place != "fixed" and key == "train.seed":
-        source.fault(path, "fixed, as the seed is not searched", f"it under {place}", "Put it under fixed.")
+        source.fault(
+            path, "fixed, as the seed is not searched", f"it under {place}", "Put it under fixed."
+        )
     else:
         return True
     return False
@@ -129,7 +164,9 @@ def check_value(source: Source, path: KeyPath, rule: Rule, value: Any) -> bool:
     return False
 
 
-def values_of(source: Source, path: KeyPath, given: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, Any]:
+def values_of(
+    source: Source, path: KeyPath, given: Mapping[str, Any], rules: Mapping[str, Rule]
+) -> dict[str, Any]:
     values = {name: rule.default for name, rule in rules.items()}
     for name, value in given.items():
         if name not in rules:

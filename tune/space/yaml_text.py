@@ -20,14 +20,6 @@ MAX_BYTES = 1_000_000
 MAX_DEPTH = 16
 
 
-
-
-
-
-
-
-
-
 class _Composer(yaml.SafeLoader):
     """Composes nodes with the scalars of YAML 1.2 and notes tags, anchors and aliases instead of following them."""
 
@@ -48,7 +40,9 @@ class _Composer(yaml.SafeLoader):
             self.refusals.append((line, f"the alias *{event.anchor}", "Write the value out."))
             return yaml.ScalarNode(self.ALIAS, "", event.start_mark, event.end_mark)
         if event.anchor is not None:
-            self.refusals.append((line, f"the anchor &{event.anchor}", "Remove it and write the value out."))
+            self.refusals.append(
+                (line, f"the anchor &{event.anchor}", "Remove it and write the value out.")
+            )
             event.anchor = None
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
@@ -56,7 +50,9 @@ class _Composer(yaml.SafeLoader):
             event.tag = None
             event.implicit = (getattr(event, "style", "") is None, True)
         if self.depth == MAX_DEPTH:
-            raise yaml.composer.ComposerError(None, None, f"values nested more than {MAX_DEPTH} deep", event.start_mark)
+            raise yaml.composer.ComposerError(
+                None, None, f"values nested more than {MAX_DEPTH} deep", event.start_mark
+            )
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -67,7 +63,11 @@ _FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:i
 for _name, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?[0-9]{1,30}", list("-+0123456789")),  # longer ones are floats: int() of endless digits is refused
+    (
+        "int",
+        r"[-+]?[0-9]{1,30}",
+        list("-+0123456789"),
+    ),  # longer ones are floats: int() of endless digits is refused
     ("float", _FLOAT, list("-+.0123456789")),
 ):
     _Composer.add_implicit_resolver(_name, re.compile(rf"(?:{_pattern})\Z"), _first)
@@ -89,14 +89,20 @@ def read_yaml(path: str | Path) -> Source:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise SpaceError([f"{path}: the file must be readable, got {error.strerror}. Check the path."]) from error
+        raise SpaceError(
+            [f"{path}: the file must be readable, got {error.strerror}. Check the path."]
+        ) from error
     if len(data) > MAX_BYTES:
-        raise SpaceError([f"{path}: the file must be at most {MAX_BYTES} bytes, got more. Is it a search space?"])
+        raise SpaceError(
+            [f"{path}: the file must be at most {MAX_BYTES} bytes, got more. Is it a search space?"]
+        )
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        line, byte = data[:error.start].count(b"\n") + 1, data[error.start]
-        fault = f"{path}:{line}: the file must be UTF-8, got the byte 0x{byte:02x}. Save it as UTF-8."
+        line, byte = data[: error.start].count(b"\n") + 1, data[error.start]
+        fault = (
+            f"{path}:{line}: the file must be UTF-8, got the byte 0x{byte:02x}. Save it as UTF-8."
+        )
         raise SpaceError([fault]) from error
     return parse_yaml(text, str(path))
 
@@ -109,10 +115,13 @@ def parse_yaml(text: str, file: str) -> Source:
         node = composer.get_single_node()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        line = mark.line + 1 if mark else text[:getattr(error, "position", 0)].count("\n") + 1
+        line = mark.line + 1 if mark else text[: getattr(error, "position", 0)].count("\n") + 1
         problem = getattr(error, "problem", None) or getattr(error, "reason", "unreadable text")
-        source.say((), f"the file must be YAML, got a syntax error: {problem}. Check brackets, colons and indentation.",
-                   line)
+        source.say(
+            (),
+            f"the file must be YAML, got a syntax error: {problem}. Check brackets, colons and indentation.",
+            line,
+        )
         source.check()
     for line, what, fix in composer.refusals:
         source.say((), f"the value must be plain YAML, got {what}. {fix}", line)
@@ -142,13 +151,21 @@ def _mapping(source: Source, node: yaml.MappingNode, path: KeyPath) -> dict[str,
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == _Composer.ALIAS:
-            source.say(path, "a key must be text, got a list, a mapping or an alias. Write it as text.", line)
+            source.say(
+                path,
+                "a key must be text, got a list, a mapping or an alias. Write it as text.",
+                line,
+            )
             continue
         inner = (*path, key_node.value)
         if key_node.value in values:
             first = source.lines[inner]
-            source.say(inner, f"{'.'.join(map(str, inner))} must be given once, got it again (first on line {first}). "
-                              "Remove one.", line)
+            source.say(
+                inner,
+                f"{'.'.join(map(str, inner))} must be given once, got it again (first on line {first}). "
+                "Remove one.",
+                line,
+            )
             continue
         source.lines[inner] = line
         values[key_node.value] = _plain(source, value_node, inner)

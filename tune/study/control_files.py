@@ -1,8 +1,8 @@
 """What a person asks of a running search from a second terminal: files in the study's `control/`, which every machine of a cluster sees.
 
-    control/stop/<trial>   stop this trial at the end of its epoch
-    control/pause          no trial starts, those that run wait at the end of their epoch
-    control/end            end the search as Ctrl-C does
+control/stop/<trial>   stop this trial at the end of its epoch
+control/pause          no trial starts, those that run wait at the end of their epoch
+control/end            end the search as Ctrl-C does
 """
 
 from __future__ import annotations

@@ -27,7 +27,9 @@ def disk_fault(error: BaseException | None) -> OSError | None:
 
 def told(fault: OSError, go_on: str) -> str:
     """The fault in words, with the way out."""
-    rule, cure = ("have free space", "Free some") if fault.errno in FULL else ("be writable", "Make it so")
+    rule, cure = (
+        ("have free space", "Free some") if fault.errno in FULL else ("be writable", "Make it so")
+    )
     return f"{fault.filename or 'a file'}: its disk must {rule}, got: {fault.strerror}. {cure}, then {go_on}"
 
 

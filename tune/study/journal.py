@@ -19,7 +19,13 @@ from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import FrozenTrial
 
 BLOCK = 2**20  # bytes
-MISFITS = (ValueError, LookupError, TypeError, AttributeError, AssertionError)  # what Optuna raises over records that are none of its own
+MISFITS = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)  # what Optuna raises over records that are none of its own
 
 
 class JournalReader(BaseJournalBackend):
@@ -39,7 +45,11 @@ class JournalReader(BaseJournalBackend):
             for line in file:
                 if not line.endswith(b"\n"):  # it is being written, or never was to its end
                     return
-                number, self.lines, self._offset = self.lines, self.lines + 1, self._offset + len(line)
+                number, self.lines, self._offset = (
+                    self.lines,
+                    self.lines + 1,
+                    self._offset + len(line),
+                )
                 if number >= log_number_from:
                     yield json.loads(line)
 
@@ -69,8 +79,12 @@ class OneWriterJournal(JournalReader):
         end = self._file.seek(0, os.SEEK_END)
         try:
             while left:  # a disk takes what it has room for, and says why it takes no more when it is asked again
-                left = left[self._file.write(left):]
-            if any(log["op_code"] == JournalOperation.SET_TRIAL_STATE_VALUES or "proposal" in log.get("user_attr", ()) for log in logs):
+                left = left[self._file.write(left) :]
+            if any(
+                log["op_code"] == JournalOperation.SET_TRIAL_STATE_VALUES
+                or "proposal" in log.get("user_attr", ())
+                for log in logs
+            ):
                 os.fsync(self._file.fileno())
         except OSError as error:
             self._fault = OSError(error.errno, error.strerror, str(self.path))
@@ -106,8 +120,10 @@ def replayed(backend: JournalReader) -> JournalStorage:
     try:
         return JournalStorage(backend)
     except MISFITS as error:
-        raise ValueError(f"{backend.path}:{backend.lines}: a line of a journal must be a record that Optuna wrote, got one that is not "
-                         f"({type(error).__name__}: {error}). Put the file back from a copy") from error
+        raise ValueError(
+            f"{backend.path}:{backend.lines}: a line of a journal must be a record that Optuna wrote, got one that is not "
+            f"({type(error).__name__}: {error}). Put the file back from a copy"
+        ) from error
 
 
 def mend(path: Path) -> None:

@@ -17,7 +17,9 @@ from fsspec import AbstractFileSystem
 from fsspec.core import split_protocol, url_to_fs
 
 EVERY = 60.0  # seconds between two copies: what a lost cluster takes with it at most
-AT_ONCE = 100  # files handed over in one go; those of a go that fails are sent again with the next copy
+AT_ONCE = (
+    100  # files handed over in one go; those of a go that fails are sent again with the next copy
+)
 JOURNAL, RECORD = "study.journal", "mirror.json"
 
 
@@ -25,13 +27,19 @@ def open_target(uri: str) -> tuple[AbstractFileSystem, str]:
     """The file system of a URI and the path on it. Raises: ValueError, naming the package that is not installed."""
     protocol, _ = split_protocol(uri)
     try:
-        return url_to_fs(uri, **({"auto_mkdir": True} if protocol in (None, "file", "local") else {}))
+        return url_to_fs(
+            uri, **({"auto_mkdir": True} if protocol in (None, "file", "local") else {})
+        )
     except ImportError as error:
-        raise ValueError(f"--mirror must be a URI whose fsspec package is installed, got {uri}: {error}. Install it into the environment "
-                         "of the driver, with pip") from error
+        raise ValueError(
+            f"--mirror must be a URI whose fsspec package is installed, got {uri}: {error}. Install it into the environment "
+            "of the driver, with pip"
+        ) from error
     except ValueError as error:
-        raise ValueError(f"--mirror must be a URI that fsspec knows, such as s3://bucket/studies, got {uri}: {error}. Correct it, or "
-                         "install the package that knows it") from error
+        raise ValueError(
+            f"--mirror must be a URI that fsspec knows, such as s3://bucket/studies, got {uri}: {error}. Correct it, or "
+            "install the package that knows it"
+        ) from error
 
 
 def mirror(folder: Path, uri: str) -> int:
@@ -66,7 +74,12 @@ def stamps(folder: Path) -> dict[str, list[int]]:
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
-        if path.name.startswith(".") or name.parts[0] == "control" or name.parts[:2] == ("logs", "ray") or str(name) in (JOURNAL, RECORD):
+        if (
+            path.name.startswith(".")
+            or name.parts[0] == "control"
+            or name.parts[:2] == ("logs", "ray")
+            or str(name) in (JOURNAL, RECORD)
+        ):
             continue
         try:
             if path.is_file():
@@ -105,9 +118,13 @@ def mirrored(folder: Path, uri: str | None, say: Callable[[str], None]) -> Itera
             try:
                 mirror(folder, uri)
                 fault = ""
-            except Exception as error:  # each file system has faults of its own, and none of them is the search's
+            except (
+                Exception
+            ) as error:  # each file system has faults of its own, and none of them is the search's
                 if not fault:
-                    say(f"note: the mirror {uri} cannot be written ({type(error).__name__}: {error}); the search goes on without")
+                    say(
+                        f"note: the mirror {uri} cannot be written ({type(error).__name__}: {error}); the search goes on without"
+                    )
                 fault = f"{type(error).__name__}: {error}"
             if last:
                 return
@@ -120,4 +137,6 @@ def mirrored(folder: Path, uri: str | None, say: Callable[[str], None]) -> Itera
         over.set()
         thread.join()
         if fault:
-            say(f"note: not all of {folder} is at {uri} ({fault}). Copy the folder there by hand, or search on with --resume and --mirror")
+            say(
+                f"note: not all of {folder} is at {uri} ({fault}). Copy the folder there by hand, or search on with --resume and --mirror"
+            )

@@ -31,8 +31,15 @@ class Request:
 
     def config(self) -> Config:
         """The configuration that every trial starts from. Raises: ConfigError."""
-        config = build_config(self.preset, {**self.space.overrides({}, self.preset), **self.settings, "train.seed": self.seed})
-        return config.replace(self.space.completed({}, config.flat())) if self.space.derived else config
+        config = build_config(
+            self.preset,
+            {**self.space.overrides({}, self.preset), **self.settings, "train.seed": self.seed},
+        )
+        return (
+            config.replace(self.space.completed({}, config.flat()))
+            if self.space.derived
+            else config
+        )
 
     @property
     def device(self) -> str:
@@ -42,19 +49,33 @@ class Request:
     def plain(self) -> dict[str, Any]:
         """As study.yaml has it, the configuration resolved."""
         held = {name: value for name, value in vars(self).items() if name != "space"}
-        return {**held, "warm": list(self.warm), "space_name": self.space.name, "space": plain_of(self.space),
-                "config": self.config().flat()}
+        return {
+            **held,
+            "warm": list(self.warm),
+            "space_name": self.space.name,
+            "space": plain_of(self.space),
+            "config": self.config().flat(),
+        }
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> Request:
         """Reads `plain` back."""
-        rest = {name: value for name, value in plain.items() if name not in ("space", "space_name", "config")}
-        return cls(space=space_from_plain(plain["space"], plain["space_name"]), **{**rest, "warm": tuple(rest.get("warm", ()))})
+        rest = {
+            name: value
+            for name, value in plain.items()
+            if name not in ("space", "space_name", "config")
+        }
+        return cls(
+            space=space_from_plain(plain["space"], plain["space_name"]),
+            **{**rest, "warm": tuple(rest.get("warm", ()))},
+        )
 
     def extended(self, trials: int) -> Request:
         """The same study with more trials (seeds, for an experiment), and without what ended it before its last trial."""
         budget = self.space.budget
         if self.space.experiment:
             budget, trials = replace(budget, seeds=budget.seeds + trials), 2 * trials
-        budget = replace(budget, wall_hours=None, total_epochs=None, target=None, no_improvement=None)
+        budget = replace(
+            budget, wall_hours=None, total_epochs=None, target=None, no_improvement=None
+        )
         return replace(self, space=replace(self.space, budget=budget), trials=self.trials + trials)

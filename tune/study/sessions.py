@@ -28,7 +28,12 @@ class Sessions:
             if session["seconds"] is None:
                 since = datetime.fromisoformat(session["started"]).timestamp()
                 session["seconds"] = round(max(0.0, self._last_trial_time() - since), 1)
-        self._write([*sessions, {"started": datetime.now(UTC).isoformat(timespec="milliseconds"), "seconds": None}])
+        self._write(
+            [
+                *sessions,
+                {"started": datetime.now(UTC).isoformat(timespec="milliseconds"), "seconds": None},
+            ]
+        )
 
     def end(self) -> None:
         """Notes how long the session took that began last."""
@@ -43,7 +48,11 @@ class Sessions:
     def _last_trial_time(self) -> float:
         """When a trial of the journal began or ended last, in seconds since 1970; the file's own time changes when it is copied."""
         journal = self.folder.journal
-        times = (trial.datetime_complete or trial.datetime_start for _, trial in trials_in(journal)) if journal.exists() else ()
+        times = (
+            (trial.datetime_complete or trial.datetime_start for _, trial in trials_in(journal))
+            if journal.exists()
+            else ()
+        )
         return max((each.timestamp() for each in times if each is not None), default=0.0)
 
     def _write(self, sessions: list[dict[str, Any]]) -> None:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 METRICS = "metrics/training_metrics_fp32.json"
 
 
-
-
 class TrialFolder:
     """Writes and rewrites the files of a trial, each in one move."""
 
@@ -50,14 +48,19 @@ class TrialFolder:
             held["epochs"] = held["epochs"][:epoch]
             write_atomically(self.path / METRICS, to_json(held))
 
-    def write_epoch(self, report: EpochReport, config: Config, best_epoch: int, waited: int, status: str) -> None:
+    def write_epoch(
+        self, report: EpochReport, config: Config, best_epoch: int, waited: int, status: str
+    ) -> None:
         """Adds an epoch to the metrics, in the layout of the original experiment's file, and keeps its per-line values.
 
         best_epoch, waited: the best epoch so far, and the epochs since it.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         held = self.metrics() or {"start_time": now, "hyperparameters": config.flat(), "epochs": []}
-        held["epochs"] = [*held["epochs"][: report.epoch - 1], epoch_entry(report, config, best_epoch, waited)]
+        held["epochs"] = [
+            *held["epochs"][: report.epoch - 1],
+            epoch_entry(report, config, best_epoch, waited),
+        ]
         held["end_time"] = None if status == "running" else now
         held["best_val_psnr"] = max(entry["validation"]["psnr"] for entry in held["epochs"])
         held["best_epoch"] = best_epoch
@@ -67,9 +70,18 @@ class TrialFolder:
         write_atomically(self.path / METRICS, to_json(held))
         measured = report.evaluation
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, psnr=measured.psnr, ssim=measured.ssim, ctc=measured.ctc, infeasible=measured.infeasible,
-                            **{f"{role}_{name}": values for role in ("guide", "judge")
-                               for name, values in vars(getattr(measured, role)).items()})
+        np.savez_compressed(
+            buffer,
+            psnr=measured.psnr,
+            ssim=measured.ssim,
+            ctc=measured.ctc,
+            infeasible=measured.infeasible,
+            **{
+                f"{role}_{name}": values
+                for role in ("guide", "judge")
+                for name, values in vars(getattr(measured, role)).items()
+            },
+        )
         write_atomically(self.path / "lines" / f"epoch_{report.epoch:04d}.npz", buffer.getvalue())
 
     def write_result(self, result: dict[str, Any]) -> None:
@@ -84,7 +96,9 @@ class TrialFolder:
     def end(self, status: str, error: str | None = None) -> None:
         """Notes how a trial ended that was stopped from outside."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self.write_result({**self.result(), "status": status, **({"error": error} if error else {})})
+        self.write_result(
+            {**self.result(), "status": status, **({"error": error} if error else {})}
+        )
 
     def write_samples(self, name: str, images: np.ndarray, widths: np.ndarray) -> None:
         """Writes restored lines and degraded | restored | clean comparisons as PNG. Shapes: images (n, 3, H, W) uint8, widths (N,)."""
@@ -101,22 +115,41 @@ class TrialFolder:
     def write_failure(self, error: BaseException) -> None:
         """Keeps the traceback of what ended the trial."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path / "traceback.txt", "".join(traceback.format_exception(error)).encode())
+        write_atomically(
+            self.path / "traceback.txt", "".join(traceback.format_exception(error)).encode()
+        )
 
 
-def epoch_entry(report: EpochReport, config: Config, best_epoch: int, waited: int) -> dict[str, Any]:
+def epoch_entry(
+    report: EpochReport, config: Config, best_epoch: int, waited: int
+) -> dict[str, Any]:
     """One epoch in the layout of the original's metrics file; what that file did not have stands under `diagnostics`."""
     metrics = report.metrics()
     losses = {name: values for name, values in report.steps.items() if f"train_{name}" in metrics}
     norms = report.steps["generator_norm"]
     return {
-        "epoch": report.epoch, "phase": "train", "current_ctc_weight": config.loss.ctc, "losses": losses,
+        "epoch": report.epoch,
+        "phase": "train",
+        "current_ctc_weight": config.loss.ctc,
+        "losses": losses,
         "training_losses": {
             **{name: report.mean(name) for name in losses},
-            "gradient_norm": {"generator_mean": report.mean("generator_norm"), "generator_max": max(norms),
-                              "discriminator_mean": report.mean("discriminator_norm")}},
+            "gradient_norm": {
+                "generator_mean": report.mean("generator_norm"),
+                "generator_max": max(norms),
+                "discriminator_mean": report.mean("discriminator_norm"),
+            },
+        },
         "validation": {name: metrics[name] for name in ("psnr", "ssim", "cer", "wer")},
-        "diagnostics": {**{name: value for name, value in metrics.items() if name not in ("psnr", "ssim", "cer", "wer")},
-                        "steps": {name: report.steps[name] for name in NORMS if name in report.steps}},
-        "best_model_saved": best_epoch == report.epoch, "patience_counter": waited, "epoch_time_seconds": report.seconds,
+        "diagnostics": {
+            **{
+                name: value
+                for name, value in metrics.items()
+                if name not in ("psnr", "ssim", "cer", "wer")
+            },
+            "steps": {name: report.steps[name] for name in NORMS if name in report.steps},
+        },
+        "best_model_saved": best_epoch == report.epoch,
+        "patience_counter": waited,
+        "epoch_time_seconds": report.seconds,
     }

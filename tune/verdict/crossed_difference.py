@@ -60,7 +60,11 @@ class CrossedDifference:
     def shares(self) -> tuple[float, float]:
         """The parts of seeds and of lines in the variance; what is left is the residual's."""
         whole = self.ms_seed + self.line_part
-        return (max(self.ms_seed - self.ms_residual, 0.0) / whole, self.line_part / whole) if whole else (0.0, 0.0)
+        return (
+            (max(self.ms_seed - self.ms_residual, 0.0) / whole, self.line_part / whole)
+            if whole
+            else (0.0, 0.0)
+        )
 
     @cached_property
     def df(self) -> float:
@@ -112,15 +116,31 @@ def crossed_difference(off: np.ndarray, on: np.ndarray, weights: np.ndarray) -> 
     ms_seed = lines * (of_seeds**2).sum() / (seeds - 1)
     ms_line = seeds * (of_lines**2).sum() / max(lines - 1, 1)
     ms_residual = (rest**2).sum() / max((seeds - 1) * (lines - 1), 1)
-    return CrossedDifference(float(estimate), seeds, lines, float(ms_seed), float(ms_line), float(ms_residual), tuple(by_seed.tolist()))
+    return CrossedDifference(
+        float(estimate),
+        seeds,
+        lines,
+        float(ms_seed),
+        float(ms_line),
+        float(ms_residual),
+        tuple(by_seed.tolist()),
+    )
+
 
 ENOUGH_SEEDS = 10  # of fewer, resamples repeat each other
 RESAMPLES = 4000
 _AT_ONCE = 4_000_000  # line counts that are held at a time
 
 
-def bootstrap_interval(off: np.ndarray, on: np.ndarray, weights: np.ndarray, df: float, generator: np.random.Generator,
-                       resamples: int = RESAMPLES, level: float = LEVEL) -> tuple[float, float]:
+def bootstrap_interval(
+    off: np.ndarray,
+    on: np.ndarray,
+    weights: np.ndarray,
+    df: float,
+    generator: np.random.Generator,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> tuple[float, float]:
     """The percentile interval of the corpus difference, the percentiles widened for few seeds.
 
     Shapes: off, on (seeds, lines); weights (lines,). df: degrees of freedom of the crossed interval, S - 1 where seeds make the variance.
@@ -139,18 +159,28 @@ def bootstrap_interval(off: np.ndarray, on: np.ndarray, weights: np.ndarray, df:
         of_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds), count)
         of_lines = generator.multinomial(lines, np.full(lines, 1 / lines), count)
         sums, lengths = ((of_seeds @ weighted) * of_lines).sum(axis=1), seeds * (of_lines @ weights)
-        drawn.append(sums[lengths > 0] / lengths[lengths > 0])  # of lines without any weight there is no rate
+        drawn.append(
+            sums[lengths > 0] / lengths[lengths > 0]
+        )  # of lines without any weight there is no rate
     reach = math.sqrt((df + 1) / df) * float(special.stdtrit(df, (1 + level) / 2))
     tail = float(special.ndtr(-reach))
     low, high = np.quantile(np.concatenate(drawn), [tail, 1 - tail])
     return float(low), float(high)
+
 
 POWER = 0.8
 MOST = 10_000
 FAR = 30.0  # standard errors: from there on the noncentral t is hard to compute, and its numerator as good as constant
 
 
-def power(size: float, seed_variance: float, line_variance: float, seeds: float, lines: int, level: float = LEVEL) -> float:
+def power(
+    size: float,
+    seed_variance: float,
+    line_variance: float,
+    seeds: float,
+    lines: int,
+    level: float = LEVEL,
+) -> float:
     """The chance that the two-sided test, at 5 % for the level of .95, finds a true difference of `size`, and on its side of 0.
 
     seed_variance, line_variance: what each adds to the variance of the estimate. With `seeds` infinite only the lines are left.
@@ -163,21 +193,33 @@ def power(size: float, seed_variance: float, line_variance: float, seeds: float,
     spread = seed_variance**2 / (seeds - 1) + line_variance**2 / (lines - 1)
     df, shift = variance**2 / spread, size / variance**0.5
     bound = stats.t.ppf((1 + level) / 2, df)
-    return float(stats.nct.sf(bound, df, shift) if shift < FAR else stats.chi2.cdf(df * (shift / bound) ** 2, df))
+    return float(
+        stats.nct.sf(bound, df, shift)
+        if shift < FAR
+        else stats.chi2.cdf(df * (shift / bound) ** 2, df)
+    )
 
 
 def seeds_needed(held: CrossedDifference, size: float, level: float = LEVEL) -> int | None:
     """The fewest seeds, 3 at least, that find a true difference of `size` with a power of 80 %; None if MOST do not."""
+
     def enough(seeds: int) -> bool:
-        return power(size, held.paired_sd**2 / seeds, _line_variance(held), seeds, held.lines, level) >= POWER
+        return (
+            power(size, held.paired_sd**2 / seeds, _line_variance(held), seeds, held.lines, level)
+            >= POWER
+        )
 
     return _fewest(enough, 3)
 
 
 def lines_needed(held: CrossedDifference, size: float, level: float = LEVEL) -> int | None:
     """The fewest lines without which no number of seeds finds a true difference of `size`; None where those there are suffice."""
+
     def enough(lines: int) -> bool:
-        return power(size, 0.0, _line_variance(held) * held.lines / lines, float("inf"), lines, level) >= POWER
+        return (
+            power(size, 0.0, _line_variance(held) * held.lines / lines, float("inf"), lines, level)
+            >= POWER
+        )
 
     if enough(held.lines):
         return None

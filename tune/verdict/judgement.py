@@ -8,8 +8,17 @@ from typing import Any
 
 from tune.metric import BY_KEY, Metric
 
-HELPS, HURTS, EQUAL, UNCLEAR, NONE = "helps", "hurts", "practically equal", "cannot tell", "no verdict"
-ENOUGH, SETTLED = 3, 5  # complete pairs of seeds: for a verdict, and for one that is not provisional
+HELPS, HURTS, EQUAL, UNCLEAR, NONE = (
+    "helps",
+    "hurts",
+    "practically equal",
+    "cannot tell",
+    "no verdict",
+)
+ENOUGH, SETTLED = (
+    3,
+    5,
+)  # complete pairs of seeds: for a verdict, and for one that is not provisional
 FEWEST_LINES = 10  # of fewer the 95 % interval holds the truth too seldom: 2 lines 88 to 95 %, 3 92 to 96 %, 5 94 to 95 %, 10 95 %
 
 
@@ -113,13 +122,24 @@ class Verdict:
 
     def of(self, arm: str, metric: str | None = None) -> Judgement:
         """The judgement of an arm on a metric, by default the primary one."""
-        return next(each for each in self.judgements if each.arm == arm and each.metric == (metric or self.primary))
+        return next(
+            each
+            for each in self.judgements
+            if each.arm == arm and each.metric == (metric or self.primary)
+        )
 
     def to_plain(self) -> dict[str, Any]:
         """The verdict for JSON: mappings, lists, and None for what is NaN."""
-        held = {"primary": self.primary, "provisional": self.provisional, "more_seeds": self.more_seeds,
-                "judgements": [{**asdict(each), "provisional": each.provisional, "more_seeds": each.more_seeds}
-                               for each in self.judgements], "notes": list(self.notes)}
+        held = {
+            "primary": self.primary,
+            "provisional": self.provisional,
+            "more_seeds": self.more_seeds,
+            "judgements": [
+                {**asdict(each), "provisional": each.provisional, "more_seeds": each.more_seeds}
+                for each in self.judgements
+            ],
+            "notes": list(self.notes),
+        }
         return _finite(held)
 
     @classmethod
@@ -128,7 +148,9 @@ class Verdict:
         rows = []
         for row in plain["judgements"]:
             fields: dict[str, Any] = {name: row[name] for name in Judgement.__dataclass_fields__}
-            fields |= {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+            fields |= {
+                name: tuple(value) for name, value in fields.items() if isinstance(value, list)
+            }
             fields |= {name: math.nan for name in _NUMBERS if fields[name] is None}
             rows.append(Judgement(**fields))
         return cls(plain["primary"], tuple(rows), tuple(plain["notes"]))

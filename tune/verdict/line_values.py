@@ -33,8 +33,12 @@ def write_line_values(path: Path, values: Iterable[LineValue]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in values:
-        writer.writerow([*row[:4], *("" if math.isnan(number) else repr(float(number)) for number in row[4:])])
-    write_atomically(path, text.getvalue().encode("utf-8", "backslashreplace"))  # a file name need not be UTF-8
+        writer.writerow(
+            [*row[:4], *("" if math.isnan(number) else repr(float(number)) for number in row[4:])]
+        )
+    write_atomically(
+        path, text.getvalue().encode("utf-8", "backslashreplace")
+    )  # a file name need not be UTF-8
 
 
 def read_line_values(path: Path) -> LineTable:
@@ -48,14 +52,18 @@ def read_line_values(path: Path) -> LineTable:
         if not any(cell.strip() for cell in cells):
             continue
         if len(rows) + faults.count >= MOST_ROWS:
-            raise ValueError(f"{path}: rows must be at most {MOST_ROWS:,}, got more. Give fewer arms, seeds or metrics")
+            raise ValueError(
+                f"{path}: rows must be at most {MOST_ROWS:,}, got more. Give fewer arms, seeds or metrics"
+            )
         row = _read_row(header, cells, place, faults)
         if row is not None:
             rows.append(row)
             places.append(place)
     faults.settle()
     if not rows:
-        raise ValueError(f"{path}: the table must have rows, got none. Give one for each arm, seed, line and metric")
+        raise ValueError(
+            f"{path}: the table must have rows, got none. Give one for each arm, seed, line and metric"
+        )
     return table_of(rows, str(path), places, notes)
 
 
@@ -64,19 +72,25 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     row = 0
     try:
         if (size := path.stat().st_size) > LARGEST:
-            raise ValueError(f"{path}: the file must be at most {LARGEST >> 20} MB, got {size >> 20}. Give fewer arms, seeds or metrics")
+            raise ValueError(
+                f"{path}: the file must be at most {LARGEST >> 20} MB, got {size >> 20}. Give fewer arms, seeds or metrics"
+            )
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             for cells in reader:
                 row = reader.line_num
                 yield row, cells
     except OSError as error:
-        raise ValueError(f"{path}: the file must be a CSV table that can be read, got: {error.strerror}. Check the path") from None
+        raise ValueError(
+            f"{path}: the file must be a CSV table that can be read, got: {error.strerror}. Check the path"
+        ) from None
     except UnicodeDecodeError:
         raise ValueError(_not_text(path)) from None
     except csv.Error as error:
-        raise ValueError(f"{path}:{row + 1}: the row must be CSV, got: {error}. Close every quote, and double one inside a quoted "
-                         "cell") from None
+        raise ValueError(
+            f"{path}:{row + 1}: the row must be CSV, got: {error}. Close every quote, and double one inside a quoted "
+            "cell"
+        ) from None
 
 
 def _not_text(path: Path) -> str:
@@ -84,7 +98,11 @@ def _not_text(path: Path) -> str:
     data = path.read_bytes()
     if data.startswith(_GZIP):
         return f"{path}: the file must be a CSV table in UTF-8, got one that gzip packed. Unpack it"
-    row, line = next((row, line) for row, line in enumerate(data.splitlines(), 1) if line.decode(errors="ignore").encode() != line)
+    row, line = next(
+        (row, line)
+        for row, line in enumerate(data.splitlines(), 1)
+        if line.decode(errors="ignore").encode() != line
+    )
     return f"{path}:{row}: the row must be UTF-8, got {line[:50]!r}. Save the table as UTF-8"
 
 
@@ -92,8 +110,10 @@ def _check_header(path: Path, header: list[str]) -> list[str]:
     """A note on the columns that are passed over. Raises: ValueError when one is missing or doubled."""
     wrong = [name for name in COLUMNS if header.count(name) != 1]
     if wrong:
-        raise ValueError(f"{path}:1: columns must be {', '.join(COLUMNS)}, each once, got {', '.join(header)[:200] or 'none'}. "
-                         f"Name {', '.join(wrong)} in the first row, separated by commas")
+        raise ValueError(
+            f"{path}:1: columns must be {', '.join(COLUMNS)}, each once, got {', '.join(header)[:200] or 'none'}. "
+            f"Name {', '.join(wrong)} in the first row, separated by commas"
+        )
     extra = [name for name in header if name not in COLUMNS]
     return [f"{len(extra)} other columns of the table were passed over."] if extra else []
 
@@ -101,32 +121,62 @@ def _check_header(path: Path, header: list[str]) -> list[str]:
 def _read_row(header: list[str], cells: list[str], place: int, faults: Faults) -> LineValue | None:
     """A row, or None with its faults noted."""
     if len(cells) != len(header):
-        faults.add(f"row must have {len(header)} cells, as the header has, got {len(cells)}. Fill in each column; decimals are written "
-                   "with a point; quote a value that has a comma", place)
+        faults.add(
+            f"row must have {len(header)} cells, as the header has, got {len(cells)}. Fill in each column; decimals are written "
+            "with a point; quote a value that has a comma",
+            place,
+        )
         return None
     named, before = dict(zip(header, cells, strict=True)), faults.count
-    arm, seed, metric, line = named["arm"].strip(), named["seed"].strip(), named["metric"].strip(), named["line"]
+    arm, seed, metric, line = (
+        named["arm"].strip(),
+        named["seed"].strip(),
+        named["metric"].strip(),
+        named["line"],
+    )
     if not _ARM.fullmatch(arm):
-        faults.add(f"arm must be a name of at most 100 letters, digits, spaces and . : , = + / -, got {arm[:50]!r}. Rename it", place)
+        faults.add(
+            f"arm must be a name of at most 100 letters, digits, spaces and . : , = + / -, got {arm[:50]!r}. Rename it",
+            place,
+        )
     if not _SEED.fullmatch(seed):
         faults.add(f"seed must be a whole number, got {seed[:50]!r}. Give the run's seed", place)
     if metric not in BY_KEY:
-        faults.add(f"metric must be one of {', '.join(BY_KEY)}, got {metric[:50]!r}. Rename it or remove its rows", place)
+        faults.add(
+            f"metric must be one of {', '.join(BY_KEY)}, got {metric[:50]!r}. Rename it or remove its rows",
+            place,
+        )
     if len(line) > LONGEST or _CONTROL.search(line):
-        faults.add(f"line must be a name of at most {LONGEST} characters, none of them a control, got {line[:50]!r}. Rename it", place)
+        faults.add(
+            f"line must be a name of at most {LONGEST} characters, none of them a control, got {line[:50]!r}. Rename it",
+            place,
+        )
     value = _value(named["value"], BY_KEY.get(metric, METRICS[0]), place, faults)
     weight = _number(named["weight"])
     if not (math.isnan(weight) or 0 <= weight <= _HEAVIEST):
-        faults.add(f"weight must be a number from 0 to {_HEAVIEST:g}, got {named['weight'][:50]!r}. {_WEIGH}", place)
+        faults.add(
+            f"weight must be a number from 0 to {_HEAVIEST:g}, got {named['weight'][:50]!r}. {_WEIGH}",
+            place,
+        )
     if not math.isnan(value) and not line:
-        faults.add("line must be the line's name, got none beside a value. Name it, or leave the value empty where a run diverged", place)
+        faults.add(
+            "line must be the line's name, got none beside a value. Name it, or leave the value empty where a run diverged",
+            place,
+        )
     elif not math.isnan(value) and math.isnan(weight):
         faults.add(f"weight must be a number, got none. {_WEIGH}", place)
     if faults.count > before:
         return None
     if math.isnan(weight):
         line = ""  # a line with neither value nor weight says no more than that the run diverged
-    return LineValue(REFERENCE if arm.lower() == REFERENCE else arm, int(seed), line, metric, value, weight if line else math.nan)
+    return LineValue(
+        REFERENCE if arm.lower() == REFERENCE else arm,
+        int(seed),
+        line,
+        metric,
+        value,
+        weight if line else math.nan,
+    )
 
 
 def _value(text: str, metric: Metric, place: int, faults: Faults) -> float:
@@ -137,16 +187,25 @@ def _value(text: str, metric: Metric, place: int, faults: Faults) -> float:
     if not re.search("[0-9]|inf", text, re.I):
         fix = "Leave it empty where a run diverged"
     elif math.isinf(number):
-        fix = "Cap it, as an empty value is a run that diverged" if "inf" in text.lower() else "Write it in digits, decimals with a point"
+        fix = (
+            "Cap it, as an empty value is a run that diverged"
+            if "inf" in text.lower()
+            else "Write it in digits, decimals with a point"
+        )
     else:
         fix = "Correct it, or the name of its metric"
-    faults.add(f"value must be a number from {metric.least:g} to {metric.most:g}, got {text[:50]!r}. {fix}", place)
+    faults.add(
+        f"value must be a number from {metric.least:g} to {metric.most:g}, got {text[:50]!r}. {fix}",
+        place,
+    )
     return 0.0
 
 
 def _number(text: str) -> float:
     """The number that a cell holds, NaN where it is empty, infinity for what is none."""
     try:
-        return float(text.replace("_", "?")) if text.strip() else math.nan  # Python would read 1_8 as 18
+        return (
+            float(text.replace("_", "?")) if text.strip() else math.nan
+        )  # Python would read 1_8 as 18
     except ValueError:
         return math.inf

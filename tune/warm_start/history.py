@@ -32,8 +32,14 @@ class History:
     said: tuple[str, ...]
 
 
-def read_history(source: str | Path, space: Space, objectives: Sequence[str], environment: Mapping[str, Any] | None = None,
-                 values: bool = True, base: Mapping[str, Any] | None = None) -> History:
+def read_history(
+    source: str | Path,
+    space: Space,
+    objectives: Sequence[str],
+    environment: Mapping[str, Any] | None = None,
+    values: bool = True,
+    base: Mapping[str, Any] | None = None,
+) -> History:
     """The trials of a source as trials of `space`, their values higher for better.
 
     source: a study folder of ours, a journal file, an SQLite file or sqlite:///path; `::name` behind it picks one of several studies.
@@ -49,37 +55,61 @@ def read_history(source: str | Path, space: Space, objectives: Sequence[str], en
     if why is None and len(study.signs) != len(objectives):
         why = f"it has {len(study.signs)} value{'s' * (len(study.signs) != 1)} a trial, and this search {len(objectives)}"
     results = _results(origin, said)
-    names = map_names({name for trial in results for name in trial.params}, [parameter.key for parameter in space.parameters])
+    names = map_names(
+        {name for trial in results for name in trial.params},
+        [parameter.key for parameter in space.parameters],
+    )
     mapping = TrialMapping(space, names, origin.settings, space.start() if base is None else base)
     mapped = _mapped(results, mapping, said)
-    said += [f"{key} is not given in {n} of {len(mapped)} trials: taken to be {value}" for (key, value), n in mapping.assumed.items()]
+    said += [
+        f"{key} is not given in {n} of {len(mapped)} trials: taken to be {value}"
+        for (key, value), n in mapping.assumed.items()
+    ]
     said += [*(names.said if results else []), *_differences(origin, space)]
     if why:
         points = _points(mapped)
         said.insert(0, f"{len(points)} points are tried first, as its values are no history: {why}")
         return History((), points, _labelled(origin, said))
     if mapped and not origin.ours:
-        said.insert(0, f"its values are taken to be {' and '.join(objectives)}, with the sign turned where they were minimised; whether "
-                       "they are cannot be known")
+        said.insert(
+            0,
+            f"its values are taken to be {' and '.join(objectives)}, with the sign turned where they were minimised; whether "
+            "they are cannot be known",
+        )
     said.insert(0, f"{len(mapped)} of {len(study.trials) + study.damaged} trials are used")
-    return History(tuple(_trial(origin, trial, found, space) for trial, found in mapped), (), _labelled(origin, said))
+    return History(
+        tuple(_trial(origin, trial, found, space) for trial, found in mapped),
+        (),
+        _labelled(origin, said),
+    )
 
 
 def _differences(origin: Origin, space: Space) -> list[str]:
     """What is known to have been otherwise in all of the source: settings that this space fixes, and its constraints."""
-    searched = {parameter.key for parameter in space.parameters} | {key for trial in origin.study.trials for key in trial.params}
-    other = [f"{key} {show(origin.settings[key])} (here {show(value)})" for key, value in space.overrides({}).items()
-             if key not in searched and key not in space.derived and origin.settings.get(key, value) != value]
+    searched = {parameter.key for parameter in space.parameters} | {
+        key for trial in origin.study.trials for key in trial.params
+    }
+    other = [
+        f"{key} {show(origin.settings[key])} (here {show(value)})"
+        for key, value in space.overrides({}).items()
+        if key not in searched
+        and key not in space.derived
+        and origin.settings.get(key, value) != value
+    ]
     said = [f"its trials had {', '.join(other)}"] if other else []
     if space.constraints and not _same_constraints(origin, space):
-        said.append("whether its trials keep this space's constraints is not known: they are taken to")
+        said.append(
+            "whether its trials keep this space's constraints is not known: they are taken to"
+        )
     return said
 
 
 def _same_constraints(origin: Origin, space: Space) -> bool:
     """In the same order too: a trial's violations are a list."""
     ours = plain_of(space).get("constraints", {})
-    return isinstance(origin.constraints, dict) and list(origin.constraints.items()) == list(ours.items())
+    return isinstance(origin.constraints, dict) and list(origin.constraints.items()) == list(
+        ours.items()
+    )
 
 
 def _labelled(origin: Origin, said: list[str]) -> tuple[str, ...]:
@@ -95,10 +125,16 @@ def _results(origin: Origin, said: list[str]) -> list[SourceTrial]:
             left[trial.state.name.lower()] += 1
         elif origin.ours and "proposal" not in trial.attributes:
             left["taken from another study itself"] += 1
-        elif not trial.values or len(trial.values) != len(origin.study.signs) or not all(map(math.isfinite, trial.values)):
+        elif (
+            not trial.values
+            or len(trial.values) != len(origin.study.signs)
+            or not all(map(math.isfinite, trial.values))
+        ):
             left["without a finite value"] += 1
         else:
-            turned = (sign * value for sign, value in zip(origin.study.signs, trial.values, strict=True))
+            turned = (
+                sign * value for sign, value in zip(origin.study.signs, trial.values, strict=True)
+            )
             kept.append(replace(trial, values=tuple(turned)))
     words = {"fail": "failed"}
     counts = ", ".join(f"{n} {words.get(name, name)}" for name, n in left.items() if n)
@@ -106,7 +142,9 @@ def _results(origin: Origin, said: list[str]) -> list[SourceTrial]:
     return kept
 
 
-def _mapped(trials: Sequence[SourceTrial], mapping: TrialMapping, said: list[str]) -> list[tuple[SourceTrial, dict[str, Any]]]:
+def _mapped(
+    trials: Sequence[SourceTrial], mapping: TrialMapping, said: list[str]
+) -> list[tuple[SourceTrial, dict[str, Any]]]:
     """The trials that are trials of the space, with their values."""
     kept: list[tuple[SourceTrial, dict[str, Any]]] = []
     why: Counter[str] = Counter()
@@ -116,7 +154,9 @@ def _mapped(trials: Sequence[SourceTrial], mapping: TrialMapping, said: list[str
             kept.append((trial, mapping.values(trial.params)))
         except Unfit as error:
             why[str(error)] += 1
-            examples.setdefault(str(error), f"#{trial.number}{f' has {error.example}' if error.example else ''}")
+            examples.setdefault(
+                str(error), f"#{trial.number}{f' has {error.example}' if error.example else ''}"
+            )
     said += [f"{n} left out: {reason} ({examples[reason]})" for reason, n in why.items()]
     return kept
 
@@ -138,5 +178,11 @@ def _trial(origin: Origin, trial: SourceTrial, values: dict[str, Any], space: Sp
         if len(held) == len(space.constraints) and all(map(math.isfinite, held)):
             attributes["constraints"] = held
     return create_trial(
-        state=TrialState.COMPLETE, values=trial.values, params=values,
-        distributions={parameter.key: distribution_of(parameter) for parameter in space.active(values)}, user_attrs=attributes)
+        state=TrialState.COMPLETE,
+        values=trial.values,
+        params=values,
+        distributions={
+            parameter.key: distribution_of(parameter) for parameter in space.active(values)
+        },
+        user_attrs=attributes,
+    )

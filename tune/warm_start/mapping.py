@@ -44,8 +44,19 @@ def map_names(names: Iterable[str], keys: Iterable[str]) -> Names:
     found: dict[str, str] = {}
     ambiguous: dict[str, list[str]] = {}
     for same in (_exactly, _in_other_signs, _by_last_part):
-        settled = {*found, *found.values(), *ambiguous, *(key for held in ambiguous.values() for key in held)}
-        pairs = [(key, name) for name in names if name not in settled for key in keys if key not in settled and same(name, key)]
+        settled = {
+            *found,
+            *found.values(),
+            *ambiguous,
+            *(key for held in ambiguous.values() for key in held),
+        }
+        pairs = [
+            (key, name)
+            for name in names
+            if name not in settled
+            for key in keys
+            if key not in settled and same(name, key)
+        ]
         per_key, per_name = Counter(key for key, _ in pairs), Counter(name for _, name in pairs)
         for key, name in pairs:
             if per_key[key] == per_name[name] == 1:
@@ -53,14 +64,27 @@ def map_names(names: Iterable[str], keys: Iterable[str]) -> Names:
             else:
                 ambiguous.setdefault(name, []).append(key)
     said = [f"{name} is read as {key}" for key, name in found.items() if name != key]
-    said += [f"{name} is not used: {'it could be ' + ' or '.join(held) if len(held) > 1 else 'others could be ' + held[0] + ' too'}"
-             for name, held in ambiguous.items()]
+    said += [
+        f"{name} is not used: {'it could be ' + ' or '.join(held) if len(held) > 1 else 'others could be ' + held[0] + ' too'}"
+        for name, held in ambiguous.items()
+    ]
     left = [name for name in names if name not in found.values() and name not in ambiguous]
-    farther = {name: [key for key in keys if _in_other_signs(name, key) or _by_last_part(name, key)] for name in left}
-    said += [f"{name} is not used: another name is nearer to {' and '.join(near)}" for name, near in farther.items() if near]
+    farther = {
+        name: [key for key in keys if _in_other_signs(name, key) or _by_last_part(name, key)]
+        for name in left
+    }
+    said += [
+        f"{name} is not used: another name is nearer to {' and '.join(near)}"
+        for name, near in farther.items()
+        if near
+    ]
     unknown = [name for name in left if not farther[name]]
     said += [f"not used, as this space does not search it: {', '.join(unknown)}"] if unknown else []
-    unclear = {key: [name for name, held in ambiguous.items() if key in held] for key in keys if key not in found}
+    unclear = {
+        key: [name for name, held in ambiguous.items() if key in held]
+        for key in keys
+        if key not in found
+    }
     return Names(found, {key: held for key, held in unclear.items() if held}, said)
 
 
@@ -127,7 +151,11 @@ def _number(parameter: Parameter, value: Any) -> Any:
         number = parameter.low + round((number - parameter.low) / parameter.step) * parameter.step
     if parameter.kind == "int":
         return int(number) if number == int(number) else None
-    return min(float(number), parameter.high) if math.isclose(number, parameter.high, rel_tol=ROUNDING) else float(number)
+    return (
+        min(float(number), parameter.high)
+        if math.isclose(number, parameter.high, rel_tol=ROUNDING)
+        else float(number)
+    )
 
 
 @dataclass
@@ -153,7 +181,9 @@ class TrialMapping:
             if name is not None and name in params:
                 return mapped_value(parameter, params[name])
             if unclear := self.names.unclear.get(parameter.key):
-                raise Unfit(f"{parameter.key} must be given under one name, got {' and '.join(unclear)}, which could mean it")
+                raise Unfit(
+                    f"{parameter.key} must be given under one name, got {' and '.join(unclear)}, which could mean it"
+                )
             value = mapped_value(parameter, self._missing(parameter))
             assumed.append((parameter.key, show(value)))
             return value
@@ -172,7 +202,9 @@ class TrialMapping:
         self.assumed.update(assumed)
         return values
 
-    def _check_settled(self, settled: Mapping[str, Any], how: str, params: Mapping[str, Any]) -> None:
+    def _check_settled(
+        self, settled: Mapping[str, Any], how: str, params: Mapping[str, Any]
+    ) -> None:
         """Raises: Unfit where a trial has another value of a key that this space does not search but settles."""
         for key, value in settled.items():
             if key in params and _read(params[key]) != _read(value):
@@ -187,5 +219,8 @@ class TrialMapping:
             return parameter.default
         default = self.base[key]
         if not parameter.allows(default):
-            raise Unfit(f"{key} must be given where it is active: its default is none of its values", show(default))
+            raise Unfit(
+                f"{key} must be given where it is active: its default is none of its values",
+                show(default),
+            )
         return default

@@ -19,7 +19,12 @@ from optuna.study import StudyDirection
 from tune.warm_start.source_study import SourceStudy, SourceTrial, as_value
 
 LONGEST_LINE = 2**20  # bytes
-PASSED_OVER = (3, 7, 9, 10)  # system attributes, intermediate values and discards: nothing here asks for them
+PASSED_OVER = (
+    3,
+    7,
+    9,
+    10,
+)  # system attributes, intermediate values and discards: nothing here asks for them
 
 
 class Lines(BaseJournalBackend):
@@ -49,16 +54,31 @@ def read_journal(path: Path) -> tuple[list[SourceStudy], list[str]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             storage = JournalStorage(Lines(records))
-        return [_study(storage, held._study_id, held.study_name, held.directions) for held in storage.get_all_studies()], said
+        return [
+            _study(storage, held._study_id, held.study_name, held.directions)
+            for held in storage.get_all_studies()
+        ], said
     except Exception as error:  # whatever the replay of a stranger's records may raise
-        raise ValueError(f"{path}: must be a journal that an Optuna up to this one wrote, got records that it cannot follow "
-                         f"({type(error).__name__}: {error}). Put the file back from a copy") from error
+        raise ValueError(
+            f"{path}: must be a journal that an Optuna up to this one wrote, got records that it cannot follow "
+            f"({type(error).__name__}: {error}). Put the file back from a copy"
+        ) from error
 
 
-def _study(storage: JournalStorage, study: int, name: str, directions: list[StudyDirection]) -> SourceStudy:
+def _study(
+    storage: JournalStorage, study: int, name: str, directions: list[StudyDirection]
+) -> SourceStudy:
     signs = tuple(1 if direction == StudyDirection.MAXIMIZE else -1 for direction in directions)
-    trials = tuple(SourceTrial(trial.number, trial.state, tuple(map(as_value, trial.values or ())), trial.params, trial.user_attrs)
-                   for trial in storage.get_all_trials(study, deepcopy=False))
+    trials = tuple(
+        SourceTrial(
+            trial.number,
+            trial.state,
+            tuple(map(as_value, trial.values or ())),
+            trial.params,
+            trial.user_attrs,
+        )
+        for trial in storage.get_all_trials(study, deepcopy=False)
+    )
     return SourceStudy(name, signs, trials)
 
 
@@ -72,10 +92,14 @@ def _records(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
             record = _record(line)
             if record is None:
                 if number == 1:
-                    raise ValueError(f"{path}: must be a study folder of ours, an Optuna journal or an Optuna SQLite file, got none of "
-                                     "them. Check the path")
+                    raise ValueError(
+                        f"{path}: must be a study folder of ours, an Optuna journal or an Optuna SQLite file, got none of "
+                        "them. Check the path"
+                    )
                 torn = not line.endswith(b"\n") and len(line) <= LONGEST_LINE
-                return records, [] if torn else [f"{path}:{number}: no record of a journal: this line and those after it are left out"]
+                return records, [] if torn else [
+                    f"{path}:{number}: no record of a journal: this line and those after it are left out"
+                ]
             if record["op_code"] not in PASSED_OVER:
                 records.append(record)
     return records, []

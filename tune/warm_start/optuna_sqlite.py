@@ -28,7 +28,10 @@ from tune.warm_start.source_study import MAX_BYTES, SourceStudy, SourceTrial, as
 MAGIC = b"SQLite format 3\0"
 TABLES = {"studies", "trials", "trial_params", "trial_values"}
 MAX_CELL = 2**20  # bytes of one text
-FAULTS = (sqlite3.Error, UnicodeDecodeError)  # SQLite's own messages may quote bytes of a damaged file
+FAULTS = (
+    sqlite3.Error,
+    UnicodeDecodeError,
+)  # SQLite's own messages may quote bytes of a damaged file
 COPIES = 5  # tries at a copy during which nobody writes
 
 
@@ -42,14 +45,18 @@ def read_sqlite(path: Path) -> list[SourceStudy]:
             connection.text_factory = lambda text: text.decode(errors="replace")
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_CELL)
             _check_tables(path, connection)
-            names = connection.execute("SELECT study_id, study_name FROM studies ORDER BY study_id").fetchall()
+            names = connection.execute(
+                "SELECT study_id, study_name FROM studies ORDER BY study_id"
+            ).fetchall()
             studies = [_study(connection, number, str(name)) for number, name in names]
             _check_whole(path, copy, connection)
             return studies
         except FAULTS as error:
-            raise ValueError(f"{path}: must be a sound SQLite file of Optuna 1.3 or later, got one{_version(connection)} that cannot be "
-                             f"read ({printable(str(error))}). Put the file back from a copy, or let that Optuna copy the study into a "
-                             "journal (optuna.copy_study)") from error
+            raise ValueError(
+                f"{path}: must be a sound SQLite file of Optuna 1.3 or later, got one{_version(connection)} that cannot be "
+                f"read ({printable(str(error))}). Put the file back from a copy, or let that Optuna copy the study into a "
+                "journal (optuna.copy_study)"
+            ) from error
 
 
 @contextmanager
@@ -61,8 +68,10 @@ def _copy(path: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="warm-start-") as folder:
             before = [_mark(file) for file in files]
             if sum(mark[0] for mark in before if mark) > MAX_BYTES:
-                raise ValueError(f"{path}: must be at most {MAX_BYTES >> 20} MiB with its log, got more. Copy the study alone into a new "
-                                 "storage (optuna.copy_study)")
+                raise ValueError(
+                    f"{path}: must be at most {MAX_BYTES >> 20} MiB with its log, got more. Copy the study alone into a new "
+                    "storage (optuna.copy_study)"
+                )
             for file, mark in zip(files, before, strict=True):
                 if mark:
                     with suppress(FileNotFoundError):  # a log that went away since: its mark tells
@@ -71,7 +80,9 @@ def _copy(path: Path) -> Iterator[Path]:
                 yield Path(folder, real.name)
                 return
         time.sleep(0.2)
-    raise ValueError(f"{path}: must rest while it is read, got one that is written to all the time. Try again when its search has ended")
+    raise ValueError(
+        f"{path}: must rest while it is read, got one that is written to all the time. Try again when its search has ended"
+    )
 
 
 def _mark(file: Path) -> tuple[int, int] | None:
@@ -87,8 +98,10 @@ def _check_whole(path: Path, copy: Path, connection: sqlite3.Connection) -> None
     """SQLite reads zeros where the end of the last page is missing. An interrupted write has been taken back by now."""
     size, (page,) = copy.stat().st_size, connection.execute("PRAGMA page_size").fetchone()
     if size % page:
-        raise ValueError(f"{path}: must be a whole SQLite file, in pages of {page} bytes, got {size} bytes: its last page is cut off. Put "
-                         "the file back from a copy")
+        raise ValueError(
+            f"{path}: must be a whole SQLite file, in pages of {page} bytes, got {size} bytes: its last page is cut off. Put "
+            "the file back from a copy"
+        )
 
 
 def _check_tables(path: Path, connection: sqlite3.Connection) -> None:
@@ -96,12 +109,16 @@ def _check_tables(path: Path, connection: sqlite3.Connection) -> None:
     held = connection.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_master").fetchall()
     missing = TABLES - {name for kind, name, _ in held if kind == "table"}
     if missing:
-        raise ValueError(f"{path}: must be an Optuna storage, got an SQLite file without the tables {', '.join(sorted(missing))}. "
-                         "Check the path")
+        raise ValueError(
+            f"{path}: must be an Optuna storage, got an SQLite file without the tables {', '.join(sorted(missing))}. "
+            "Check the path"
+        )
     for kind, name, text in held:
         if kind not in ("table", "index") or text.upper().startswith("CREATE VIRTUAL"):
-            raise ValueError(f"{path}: must hold Optuna's tables alone, got the {kind} {printable(name)}. Copy the study into a new "
-                             "storage (optuna.copy_study)")
+            raise ValueError(
+                f"{path}: must hold Optuna's tables alone, got the {kind} {printable(name)}. Copy the study into a new "
+                "storage (optuna.copy_study)"
+            )
 
 
 def _version(connection: sqlite3.Connection) -> str:
@@ -120,30 +137,46 @@ def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
 def _study(connection: sqlite3.Connection, study: int, name: str) -> SourceStudy:
     """Before 2.4 a study had its one direction and a trial its one value in the same row."""
     if _columns(connection, "study_directions"):
-        rows = connection.execute("SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective", (study,))
+        rows = connection.execute(
+            "SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective", (study,)
+        )
     else:
         rows = connection.execute("SELECT direction FROM studies WHERE study_id = ?", (study,))
-    signs = tuple(1 if direction == "MAXIMIZE" else -1 for direction, in rows)
+    signs = tuple(1 if direction == "MAXIMIZE" else -1 for (direction,) in rows)
     values, params = _values(connection, study), _params(connection, study)
     trials, damaged = [], 0
-    rows = connection.execute("SELECT trial_id, number, state FROM trials WHERE study_id = ? ORDER BY trial_id", (study,))
+    rows = connection.execute(
+        "SELECT trial_id, number, state FROM trials WHERE study_id = ? ORDER BY trial_id", (study,)
+    )
     for key, number, state in rows:
         given = params.get(key, {})
         if given is None or state not in TrialState.__members__ or not isinstance(number, int):
             damaged += 1
             continue
         held = values.get(key, {})
-        trials.append(SourceTrial(number, TrialState[state], tuple(held.get(place, math.nan) for place in range(len(signs))), given))
+        trials.append(
+            SourceTrial(
+                number,
+                TrialState[state],
+                tuple(held.get(place, math.nan) for place in range(len(signs))),
+                given,
+            )
+        )
     return SourceStudy(name, signs, tuple(trials), damaged)
 
 
 def _values(connection: sqlite3.Connection, study: int) -> dict[int, dict[int, float]]:
     """Trial -> objective -> value. SQLite has no NaN: it stands as NULL, and so do infinite values from 3.0 on."""
     if "objective" in _columns(connection, "trial_values"):
-        rows = connection.execute("SELECT trial_id, objective, value FROM trial_values WHERE trial_id IN "
-                                  "(SELECT trial_id FROM trials WHERE study_id = ?)", (study,))
+        rows = connection.execute(
+            "SELECT trial_id, objective, value FROM trial_values WHERE trial_id IN "
+            "(SELECT trial_id FROM trials WHERE study_id = ?)",
+            (study,),
+        )
     else:
-        rows = connection.execute("SELECT trial_id, 0, value FROM trials WHERE study_id = ?", (study,))
+        rows = connection.execute(
+            "SELECT trial_id, 0, value FROM trials WHERE study_id = ?", (study,)
+        )
     found: dict[int, dict[int, float]] = {}
     for key, place, value in rows:
         found.setdefault(key, {})[place] = as_value(value)
@@ -152,15 +185,26 @@ def _values(connection: sqlite3.Connection, study: int) -> dict[int, dict[int, f
 
 def _params(connection: sqlite3.Connection, study: int) -> dict[int, dict[str, Any] | None]:
     """Trial -> parameters; None for a trial with one that cannot be read."""
-    rows = connection.execute("SELECT trial_id, param_name, param_value, distribution_json FROM trial_params WHERE trial_id IN "
-                              "(SELECT trial_id FROM trials WHERE study_id = ?)", (study,))
+    rows = connection.execute(
+        "SELECT trial_id, param_name, param_value, distribution_json FROM trial_params WHERE trial_id IN "
+        "(SELECT trial_id FROM trials WHERE study_id = ?)",
+        (study,),
+    )
     found: dict[int, dict[str, Any] | None] = {}
     for key, name, value, distribution in rows:
         held = found.setdefault(key, {})
         try:
             if held is not None:
                 held[str(name)] = _external(value, distribution)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError):
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            IndexError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+        ):
             found[key] = None
     return found
 

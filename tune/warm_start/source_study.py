@@ -35,4 +35,6 @@ class SourceStudy:
 
 def as_value(held: Any) -> float:
     """What a storage has for a value; NaN for what is no number."""
-    return float(held) if isinstance(held, (int, float)) and not isinstance(held, bool) else math.nan
+    return (
+        float(held) if isinstance(held, (int, float)) and not isinstance(held, bool) else math.nan
+    )

@@ -15,21 +15,36 @@ from ganhtr.data.drawn.fonts import FileFont, Pen, StrokeFont, file_fonts, strok
 from ganhtr.data.drawn.register import CHARACTERS, draw_text
 from ganhtr.data.pairs import NARROWEST, PAPER, SPLITS
 
-__all__ = ["CHARACTERS", "draw_text", "file_fonts", "render_line", "split_of", "stroke_fonts", "synthesize"]
+__all__ = [
+    "CHARACTERS",
+    "draw_text",
+    "file_fonts",
+    "render_line",
+    "split_of",
+    "stroke_fonts",
+    "synthesize",
+]
 
 MARGIN = 0.05  # of the line's height, free above and below the ink
 LETTER = 0.56  # of the line's height: a capital, before jitter
 FINER = 3  # ink is laid down this much larger than it ends up
 
 
-def render_line(text: str, height: int, rng: np.random.Generator, font: StrokeFont | FileFont,
-                width: int | None = None) -> np.ndarray:
+def render_line(
+    text: str,
+    height: int,
+    rng: np.random.Generator,
+    font: StrokeFont | FileFont,
+    width: int | None = None,
+) -> np.ndarray:
     """One line of handwriting, all of the text inside it; one that would be wider than `width` is squeezed.
 
     Shapes: (height, w) uint8, dark ink on white paper. Raises: ValueError when the font lacks a character.
     """
     if not font.covers(text):
-        raise ValueError(f"{font.name}: a font must have every character of the text, got {text!r}. Take another font")
+        raise ValueError(
+            f"{font.name}: a font must have every character of the text, got {text!r}. Take another font"
+        )
     cap = max(1, round(FINER * LETTER * height))
     ink = _trimmed(font.ink(text, cap, Pen.draw(rng), rng))
     ink = _trimmed(_drift(_slant(ink, rng.uniform(-0.05, 0.3)), cap, rng))
@@ -45,7 +60,7 @@ def render_line(text: str, height: int, rng: np.random.Generator, font: StrokeFo
     small = np.asarray(ink.resize((wide, high), Image.Resampling.BOX), dtype=np.float32) / 255
     line = np.zeros((height, max(NARROWEST, wide + int(sides.sum()))), dtype=np.float32)
     top = margin + round((room - high) * rng.uniform(0.25, 0.75))
-    line[top:top + high, sides[0]:sides[0] + wide] = small * _flow(wide, rng)
+    line[top : top + high, sides[0] : sides[0] + wide] = small * _flow(wide, rng)
     return np.rint(PAPER * (1 - line)).astype(np.uint8)
 
 
@@ -56,7 +71,9 @@ def _trimmed(ink: Image.Image) -> Image.Image:
 def _slant(ink: Image.Image, slope: float) -> Image.Image:
     reach = int(abs(slope) * ink.height) + 1
     shear = (1, slope, min(0.0, -slope * ink.height), 0, 1, 0)
-    return ink.transform((ink.width + reach, ink.height), Image.Transform.AFFINE, shear, Image.Resampling.BILINEAR)
+    return ink.transform(
+        (ink.width + reach, ink.height), Image.Transform.AFFINE, shear, Image.Resampling.BILINEAR
+    )
 
 
 def _drift(ink: Image.Image, cap: int, rng: np.random.Generator) -> Image.Image:
@@ -73,7 +90,9 @@ def _drift(ink: Image.Image, cap: int, rng: np.random.Generator) -> Image.Image:
 def _flow(width: int, rng: np.random.Generator) -> np.ndarray:
     """Darkness of the ink along a line (width,): the quill runs dry and is dipped again."""
     knots = rng.uniform(0.85, 1.0) * rng.uniform(0.82, 1.0, size=max(2, width // 40))
-    return np.interp(np.linspace(0, len(knots) - 1, width), np.arange(len(knots)), knots).astype(np.float32)
+    return np.interp(np.linspace(0, len(knots) - 1, width), np.arange(len(knots)), knots).astype(
+        np.float32
+    )
 
 
 def split_of(text: str) -> str:
@@ -81,8 +100,9 @@ def split_of(text: str) -> str:
     return {0: "validation", 1: "test"}.get(zlib.crc32(text.encode()) % 10, "train")
 
 
-def synthesize(counts: dict[str, int], height: int, width: int, seed: int,
-               fonts_folder: Path | None = None) -> dict[str, list[tuple[np.ndarray, str]]]:
+def synthesize(
+    counts: dict[str, int], height: int, width: int, seed: int, fonts_folder: Path | None = None
+) -> dict[str, list[tuple[np.ndarray, str]]]:
     """Lines with their transcripts for each split; no transcript comes twice, in a split or across splits.
 
     A line depends on the seed and on its place in its split alone: asking for more lines changes none of the others.
@@ -90,8 +110,12 @@ def synthesize(counts: dict[str, int], height: int, width: int, seed: int,
     """
     unknown = sorted(set(counts) - set(SPLITS))
     if unknown:
-        raise ValueError(f"synthetic lines: a split must be one of {', '.join(SPLITS)}, got {', '.join(unknown)}")
-    fonts: tuple[StrokeFont | FileFont, ...] = stroke_fonts() + (file_fonts(fonts_folder) if fonts_folder else ())
+        raise ValueError(
+            f"synthetic lines: a split must be one of {', '.join(SPLITS)}, got {', '.join(unknown)}"
+        )
+    fonts: tuple[StrokeFont | FileFont, ...] = stroke_fonts() + (
+        file_fonts(fonts_folder) if fonts_folder else ()
+    )
     lines: dict[str, list[tuple[np.ndarray, str]]] = {}
     for split, count in counts.items():
         seen: set[str] = set()

@@ -17,19 +17,34 @@ def read_alto(root: Element) -> WrittenPage:
     """
     unit = (root.findtext("Description/MeasurementUnit") or "pixel").strip()
     if unit.lower() != "pixel":
-        raise ValueError(f"MeasurementUnit must be pixel, got {unit[:40]!r}. Export the page with its coordinates in pixels")
+        raise ValueError(
+            f"MeasurementUnit must be pixel, got {unit[:40]!r}. Export the page with its coordinates in pixels"
+        )
     pages = root.findall("Layout/Page")
     if len(pages) != 1:
-        raise ValueError(f"Layout must hold one Page, got {len(pages)}. Write one file for each page")
+        raise ValueError(
+            f"Layout must hold one Page, got {len(pages)}. Write one file for each page"
+        )
     image = root.findtext("Description/sourceImageInformation/fileName") or ""
-    return WrittenPage(image.strip(), pages[0].get("WIDTH"), pages[0].get("HEIGHT"), tuple(map(_line, pages[0].iter("TextLine"))))
+    return WrittenPage(
+        image.strip(),
+        pages[0].get("WIDTH"),
+        pages[0].get("HEIGHT"),
+        tuple(map(_line, pages[0].iter("TextLine"))),
+    )
 
 
 def _line(line: Element) -> WrittenLine:
     left, top, width, height = (line.get(key) for key in ("HPOS", "VPOS", "WIDTH", "HEIGHT"))
-    box = None if left is None or top is None or width is None or height is None else (left, top, width, height)
+    box = (
+        None
+        if left is None or top is None or width is None or height is None
+        else (left, top, width, height)
+    )
     polygon = line.find("Shape/Polygon")
-    return WrittenLine(line.get("ID", ""), _text(line), None if polygon is None else polygon.get("POINTS"), box)
+    return WrittenLine(
+        line.get("ID", ""), _text(line), None if polygon is None else polygon.get("POINTS"), box
+    )
 
 
 def _text(line: Element) -> str:

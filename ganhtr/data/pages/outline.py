@@ -16,7 +16,9 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels, the last 
 _FARTHEST = 1e6  # pixels; no page is as large, so a larger coordinate is an error
 
 
-def read_outline(line: WrittenLine, width: int, height: int, name: str, place: str) -> tuple[np.ndarray | None, Box]:
+def read_outline(
+    line: WrittenLine, width: int, height: int, name: str, place: str
+) -> tuple[np.ndarray | None, Box]:
     """Polygon and box of a line on a page; without a polygon of 3 points, the box that its file gives.
 
     Raises: Unusable with this name and place when the line encloses no pixel of the page.
@@ -27,27 +29,53 @@ def read_outline(line: WrittenLine, width: int, height: int, name: str, place: s
         if len(values) % 2 or len(sides) not in (0, 4):
             raise ValueError("one number too many or too few")
     except ValueError as error:
-        raise Unusable("their coordinates are no numbers", name, place, f"coordinates must be pairs of numbers up to {_FARTHEST:.0f}, "
-                       f"got {str(line.points or line.box)[:40]!r} ({str(error)[:60]}). Draw the line anew") from error
+        raise Unusable(
+            "their coordinates are no numbers",
+            name,
+            place,
+            f"coordinates must be pairs of numbers up to {_FARTHEST:.0f}, "
+            f"got {str(line.points or line.box)[:40]!r} ({str(error)[:60]}). Draw the line anew",
+        ) from error
     if len(values) >= 6:
         polygon = np.array(values).reshape(-1, 2)
     elif sides:
-        left, top, right, bottom = sides[0], sides[1], sides[0] + max(0, sides[2]), sides[1] + max(0, sides[3])
+        left, top, right, bottom = (
+            sides[0],
+            sides[1],
+            sides[0] + max(0, sides[2]),
+            sides[1] + max(0, sides[3]),
+        )
         polygon = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
     elif values:
-        raise Unusable("their polygon has fewer than 3 points", name, place, f"polygon must have 3 points or more, got {len(values) // 2}. "
-                       "Draw the line's outline")
+        raise Unusable(
+            "their polygon has fewer than 3 points",
+            name,
+            place,
+            f"polygon must have 3 points or more, got {len(values) // 2}. Draw the line's outline",
+        )
     else:
-        raise Unusable("they have no place on the page", name, place, "line must have a polygon or a box, got neither. "
-                       "Draw the line's outline")
+        raise Unusable(
+            "they have no place on the page",
+            name,
+            place,
+            "line must have a polygon or a box, got neither. Draw the line's outline",
+        )
     clipped = clip(polygon, width, height)
     box = _box_of(clipped)
     if not covered(clipped, box).any():
         outside = (polygon < 0).any() or (polygon > (width, height)).any()
-        why, rule = ("they lie outside the page", f"lie on the page of {width} x {height} px") if outside else (
-            "they have no area", "enclose an area")
-        raise Unusable(why, name, place, f"line must {rule}, got x from {polygon[:, 0].min():g} to {polygon[:, 0].max():g} and "
-                       f"y from {polygon[:, 1].min():g} to {polygon[:, 1].max():g}. Draw the line anew")
+        why, rule = (
+            ("they lie outside the page", f"lie on the page of {width} x {height} px")
+            if outside
+            else ("they have no area", "enclose an area")
+        )
+        raise Unusable(
+            why,
+            name,
+            place,
+            f"line must {rule}, got x from {polygon[:, 0].min():g} to {polygon[:, 0].max():g} and "
+            f"y from {polygon[:, 1].min():g} to {polygon[:, 1].max():g}. Draw the line anew",
+        )
     return (clipped if len(values) >= 6 else None), box
 
 
@@ -81,7 +109,9 @@ def clip(polygon: np.ndarray, width: int, height: int) -> np.ndarray:
             if within[i]:
                 kept.append(here)
             if within[i] != within[(i + 1) % len(polygon)]:
-                crossing = here + (there - here) * ((edge - here[axis]) / (there[axis] - here[axis]))
+                crossing = here + (there - here) * (
+                    (edge - here[axis]) / (there[axis] - here[axis])
+                )
                 crossing[axis] = edge  # exactly, whatever was rounded
                 kept.append(crossing)
         polygon = np.array(kept).reshape(-1, 2)
@@ -94,7 +124,9 @@ def covered(polygon: np.ndarray, box: Box) -> np.ndarray:
     Shapes: polygon (n, 2); returns (h, w) bool.
     """
     left, top, right, bottom = box
-    turns = np.zeros((bottom - top, right - left + 1), dtype=np.int32)  # what crosses right of the box goes into one more column
+    turns = np.zeros(
+        (bottom - top, right - left + 1), dtype=np.int32
+    )  # what crosses right of the box goes into one more column
     corners = polygon.tolist()
     for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
         low, high = min(y0, y1), max(y0, y1)

@@ -46,13 +46,21 @@ def parse(xml: Path) -> Element:
 
     content = _read(xml, LARGEST + 1)
     if len(content) > LARGEST:
-        raise ValueError(f"a page file must have at most {LARGEST // 1_000_000} MB, got more. Write one file for each page")
+        raise ValueError(
+            f"a page file must have at most {LARGEST // 1_000_000} MB, got more. Write one file for each page"
+        )
     try:
         root: Element = fromstring(content, forbid_dtd=True)
     except DTDForbidden as error:
-        raise ValueError(f"a page file must not declare a document type or entities, got <!DOCTYPE {error.name[:40]}>. "
-                         "Remove the declaration") from error
-    except (SyntaxError, ValueError, LookupError) as error:  # the last two: an encoding that is not known or not supported
+        raise ValueError(
+            f"a page file must not declare a document type or entities, got <!DOCTYPE {error.name[:40]}>. "
+            "Remove the declaration"
+        ) from error
+    except (
+        SyntaxError,
+        ValueError,
+        LookupError,
+    ) as error:  # the last two: an encoding that is not known or not supported
         raise ValueError(f"a page file must be XML, got: {error}. Export the page anew") from error
     for element in root.iter():
         element.tag = _local(element.tag)
@@ -85,7 +93,9 @@ def _read(xml: Path, most: int) -> bytes:
         with xml.open("rb") as file:
             return file.read(most)
     except OSError as error:
-        raise ValueError(f"a page file must be readable, got: {error.strerror}. Check the path") from error
+        raise ValueError(
+            f"a page file must be readable, got: {error.strerror}. Check the path"
+        ) from error
 
 
 def _local(tag: str) -> str:

@@ -29,14 +29,27 @@ def find_image(xml: Path, name: str) -> Path:
     """
     name = re.split(r"[/\\]", name)[-1]
     stems = list(dict.fromkeys([xml.stem, page_name(xml)]))
-    names = [name, *(stem + end for stem in stems for suffix in SUFFIXES for end in (suffix, suffix.upper()))]
+    names = [
+        name,
+        *(stem + end for stem in stems for suffix in SUFFIXES for end in (suffix, suffix.upper())),
+    ]
     folder = Path(os.path.abspath(xml)).parent
-    for place in [xml.parent, *([folder.parent] if folder.name.lower() in ("page", "alto") else [])]:
+    for place in [
+        xml.parent,
+        *([folder.parent] if folder.name.lower() in ("page", "alto") else []),
+    ]:
         for candidate in names:
-            if os.path.isfile(place / candidate):  # not so where it is empty or `..`; Path.is_file raises where it is too long
+            if os.path.isfile(
+                place / candidate
+            ):  # not so where it is empty or `..`; Path.is_file raises where it is too long
                 return place / candidate
-    raise Unusable("their image is missing", xml.name, str(xml), f"image must lie beside the page file, got neither {name[:100]!r} nor "
-                   f"{' nor '.join(stems)} with {', '.join(SUFFIXES)}. Put the image there")
+    raise Unusable(
+        "their image is missing",
+        xml.name,
+        str(xml),
+        f"image must lie beside the page file, got neither {name[:100]!r} nor "
+        f"{' nor '.join(stems)} with {', '.join(SUFFIXES)}. Put the image there",
+    )
 
 
 def image_shape(xml: Path, image: Path) -> tuple[int, int]:
@@ -48,7 +61,11 @@ def image_shape(xml: Path, image: Path) -> tuple[int, int]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(image) as opened:
                 width, height = opened.size
-                return (width, height) if opened.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS else (height, width)
+                return (
+                    (width, height)
+                    if opened.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
+                    else (height, width)
+                )
     except Exception as error:  # Pillow's plugins raise nearly anything on a damaged file
         raise _damaged(xml, image, error) from error
 
@@ -66,11 +83,20 @@ def read_image(xml: Path, image: Path, shape: tuple[int, int]) -> np.ndarray:
 def check_shape(xml: Path, image: Path, said: tuple[int, ...], found: tuple[int, ...]) -> None:
     """Raises: Unusable when an image is not as high and wide as its page file says; the coordinates are of another one then."""
     if said != found:
-        raise Unusable("their image has another size than the page file says", xml.name, str(xml),
-                       f"{image.name} must be {said[1]} x {said[0]} px as the page file says, got {found[1]} x {found[0]} px. "
-                       "Take the image that was transcribed, or export the page anew")
+        raise Unusable(
+            "their image has another size than the page file says",
+            xml.name,
+            str(xml),
+            f"{image.name} must be {said[1]} x {said[0]} px as the page file says, got {found[1]} x {found[0]} px. "
+            "Take the image that was transcribed, or export the page anew",
+        )
 
 
 def _damaged(xml: Path, image: Path, error: Exception) -> Unusable:
-    return Unusable("their image cannot be read", xml.name, str(xml), f"{image.name} must be a whole image file, "
-                    f"got {type(error).__name__}: {error}. Save the image anew")
+    return Unusable(
+        "their image cannot be read",
+        xml.name,
+        str(xml),
+        f"{image.name} must be a whole image file, "
+        f"got {type(error).__name__}: {error}. Save the image anew",
+    )

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     pass
 
 
-
-
 @dataclass(frozen=True)
 class PageLine:
     """A line and its place on the page's image.
@@ -54,8 +52,14 @@ def lay_back(page: np.ndarray, line: PageLine, restored: np.ndarray) -> None:
     left, top, right, bottom = line.box
     size = (right - left, bottom - top)
     if restored.shape != size[::-1]:
-        method = Image.Resampling.LANCZOS if restored.shape[0] >= size[1] else Image.Resampling.BICUBIC
+        method = (
+            Image.Resampling.LANCZOS if restored.shape[0] >= size[1] else Image.Resampling.BICUBIC
+        )
         restored = np.asarray(Image.fromarray(restored).resize(size, method))
     place = page[top:bottom, left:right]
-    mask = np.ones(place.shape, dtype=bool) if line.polygon is None else covered(line.polygon, line.box)
+    mask = (
+        np.ones(place.shape, dtype=bool)
+        if line.polygon is None
+        else covered(line.polygon, line.box)
+    )
     place[mask] = restored[mask]

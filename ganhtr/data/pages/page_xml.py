@@ -15,13 +15,21 @@ def read_page_xml(root: Element) -> WrittenPage:
     """The page below a `PcGts` root without namespaces. Raises: ValueError when there is no page or it has no size."""
     pages = root.findall("Page")
     if len(pages) != 1:
-        raise ValueError(f"PcGts must hold one Page, got {len(pages)}. Write one file for each page")
+        raise ValueError(
+            f"PcGts must hold one Page, got {len(pages)}. Write one file for each page"
+        )
     page = pages[0]
     missing = [key for key in ("imageWidth", "imageHeight") if page.get(key) is None]
     if missing:
-        raise ValueError(f"Page must have imageWidth and imageHeight, got no {' and no '.join(missing)}. Export the page anew")
-    return WrittenPage(page.get("imageFilename", "").strip(), page.get("imageWidth"), page.get("imageHeight"),
-                       tuple(map(_line, page.iter("TextLine"))))
+        raise ValueError(
+            f"Page must have imageWidth and imageHeight, got no {' and no '.join(missing)}. Export the page anew"
+        )
+    return WrittenPage(
+        page.get("imageFilename", "").strip(),
+        page.get("imageWidth"),
+        page.get("imageHeight"),
+        tuple(map(_line, page.iter("TextLine"))),
+    )
 
 
 def _line(line: Element) -> WrittenLine:

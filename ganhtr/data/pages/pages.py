@@ -26,8 +26,6 @@ DIALECTS = {"alto": read_alto, "PcGts": read_page_xml}
 _NAMED = 5  # files that a note names
 
 
-
-
 @dataclass(frozen=True)
 class Page:
     """A page file that was read. Its lines all have a pixel or more on the image; `faults` are those that have none."""
@@ -90,13 +88,25 @@ def read_pages(path: Path) -> RawLines:
         faults += [*page.faults, *small]
         silent += sum(not line.transcript for line in page.lines)
     fix = "Mend the page files" if faults else "Transcribe the lines of the pages"
-    notes = (*settle(path, lines, faults, fix), *_note("another file of their page was read", again),
-             *_note("they are neither ALTO nor PAGE", foreign))
-    return RawLines(tuple(lines), (*notes, f"{silent} lines without transcription left out") if silent else notes)
+    notes = (
+        *settle(path, lines, faults, fix),
+        *_note("another file of their page was read", again),
+        *_note("they are neither ALTO nor PAGE", foreign),
+    )
+    return RawLines(
+        tuple(lines),
+        (*notes, f"{silent} lines without transcription left out") if silent else notes,
+    )
 
 
 def _note(why: str, names: Sequence[str]) -> list[str]:
-    return [f"{len(names)} skipped, {why}: {', '.join(names[:_NAMED])}{', ...' if len(names) > _NAMED else ''}"] if names else []
+    return (
+        [
+            f"{len(names)} skipped, {why}: {', '.join(names[:_NAMED])}{', ...' if len(names) > _NAMED else ''}"
+        ]
+        if names
+        else []
+    )
 
 
 def _page_files(path: Path) -> tuple[list[Path], list[str]]:
@@ -104,9 +114,13 @@ def _page_files(path: Path) -> tuple[list[Path], list[str]]:
     if path.is_file():
         return [path], []
     if not path.is_dir():
-        raise ValueError(f"{path}: must be an ALTO or PAGE file or a folder of them, got neither. Check the path")
+        raise ValueError(
+            f"{path}: must be an ALTO or PAGE file or a folder of them, got neither. Check the path"
+        )
     files, foreign = [], []
-    for xml in sorted(file for file in path.iterdir() if file.suffix.lower() == ".xml" and file.is_file()):
+    for xml in sorted(
+        file for file in path.iterdir() if file.suffix.lower() == ".xml" and file.is_file()
+    ):
         try:
             known = root_name(xml) in DIALECTS
         except ValueError:
@@ -116,7 +130,9 @@ def _page_files(path: Path) -> tuple[list[Path], list[str]]:
         else:
             foreign.append(xml.name)
     if not files:
-        raise ValueError(f"{path}: must hold ALTO or PAGE files (.xml), got none. Export the pages with their images into it")
+        raise ValueError(
+            f"{path}: must hold ALTO or PAGE files (.xml), got none. Export the pages with their images into it"
+        )
     return files, foreign
 
 
@@ -132,11 +148,15 @@ def _read(xml: Path) -> Page:
     lines: dict[str, PageLine] = {}
     faults = []
     for number, line in enumerate(written.lines, start=1):
-        key = re.sub(r"[^\w.-]+", "_", line.id).lstrip(".")[:80] or f"line_{number}"  # names may become file names
+        key = (
+            re.sub(r"[^\w.-]+", "_", line.id).lstrip(".")[:80] or f"line_{number}"
+        )  # names may become file names
         while key in lines:
             key += f"_{number}"
         try:
-            polygon, box = read_outline(line, shape[1], shape[0], f"{xml.name}: line {key}", f"{xml}: line {key}")
+            polygon, box = read_outline(
+                line, shape[1], shape[0], f"{xml.name}: line {key}", f"{xml}: line {key}"
+            )
             lines[key] = PageLine(key, _one_line(line.text), polygon, box)
         except Unusable as fault:
             faults.append(fault)
@@ -147,7 +167,9 @@ def _written(xml: Path) -> tuple[WrittenPage, int | None, int | None]:
     """A page file with its page's width and height. Raises: ValueError without the file's name."""
     root = parse(xml)
     if root.tag not in DIALECTS:
-        raise ValueError(f"the root of a page file must be alto or PcGts, got {root.tag[:40]!r}. Export the page as ALTO or PAGE")
+        raise ValueError(
+            f"the root of a page file must be alto or PcGts, got {root.tag[:40]!r}. Export the page as ALTO or PAGE"
+        )
     written = DIALECTS[root.tag](root)
     return written, _pixels("width", written.width), _pixels("height", written.height)
 
@@ -156,11 +178,13 @@ def _pixels(key: str, text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        number, = numbers(text)
+        (number,) = numbers(text)
         if number < 1 or number % 1:
             raise ValueError
     except ValueError:
-        raise ValueError(f"the page's {key} must be a whole number of pixels, got {text[:40]!r}. Export the page anew") from None
+        raise ValueError(
+            f"the page's {key} must be a whole number of pixels, got {text[:40]!r}. Export the page anew"
+        ) from None
     return int(number)
 
 
@@ -178,9 +202,15 @@ def _cut_lines(page: Page, grey: np.ndarray) -> tuple[list[RawLine], list[Unusab
     for line in page.lines:
         left, top, right, bottom = line.box
         if line.transcript and min(right - left, bottom - top) < SMALLEST:
-            faults.append(Unusable("they are too small", f"{page.xml.name}: line {line.id}", f"{page.xml}: line {line.id}",
-                                   f"line must be at least {SMALLEST} px high and {SMALLEST} px wide, got {bottom - top} x "
-                                   f"{right - left}. Draw the line anew"))
+            faults.append(
+                Unusable(
+                    "they are too small",
+                    f"{page.xml.name}: line {line.id}",
+                    f"{page.xml}: line {line.id}",
+                    f"line must be at least {SMALLEST} px high and {SMALLEST} px wide, got {bottom - top} x "
+                    f"{right - left}. Draw the line anew",
+                )
+            )
         elif line.transcript:
             lines.append(RawLine(f"{group}/{line.id}", group, line.transcript, cut(grey, line)))
     return lines, faults

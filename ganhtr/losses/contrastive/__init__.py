@@ -58,7 +58,9 @@ def formulation(knobs: ContrastiveConfig) -> LineLoss | FrameLoss:
         "clip": LineLoss(_unbiased(clip), True),
         "dcl": LineLoss(_unbiased(turn(dcl)), learned),
         "siglip": LineLoss(siglip, True, learned_bias=True),
-        "triplet": LineLoss(_unbiased(turn(partial(triplet, margin=knobs.margin, mining=knobs.mining))), False),
+        "triplet": LineLoss(
+            _unbiased(turn(partial(triplet, margin=knobs.margin, mining=knobs.mining))), False
+        ),
         "supcon": LineLoss(_unbiased(turn(supcon)), learned),
         "ratio": FrameLoss(ratio, needs_degraded=True, projected=False),
         "frame": FrameLoss(frame_nce, needs_degraded=knobs.negatives == "degraded"),
@@ -67,6 +69,8 @@ def formulation(knobs: ContrastiveConfig) -> LineLoss | FrameLoss:
     return table[knobs.formulation]
 
 
-def _unbiased(loss: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+def _unbiased(
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor],
+) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
     """A loss without a bias, in the signature of those with one."""
     return lambda cosines, same, scale, bias: loss(cosines, same, scale)

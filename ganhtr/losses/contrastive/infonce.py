@@ -18,4 +18,6 @@ def infonce(cosines_BK: torch.Tensor, same_BK: torch.Tensor, scale: torch.Tensor
     they are no negatives.
     """
     logits = (cosines_BK * scale).masked_fill(same_BK & ~own_of(same_BK), float("-inf"))
-    return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device), reduction="none")
+    return F.cross_entropy(
+        logits, torch.arange(len(logits), device=logits.device), reduction="none"
+    )

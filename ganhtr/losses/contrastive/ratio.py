@@ -9,8 +9,13 @@ from ganhtr.losses.recognition import frame_mask
 EPS = 1e-7
 
 
-def ratio(restored_BTP: torch.Tensor, clean_BTP: torch.Tensor, degraded_BTP: torch.Tensor | None, frames_B: torch.Tensor,
-          scale: torch.Tensor) -> torch.Tensor:
+def ratio(
+    restored_BTP: torch.Tensor,
+    clean_BTP: torch.Tensor,
+    degraded_BTP: torch.Tensor | None,
+    frames_B: torch.Tensor,
+    scale: torch.Tensor,
+) -> torch.Tensor:
     """Distance to the clean line over distance to the degraded one (B,), in features of the frozen recognizer.
 
     No temperature, and no line looks at another. Mean absolute differences over each line's own frames.

@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from ganhtr.losses.contrastive.infonce import own_of
 
 
-def siglip(cosines_BK: torch.Tensor, same_BK: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+def siglip(
+    cosines_BK: torch.Tensor, same_BK: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor
+) -> torch.Tensor:
     """Sum (B,) over the candidates of the logistic loss of telling whether each is the line's own text; scale and bias are learned.
 
     Source: Zhai et al. 2023, "Sigmoid loss for language image pre-training". Differs: lines of equal transcription are left out; the

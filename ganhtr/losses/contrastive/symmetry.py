@@ -14,6 +14,7 @@ def both_ways(loss: Loss) -> Loss:
 
     Further candidates (queue, degraded twins, edits) stand beside the texts of the batch and so take part in the first direction alone.
     """
+
     def mean_of_both(cosines_BK: Tensor, same_BK: Tensor, scale: Tensor) -> Tensor:
         lines = len(cosines_BK)
         forth = loss(cosines_BK, same_BK, scale)

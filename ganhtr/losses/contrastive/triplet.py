@@ -7,7 +7,9 @@ import torch
 from ganhtr.losses.contrastive.infonce import own_of
 
 
-def triplet(cosines_BK: torch.Tensor, same_BK: torch.Tensor, scale: torch.Tensor, margin: float, mining: str) -> torch.Tensor:
+def triplet(
+    cosines_BK: torch.Tensor, same_BK: torch.Tensor, scale: torch.Tensor, margin: float, mining: str
+) -> torch.Tensor:
     """By how much (B,) the own text fails to be nearer than one negative by the margin; distance is 1 - cosine. No temperature.
 
     The negative is the nearest one (`hardest`), or the nearest of those that are farther than the own text but within the margin

@@ -10,8 +10,13 @@ INVARIANCE, VARIANCE, COVARIANCE = 25.0, 25.0, 1.0  # the paper's weights
 EPS = 1e-4
 
 
-def vicreg(restored_BTP: torch.Tensor, clean_BTP: torch.Tensor, degraded_BTP: torch.Tensor | None, frames_B: torch.Tensor,
-           scale: torch.Tensor) -> torch.Tensor:
+def vicreg(
+    restored_BTP: torch.Tensor,
+    clean_BTP: torch.Tensor,
+    degraded_BTP: torch.Tensor | None,
+    frames_B: torch.Tensor,
+    scale: torch.Tensor,
+) -> torch.Tensor:
     """Invariance (B,) of each line's frames, plus variance and covariance of all frames of the batch, which every line shares.
 
     In a batch of few lines the covariance of line vectors would have almost no rank, so the samples are frames. No temperature.
@@ -20,7 +25,10 @@ def vicreg(restored_BTP: torch.Tensor, clean_BTP: torch.Tensor, degraded_BTP: to
     inside = frame_mask(frames_B, restored_BTP.shape[1])
     squares = (restored_BTP - clean_BTP).square().mean(dim=2)
     invariance = torch.where(inside, squares, 0.0).sum(dim=1) / frames_B
-    spread = sum((_spread(side_BTP[inside]) for side_BTP in (restored_BTP, clean_BTP)), restored_BTP.new_zeros(()))
+    spread = sum(
+        (_spread(side_BTP[inside]) for side_BTP in (restored_BTP, clean_BTP)),
+        restored_BTP.new_zeros(()),
+    )
     return INVARIANCE * invariance + spread
 
 

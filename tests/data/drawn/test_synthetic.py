@@ -32,7 +32,8 @@ def fonts_folder():
 
 def same(a, b):
     return [text for _, text in a] == [text for _, text in b] and all(
-        np.array_equal(x, y) for (x, _), (y, _) in zip(a, b, strict=True))
+        np.array_equal(x, y) for (x, _), (y, _) in zip(a, b, strict=True)
+    )
 
 
 def plain(text, font, seed=0, height=32):
@@ -50,7 +51,10 @@ def test_texts_cover_the_charset_and_nothing_else():
     counts = Counter("".join(texts))
     assert set(counts) == set(CHARACTERS)
     assert min(counts.values()) >= 15, counts.most_common()[-5:]
-    assert all(SHORTEST <= len(text) <= LONGEST and text == text.strip() and "  " not in text for text in texts)
+    assert all(
+        SHORTEST <= len(text) <= LONGEST and text == text.strip() and "  " not in text
+        for text in texts
+    )
 
 
 def test_texts_hardly_repeat():
@@ -136,7 +140,10 @@ def test_a_line_is_squeezed_into_the_width_and_keeps_all_its_ink():
     free = render_line(text, 32, np.random.default_rng(1), font)
     tight = render_line(text, 32, np.random.default_rng(1), font, 128)
     assert free.shape[1] > 128 == tight.shape[1]
-    halves = [(255.0 - image[:, image.shape[1] // 2:]).sum() / (255.0 - image).sum() for image in (free, tight)]
+    halves = [
+        (255.0 - image[:, image.shape[1] // 2 :]).sum() / (255.0 - image).sum()
+        for image in (free, tight)
+    ]
     assert abs(halves[0] - halves[1]) < 0.06
     assert render_line(text, 512, np.random.default_rng(1), font, 32).shape == (512, 32)
 
@@ -193,9 +200,14 @@ def test_a_font_folder_mixes_into_the_lines_and_leaves_the_transcripts(fonts_fol
     for split in COUNTS:
         assert [text for _, text in mixed[split]] == [text for _, text in lines[split]]
         assert not same(mixed[split], lines[split])
-    assert same(mixed["train"], synthesize({"train": 40}, 32, 256, seed=3, fonts_folder=fonts_folder)["train"])
+    assert same(
+        mixed["train"],
+        synthesize({"train": 40}, 32, 256, seed=3, fonts_folder=fonts_folder)["train"],
+    )
 
 
-def test_a_text_that_no_file_font_can_write_falls_back_to_stroke_fonts(monkeypatch, fonts_folder, lines):
+def test_a_text_that_no_file_font_can_write_falls_back_to_stroke_fonts(
+    monkeypatch, fonts_folder, lines
+):
     monkeypatch.setattr("ganhtr.data.drawn.fonts.FileFont.covers", lambda self, text: False)
     assert len(synthesize(COUNTS, 32, 256, seed=3, fonts_folder=fonts_folder)["train"]) == 40

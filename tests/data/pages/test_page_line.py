@@ -32,7 +32,9 @@ def turns_around(polygon, box):
 def star(rng, points):
     """A polygon that does not cross itself."""
     angles = np.sort(rng.uniform(0, 2 * np.pi, points))
-    return np.array([20, 15]) + rng.uniform(3, 14, (points, 1)) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return np.array([20, 15]) + rng.uniform(3, 14, (points, 1)) * np.stack(
+        [np.cos(angles), np.sin(angles)], axis=1
+    )
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -46,7 +48,9 @@ def test_covered_is_the_winding_number(seed):
 def test_covered_is_what_scikit_image_finds(seed):
     rng = np.random.default_rng(seed)
     polygon = star(rng, rng.integers(5, 40))
-    assert (covered(polygon, (0, 0, 40, 30)) == polygon2mask((30, 40), polygon[:, ::-1] - 0.5)).all()
+    assert (
+        covered(polygon, (0, 0, 40, 30)) == polygon2mask((30, 40), polygon[:, ::-1] - 0.5)
+    ).all()
 
 
 def test_covered_holds_whole_pixels():
@@ -59,13 +63,18 @@ def test_covered_holds_whole_pixels():
 def test_neighbours_share_no_pixel(seed):
     """A rectangle parted by a line through pixel centres."""
     a, b = np.random.default_rng(seed).integers(0, 20, 2) + 0.5
-    upper, lower = np.array([[a, 0], [0, 0], [0, 9], [b, 9]]), np.array([[a, 0], [20, 0], [20, 9], [b, 9]])
+    upper, lower = (
+        np.array([[a, 0], [0, 0], [0, 9], [b, 9]]),
+        np.array([[a, 0], [20, 0], [20, 9], [b, 9]]),
+    )
     parts = covered(upper, (0, 0, 20, 9)).astype(int) + covered(lower, (0, 0, 20, 9))
     assert (parts == 1).all()
 
 
 def test_an_outline_that_crosses_itself_has_no_hole():
-    pentagram = np.array([[10 + 9 * np.sin(4 * np.pi * i / 5), 10 - 9 * np.cos(4 * np.pi * i / 5)] for i in range(5)])
+    pentagram = np.array(
+        [[10 + 9 * np.sin(4 * np.pi * i / 5), 10 - 9 * np.cos(4 * np.pi * i / 5)] for i in range(5)]
+    )
     mask = covered(pentagram, (0, 0, 20, 20))
     assert mask[10, 10] and mask[6:14, 10].all()
     bow_tie = np.array([[0, 0], [10, 10], [10, 0], [0, 10.0]])
@@ -151,4 +160,8 @@ def test_a_restored_line_is_scaled_to_its_box():
     halves = np.zeros((64, 200), dtype=np.uint8)
     halves[:, 100:] = 255  # dark left, white right
     lay_back(page, line(None, (4, 2, 24, 12)), halves)
-    assert (page[2:12, 4:10] == 0).all() and (page[2:12, 18:24] == 255).all() and page[:2].max() == page[12:].max() == 0
+    assert (
+        (page[2:12, 4:10] == 0).all()
+        and (page[2:12, 18:24] == 255).all()
+        and page[:2].max() == page[12:].max() == 0
+    )

@@ -21,13 +21,17 @@ def table(tmp_path):
 def test_a_primary_metric_that_was_named_must_be_there_even_where_there_is_but_one(table):
     assert "CER guide (primary)" in judged(table, None, None, {}) == judged(table, None, "cer", {})
     for name in ("psnr", "fid"):
-        with pytest.raises(ValueError, match=f"primary metric must be in the table, got {name}, and metrics cer"):
+        with pytest.raises(
+            ValueError, match=f"primary metric must be in the table, got {name}, and metrics cer"
+        ):
             judged(table, None, name, {})
 
 
 def test_the_primary_metric_of_a_space_must_be_there(table):
     space = Path(__file__).parents[3] / "search_spaces/contrastive.yaml"
-    with pytest.raises(ValueError, match="primary metric must be in the table, got psnr, and metrics cer"):
+    with pytest.raises(
+        ValueError, match="primary metric must be in the table, got psnr, and metrics cer"
+    ):
         judged(table, space, None, {})
     assert judged(table, space, "cer", {})
 

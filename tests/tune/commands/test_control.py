@@ -22,7 +22,9 @@ from tune.study.folder import StudyError
 def trial_folder(tmp_path):
     folder = tmp_path / "trials" / "on-001"
     folder.mkdir(parents=True)
-    (folder / "result.json").write_text(json.dumps({"status": "running", "epoch": 2, "best_value": 1.5, "best_epoch": 1}))
+    (folder / "result.json").write_text(
+        json.dumps({"status": "running", "epoch": 2, "best_value": 1.5, "best_epoch": 1})
+    )
     return tmp_path
 
 
@@ -34,6 +36,7 @@ class RayTrial:
 
 class Asked:
     """A searcher that gives up what it is told to."""
+
     paused = False
 
     def __init__(self, *given_up):
@@ -51,17 +54,27 @@ def test_a_trial_that_is_asked_to_stop_stops_once_and_is_kept_as_halted(trial_fo
     files, searcher = ControlFiles(trial_folder), Asked()
     scheduler = StudyScheduler(searcher, files)
     act(trial_folder, "stop", "on-001")
-    assert scheduler.on_trial_result(None, RayTrial("on-002"), {"epoch": 2}) == TrialScheduler.CONTINUE
+    assert (
+        scheduler.on_trial_result(None, RayTrial("on-002"), {"epoch": 2}) == TrialScheduler.CONTINUE
+    )
     assert scheduler.on_trial_result(None, RayTrial("on-001"), {"epoch": 2}) == TrialScheduler.STOP
-    assert searcher.halted == ["ray-on-001"] and standing(trial_folder)["on-001"]["status"] == "halted"
-    assert scheduler.on_trial_result(None, RayTrial("on-001"), {"epoch": 3}) == TrialScheduler.CONTINUE, "the wish was taken down"
+    assert (
+        searcher.halted == ["ray-on-001"] and standing(trial_folder)["on-001"]["status"] == "halted"
+    )
+    assert (
+        scheduler.on_trial_result(None, RayTrial("on-001"), {"epoch": 3}) == TrialScheduler.CONTINUE
+    ), "the wish was taken down"
 
 
 def test_what_the_pruner_gives_up_stops_and_is_kept_as_pruned(trial_folder):
     searcher = Asked("ray-on-001")
     scheduler = StudyScheduler(searcher, ControlFiles(trial_folder))
     assert scheduler.on_trial_result(None, RayTrial("on-001"), {"epoch": 2}) == TrialScheduler.STOP
-    assert standing(trial_folder)["on-001"]["status"] == "pruned" and searcher.asked == [("ray-on-001", 2)] and not searcher.halted
+    assert (
+        standing(trial_folder)["on-001"]["status"] == "pruned"
+        and searcher.asked == [("ray-on-001", 2)]
+        and not searcher.halted
+    )
 
 
 def test_only_a_running_trial_can_be_stopped(trial_folder):
@@ -73,8 +86,9 @@ def test_only_a_running_trial_can_be_stopped(trial_folder):
 
 
 def test_pause_and_continue_are_shown(trial_folder):
-    assert "paused" not in act(trial_folder, "status", None) and "on-001: running, epoch 2, best 1.5 in epoch 1" in act(
-        trial_folder, "status", None)
+    assert "paused" not in act(
+        trial_folder, "status", None
+    ) and "on-001: running, epoch 2, best 1.5 in epoch 1" in act(trial_folder, "status", None)
     act(trial_folder, "pause", None)
     assert act(trial_folder, "status", None).endswith("paused")
     act(trial_folder, "continue", None)
@@ -93,7 +107,9 @@ def test_an_end_takes_a_pause_back_so_that_trials_can_end(trial_folder):
 def test_a_paused_trial_holds_until_it_may_go_on(tmp_path, inputs, request_of):
     request = request_of(epochs=2)
     plan = TrialPlan(request.config(), "score", 15, 0.01, tmp_path, 1, "cpu")
-    trial = local_trial({"id": "on-000", "arm": "on", "proposed_by": "test", "values": {}}, plan, inputs)
+    trial = local_trial(
+        {"id": "on-000", "arm": "on", "proposed_by": "test", "values": {}}, plan, inputs
+    )
     assert trial.train()["epoch"] == 1
     files = ControlFiles(tmp_path)
     files.ask_pause()
@@ -113,12 +129,24 @@ def test_a_paused_searcher_proposes_nothing(tmp_path):
     searcher.paused = True
     assert searcher.suggest("a") is None
     searcher.paused = False
-    assert searcher.suggest("a") == {"id": "on-000-s1", "arm": "on", "proposed_by": "test", "values": {}, "within": "confirm"}
+    assert searcher.suggest("a") == {
+        "id": "on-000-s1",
+        "arm": "on",
+        "proposed_by": "test",
+        "values": {},
+        "within": "confirm",
+    }
 
 
-@pytest.mark.parametrize("words, said", [
-    (["sleep"], "one of status, pause"), (["stop"], "stop must name a trial"), (["pause", "on-001"], "stop must name a trial"),
-    (["pause"], "a search must be running in this folder")])
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["sleep"], "one of status, pause"),
+        (["stop"], "stop must name a trial"),
+        (["pause", "on-001"], "stop must name a trial"),
+        (["pause"], "a search must be running in this folder"),
+    ],
+)
 def test_what_cannot_be_done_is_said(trial_folder, words, said):
     (trial_folder / "study.yaml").write_text("{}")
     ended = CliRunner().invoke(app, [str(trial_folder), *words])

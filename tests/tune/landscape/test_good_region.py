@@ -30,8 +30,14 @@ def test_it_lies_over_weight_temperature_and_head_and_holds_what_is_truly_best()
     for seed in range(8):
         _, region = region_of(made_search(120, 1.0, seed))
         assert [parameter.key for parameter in (*region.numbers, region.choice)] == [
-            "contrastive.weight", "contrastive.temperature", "head.kind"]
-        weights, temperatures = (number_at(parameter, places) for parameter, places in zip(region.numbers, region.places, strict=True))
+            "contrastive.weight",
+            "contrastive.temperature",
+            "head.kind",
+        ]
+        weights, temperatures = (
+            number_at(parameter, places)
+            for parameter, places in zip(region.numbers, region.places, strict=True)
+        )
         mlp = region.inside[region.choices.index("mlp")]
         inside.append(mlp[np.ix_((weights < 1.5), abs(np.log10(temperatures) + 1) < 0.15)].mean())
         wrong.append(region.inside[:, weights > 15].mean())
@@ -39,9 +45,14 @@ def test_it_lies_over_weight_temperature_and_head_and_holds_what_is_truly_best()
 
 
 def test_more_trials_make_it_smaller_down_to_what_matters():
-    shares = [np.mean([region_of(made_search(count, 1.0, seed))[1].share for seed in range(4)]) for count in (60, 250, 1500)]
+    shares = [
+        np.mean([region_of(made_search(count, 1.0, seed))[1].share for seed in range(4)])
+        for count in (60, 250, 1500)
+    ]
     assert shares[0] > shares[1] > shares[2] > 0.01
-    assert region_of(made_search(1500, 0.2))[1].share < shares[2], "steadier runs tell smaller differences"
+    assert region_of(made_search(1500, 0.2))[1].share < shares[2], (
+        "steadier runs tell smaller differences"
+    )
 
 
 def test_it_is_said_in_ranges_with_its_part_of_the_space():
@@ -53,7 +64,11 @@ def test_it_is_said_in_ranges_with_its_part_of_the_space():
     row = next(line for line in text.splitlines() if line.startswith("| mlp"))
     assert f"{100 * region.inside[2].mean():.0f} %" in row
     drawn = [line.split()[1:] for line in text.split("```")[1].strip().splitlines()]
-    assert {mark for line in drawn for mark in line} == {".", "o", "X"} and len(drawn) == 12 and {len(line) for line in drawn} == {24}
+    assert (
+        {mark for line in drawn for mark in line} == {".", "o", "X"}
+        and len(drawn) == 12
+        and {len(line) for line in drawn} == {24}
+    )
     assert all(line[-1] == "." for line in drawn), "a weight of 25 is never good"
 
 
@@ -61,30 +76,55 @@ def test_nothing_stands_out_of_noise_or_of_too_little():
     assert "too few finished trials" in region_section(None, None, "psnr")[0]
     held, region = region_of(made_search(40, 2.0, 4))
     region.inside[:] = True
-    assert region_section(held, region, "psnr")[0].startswith("No region stands out over `contrastive.weight`")
+    assert region_section(held, region, "psnr")[0].startswith(
+        "No region stands out over `contrastive.weight`"
+    )
 
 
-@pytest.mark.parametrize("parameters", [
-    {"head.kind": {"choice": ["none", "mlp"]}, "contrastive.symmetric": {"bool": True}},
-    {"contrastive.weight": {"float": [0.01, 30], "log": True}},
-    {"generator.levels": {"int": [2, 4]}, "contrastive.weight": {"float": [0, 30], "step": 5}, "loss.ctc": {"float": [0.5, 5]}},
-])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"head.kind": {"choice": ["none", "mlp"]}, "contrastive.symmetric": {"bool": True}},
+        {"contrastive.weight": {"float": [0.01, 30], "log": True}},
+        {
+            "generator.levels": {"int": [2, 4]},
+            "contrastive.weight": {"float": [0, 30], "step": 5},
+            "loss.ctc": {"float": [0.5, 5]},
+        },
+    ],
+)
 def test_any_space_will_do(parameters, tmp_path):
     space = space_from_plain({"verdict": {"seeds": 0}, "space": parameters}, "any")
 
     def truth(values):
-        return 5 * (values.get("head.kind") == "mlp") - abs(values.get("contrastive.weight", 0) - 10) / 4
+        return (
+            5 * (values.get("head.kind") == "mlp")
+            - abs(values.get("contrastive.weight", 0) - 10) / 4
+        )
 
     held, region = region_of(made_search(80, 0.2, space=space, truth=truth), space)
-    assert region.expected.shape[0] == (2 if "head.kind" in parameters else 1) and 0 < region.share < 0.9
+    assert (
+        region.expected.shape[0] == (2 if "head.kind" in parameters else 1)
+        and 0 < region.share < 0.9
+    )
     assert write_region_image(tmp_path / "region.png", held, region) == (len(region.numbers) == 2)
     text = "\n".join(region_section(held, region, "psnr"))
-    assert ("head mlp" in text if "head.kind" in parameters else "weight" in text) and "nan" not in text
+    assert (
+        "head mlp" in text if "head.kind" in parameters else "weight" in text
+    ) and "nan" not in text
 
 
 def test_what_is_forbidden_is_no_part_of_it():
-    space = space_from_plain({**plain_of(SPACE), "forbidden": [
-        {"head.kind": "mlp", "contrastive.temperature": {"max": 0.15}}, {"head.kind": "linear"}]}, "ruled")
+    space = space_from_plain(
+        {
+            **plain_of(SPACE),
+            "forbidden": [
+                {"head.kind": "mlp", "contrastive.temperature": {"max": 0.15}},
+                {"head.kind": "linear"},
+            ],
+        },
+        "ruled",
+    )
     _, region = region_of(made_search(200, 0.5, space=space), space)
     temperatures = number_at(region.numbers[1], region.places[1])
     mlp, linear = (region.choices.index(name) for name in ("mlp", "linear"))

@@ -12,13 +12,24 @@ from tune.landscape.landscape import MOST, landscape, observe
 from tune.landscape.trial_points import place_of
 from tune.space.load import space_from_plain
 
-PLAIN = space_from_plain({"verdict": {"seeds": 0}, "space": {
-    "contrastive.weight": {"float": [0.01, 30], "log": True}, "contrastive.temperature": {"float": [0.03, 1], "log": True},
-    "contrastive.margin": {"float": [0.1, 0.5]}, "head.kind": {"choice": ["none", "linear", "mlp"]}}}, "plain")
+PLAIN = space_from_plain(
+    {
+        "verdict": {"seeds": 0},
+        "space": {
+            "contrastive.weight": {"float": [0.01, 30], "log": True},
+            "contrastive.temperature": {"float": [0.03, 1], "log": True},
+            "contrastive.margin": {"float": [0.1, 0.5]},
+            "head.kind": {"choice": ["none", "linear", "mlp"]},
+        },
+    },
+    "plain",
+)
 
 
 def at(values, key):
-    return place_of(next(parameter for parameter in PLAIN.parameters if parameter.key == key), values[key])
+    return place_of(
+        next(parameter for parameter in PLAIN.parameters if parameter.key == key), values[key]
+    )
 
 
 def shares_of(rows, space=SPACE):
@@ -27,6 +38,7 @@ def shares_of(rows, space=SPACE):
 
 def test_an_additive_landscape_has_the_importances_of_its_variances():
     """3 u + 2 v + 0 w: variances 9 and 4 of 13."""
+
     def sloped(values):
         return 3 * at(values, "contrastive.weight") + 2 * at(values, "contrastive.temperature")
 
@@ -39,6 +51,7 @@ def test_an_additive_landscape_has_the_importances_of_its_variances():
 
 def test_what_two_do_only_together_counts_for_both():
     """u + v + 6 (u - 1/2) (v - 1/2): main variances 1/12 each, together 36/144; each total effect is (1/12 + 1/4) / (2/12 + 1/4) = 0.8."""
+
     def saddle(values):
         u, v = at(values, "contrastive.weight"), at(values, "contrastive.temperature")
         return u + v + 6 * (u - 0.5) * (v - 0.5)
@@ -54,7 +67,11 @@ def test_conditional_parameters_are_told_too():
 
     shares = shares_of(made_search(300, 0.3, truth=layered))
     first = max(shares.values(), key=lambda share: share.median)
-    assert first.key == "head.layers" and first.low > 0.5 and shares["contrastive.symmetric"].high < 0.05
+    assert (
+        first.key == "head.layers"
+        and first.low > 0.5
+        and shares["contrastive.symmetric"].high < 0.05
+    )
     assert 50 < first.trials < 150, "only a third of the trials have it"
 
 
@@ -66,8 +83,11 @@ def test_the_interval_narrows_with_trials_and_covers_what_more_of_them_tell():
 
 
 def test_noise_is_rarely_believed_and_a_landscape_mostly():
-    flat = [landscape(SPACE, made_search(count, 1.0, seed, truth=lambda values: 0.0)).believed
-            for count in (12, 40, 150) for seed in range(12)]
+    flat = [
+        landscape(SPACE, made_search(count, 1.0, seed, truth=lambda values: 0.0)).believed
+        for count in (12, 40, 150)
+        for seed in range(12)
+    ]
     assert sum(flat) <= 4
     assert sum(landscape(SPACE, made_search(60, 1.0, seed)).believed for seed in range(10)) >= 9
 
@@ -92,8 +112,12 @@ def test_trials_that_were_given_up_count_without_moving_the_others():
 
 def test_only_trials_of_the_on_arm_that_have_a_value_are_seen():
     rows = made_search(30)
-    others = [replace(rows[0], id="off-000", arm="off"), replace(rows[1], status="failed", value=None), replace(rows[2], status="running"),
-              replace(rows[3], status="halted")]
+    others = [
+        replace(rows[0], id="off-000", arm="off"),
+        replace(rows[1], status="failed", value=None),
+        replace(rows[2], status="running"),
+        replace(rows[3], status="halted"),
+    ]
     assert len(observe(SPACE, rows + others).values) == 30
 
 
@@ -104,7 +128,9 @@ def test_one_ruined_trial_does_not_drown_the_others():
 
 
 def test_the_same_rows_give_the_same_numbers():
-    assert importance(landscape(SPACE, made_search(50, 0.5))) == importance(landscape(SPACE, made_search(50, 0.5)))
+    assert importance(landscape(SPACE, made_search(50, 0.5))) == importance(
+        landscape(SPACE, made_search(50, 0.5))
+    )
 
 
 def test_ten_thousand_trials_take_seconds():
@@ -125,12 +151,25 @@ def test_the_order_is_that_of_a_random_forests_fanova():
     from tune.searcher.distributions import distributions
 
     def mixed(values):
-        return 4 * at(values, "contrastive.weight") ** 2 + 2 * at(values, "contrastive.temperature") + 0.6 * (values["head.kind"] == "mlp")
+        return (
+            4 * at(values, "contrastive.weight") ** 2
+            + 2 * at(values, "contrastive.temperature")
+            + 0.6 * (values["head.kind"] == "mlp")
+        )
 
     rows = made_search(250, 0.2, space=PLAIN, truth=mixed)
     study = optuna.create_study(direction="maximize")
-    study.add_trials([optuna.trial.create_trial(params=row.values, distributions=distributions(PLAIN), value=row.value) for row in rows])
-    theirs = optuna.importance.get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
+    study.add_trials(
+        [
+            optuna.trial.create_trial(
+                params=row.values, distributions=distributions(PLAIN), value=row.value
+            )
+            for row in rows
+        ]
+    )
+    theirs = optuna.importance.get_param_importances(
+        study, evaluator=FanovaImportanceEvaluator(seed=0)
+    )
     ours = shares_of(rows, PLAIN)
     keys = list(theirs)
     assert spearmanr([theirs[key] for key in keys], [ours[key].median for key in keys])[0] > 0.9

@@ -9,18 +9,27 @@ from tune.reporting.pair import named_pair
 
 def test_three_seeds_carry_an_interval(pair_of):
     said = verdicts(pair_of(*two_arms()))
-    assert said[0] == ("PSNR: ON is lower (worse) by 1.000 ± 0.289 dB (95 % interval of the difference -2.242 to +0.242 over 3 seeds); "
-                       "the interval contains 0.")
-    assert said[1] == "SSIM: equal in both arms to 4 decimals." and "not corrected for their number" in said[-1]
+    assert said[0] == (
+        "PSNR: ON is lower (worse) by 1.000 ± 0.289 dB (95 % interval of the difference -2.242 to +0.242 over 3 seeds); "
+        "the interval contains 0."
+    )
+    assert (
+        said[1] == "SSIM: equal in both arms to 4 decimals."
+        and "not corrected for their number" in said[-1]
+    )
     assert len(said) == 7 and "tell" not in " ".join(said)
 
 
 def test_an_interval_without_0(pair_of):
     """Differences -1, -1.5, -1: mean -1.1667, s = .288675, s.e. = 1/6, reach .717."""
     pair = pair_of(*two_arms(on=(19.0, 19.5, 21.0)))
-    assert verdicts(pair)[0].endswith("-1.884 to -0.450 over 3 seeds); the interval does not contain 0.")
-    assert headline(pair) == ["ON against OFF over 3 seeds: the 95 % interval of the difference excludes 0 in PSNR (worse) and in no other "
-                              "metric."]
+    assert verdicts(pair)[0].endswith(
+        "-1.884 to -0.450 over 3 seeds); the interval does not contain 0."
+    )
+    assert headline(pair) == [
+        "ON against OFF over 3 seeds: the 95 % interval of the difference excludes 0 in PSNR (worse) and in no other "
+        "metric."
+    ]
 
 
 def test_an_error_rate_is_better_when_it_is_lower(pair_of):
@@ -28,9 +37,13 @@ def test_an_error_rate_is_better_when_it_is_lower(pair_of):
     assert "CER guide: on-000 is lower (better) by 0.1000." in verdicts(pair_of(*trials))
 
 
-@pytest.mark.parametrize(("seeds", "said"), [
-    (1, "The arms differ in this run; one seed cannot tell whether they would in another."),
-    (2, "The arms differ in these runs; two seeds cannot tell whether they would in others.")])
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        (1, "The arms differ in this run; one seed cannot tell whether they would in another."),
+        (2, "The arms differ in these runs; two seeds cannot tell whether they would in others."),
+    ],
+)
 def test_few_seeds_claim_nothing(pair_of, seeds, said):
     found = verdicts(pair_of(*(trial for trial in two_arms() if trial.seed < seeds)))
     assert found[-1] == said and "interval" not in " ".join(found) and "±" not in " ".join(found)
@@ -44,9 +57,12 @@ def test_equal_runs_are_said_to_be_equal(pair_of):
 
 def test_other_seeds_and_no_figures_conclude_nothing(pair_of, tmp_path, request_of):
     assert "no seed in common" in verdicts(pair_of(Made("off-000", 0), Made("on-000", 1)))[-1]
-    folder, _, rows = make_study(tmp_path / "x", request_of(), [Made("off-000", 0), Made("on-000", 0, status="failed")])
+    folder, _, rows = make_study(
+        tmp_path / "x", request_of(), [Made("off-000", 0), Made("on-000", 0, status="failed")]
+    )
     assert verdicts(named_pair(folder, rows, ["off-000"], ["on-000"])) == [
-        "An arm has no finished trial: there is nothing to compare, and nothing can be concluded."]
+        "An arm has no finished trial: there is nothing to compare, and nothing can be concluded."
+    ]
 
 
 def test_the_published_figures_stand_beside_ours_in_the_experiment_alone(pair_of):
@@ -54,7 +70,11 @@ def test_the_published_figures_stand_beside_ours_in_the_experiment_alone(pair_of
     plain, experiment = ("\n".join(conclusion_section(pair, preset)) for preset in (None, "tiny"))
     assert "search-validation lines" in plain and "20.265" not in plain
     assert "corrected experiment, not a replication" in experiment and "preset tiny" in experiment
-    for figures in ("20.265 | 0.9326 | 0.2731 | 0.4569", "18.941 | 0.9198 | 0.2972 | 0.4744", "21.000 | 0.9000 | 0.2000 | 0.4000"):
+    for figures in (
+        "20.265 | 0.9326 | 0.2731 | 0.4569",
+        "18.941 | 0.9198 | 0.2972 | 0.4744",
+        "21.000 | 0.9000 | 0.2000 | 0.4000",
+    ):
         assert figures in experiment
     assert "reading of the clean image" in experiment and "other lines" in experiment
     assert "preset seed" not in "\n".join(conclusion_section(pair, "seed"))

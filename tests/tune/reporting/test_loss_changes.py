@@ -10,35 +10,68 @@ from tune.reporting.training_curves import loss_rows, loss_section
 
 def test_the_last_epoch_counts_and_totals_come_last(pair_of):
     """OFF: 200 * .02 + 5 * .3 + 12 + 3 = 20.5. ON: pixel .05, so 26.5; with 2 * 1.1 for the contrastive term 28.7."""
-    pair = pair_of(Made("off-000", 0), Made("on-000", 0, steps={"pixel": [[9.0, 9.0], [0.04, 0.06]]}))
+    pair = pair_of(
+        Made("off-000", 0), Made("on-000", 0, steps={"pixel": [[9.0, 9.0], [0.04, 0.06]]})
+    )
     rows = loss_rows(pair)
-    assert [row[0] for row in rows] == ["pixel", "feature", "ctc", "contrastive", "adversarial", "discriminator",
-                                        "total without the contrastive term", "total"]
+    assert [row[0] for row in rows] == [
+        "pixel",
+        "feature",
+        "ctc",
+        "contrastive",
+        "adversarial",
+        "discriminator",
+        "total without the contrastive term",
+        "total",
+    ]
     held = {name: values for name, *values in rows}
     assert held["pixel"] == pytest.approx([0.02, 0.05]) and held["ctc"] == [12.0, 12.0]
     assert math.isnan(held["contrastive"][0]) and held["contrastive"][1] == pytest.approx(1.1)
-    assert held["total without the contrastive term"] == pytest.approx([20.5, 26.5]) and held["total"] == pytest.approx([20.5, 28.7])
+    assert held["total without the contrastive term"] == pytest.approx([20.5, 26.5]) and held[
+        "total"
+    ] == pytest.approx([20.5, 28.7])
     text = "\n".join(loss_section(pair))
-    lines = {line.split("|")[1].strip(): [word.strip() for word in line.split("|")[2:-1]] for line in text.splitlines() if "|" in line}
-    assert lines["pixel (L1)"] == ["0.02000", "0.05000", "+150.0 %"] and lines["contrastive"] == ["-", "1.100", "-"]
-    assert lines["total"] == ["20.50", "28.70", "+40.0 %"] and lines["total without the contrastive term"][2] == "+29.3 %"
+    lines = {
+        line.split("|")[1].strip(): [word.strip() for word in line.split("|")[2:-1]]
+        for line in text.splitlines()
+        if "|" in line
+    }
+    assert lines["pixel (L1)"] == ["0.02000", "0.05000", "+150.0 %"] and lines["contrastive"] == [
+        "-",
+        "1.100",
+        "-",
+    ]
+    assert (
+        lines["total"] == ["20.50", "28.70", "+40.0 %"]
+        and lines["total without the contrastive term"][2] == "+29.3 %"
+    )
     assert "not comparable" in text and "weight 0" not in text
 
 
 def test_means_go_over_the_paired_seeds(pair_of):
-    pair = pair_of(Made("off-000", 0, steps={"ctc": [[1.0], [10.0]]}), Made("off-001", 1, steps={"ctc": [[1.0], [20.0]]}),
-                   Made("off-002", 2, steps={"ctc": [[1.0], [900.0]]}), Made("on-000", 0), Made("on-001", 1))
+    pair = pair_of(
+        Made("off-000", 0, steps={"ctc": [[1.0], [10.0]]}),
+        Made("off-001", 1, steps={"ctc": [[1.0], [20.0]]}),
+        Made("off-002", 2, steps={"ctc": [[1.0], [900.0]]}),
+        Made("on-000", 0),
+        Made("on-001", 1),
+    )
     assert {name: values for name, *values in loss_rows(pair)}["ctc"] == [15.0, 12.0]
 
 
 def test_a_term_measured_at_weight_0_is_shown_and_said(pair_of):
     """OFF computes the term but does not train with it: the value stands in the table, and in no total."""
-    off = Made("off-000", 0, values={"contrastive.formulation": "infonce", "contrastive.weight": 0.0})
+    off = Made(
+        "off-000", 0, values={"contrastive.formulation": "infonce", "contrastive.weight": 0.0}
+    )
     off.steps = {"contrastive": [[1.4], [1.5]]}
     off.losses = lambda epoch, own=off.losses: [{**part, "total": 20.5} for part in own(epoch)]
     pair = pair_of(off, Made("on-000", 0))
     held = {name: values for name, *values in loss_rows(pair)}
-    assert held["contrastive"] == pytest.approx([1.5, 1.1]) and held["total"][0] == held["total without the contrastive term"][0]
+    assert (
+        held["contrastive"] == pytest.approx([1.5, 1.1])
+        and held["total"][0] == held["total without the contrastive term"][0]
+    )
     assert "OFF measured the contrastive term at weight 0" in "\n".join(loss_section(pair))
 
 
@@ -47,9 +80,19 @@ def test_a_mean_that_is_null_counts_for_nothing(pair_of):
     for trial in pair.second.trials:
         trial.epochs[-1]["training_losses"]["feature"] = None
     held = {name: values for name, *values in loss_rows(pair)}
-    assert math.isnan(held["feature"][1]) and math.isnan(held["total without the contrastive term"][1]) and held["total"][1] > 0
+    assert (
+        math.isnan(held["feature"][1])
+        and math.isnan(held["total without the contrastive term"][1])
+        and held["total"][1] > 0
+    )
 
 
 def test_an_unknown_component_is_not_dropped(pair_of):
-    rows = loss_rows(pair_of(Made("off-000", 0), Made("on-000", 0, steps={"patch<b>": [[1.0], [2.0]]})))
-    assert [row[0] for row in rows][-3:] == ["patch<b>", "total without the contrastive term", "total"]
+    rows = loss_rows(
+        pair_of(Made("off-000", 0), Made("on-000", 0, steps={"patch<b>": [[1.0], [2.0]]}))
+    )
+    assert [row[0] for row in rows][-3:] == [
+        "patch<b>",
+        "total without the contrastive term",
+        "total",
+    ]

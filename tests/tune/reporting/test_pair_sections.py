@@ -17,8 +17,19 @@ from tune.reporting.study_report import write_report
 from tune.study.folder import StudyError
 
 ROOT = Path(__file__).resolve().parents[3]
-SECTIONS = ["Summary", "Set-up", "The arms", "Best epoch", "Loss components at the end", "Stability", "Convergence", "Problems met",
-            "Sample images", "Conclusion", "Files"]
+SECTIONS = [
+    "Summary",
+    "Set-up",
+    "The arms",
+    "Best epoch",
+    "Loss components at the end",
+    "Stability",
+    "Convergence",
+    "Problems met",
+    "Sample images",
+    "Conclusion",
+    "Files",
+]
 
 
 def sections_of(text):
@@ -29,7 +40,11 @@ def sections_of(text):
 
 def cells(text):
     """The rows of the tables in a text, each as its cells."""
-    return [[word.strip() for word in re.split(r"(?<!\\)\|", line)[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    return [
+        [word.strip() for word in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
 
 
 def row(text, *start):
@@ -47,12 +62,14 @@ def well_formed(text):
 @pytest.fixture
 def report_of(tmp_path, request_of):
     """Writes the report of made trials: its text, what the terminal shows, the study's folder."""
+
     def build(trials, arms=None, images=True, draw=True, **study):
         folder, request, rows = make_study(tmp_path, request_of(), trials, **study)
         for trial in trials if draw else ():
             trial.draw(folder.path)
         said = write_report(folder, request, rows, arms, images)
         return (folder.path / "report.md").read_text(encoding="utf-8"), said, folder
+
     return build
 
 
@@ -61,50 +78,125 @@ def test_an_experiment_has_every_part_in_the_originals_order(report_of):
     parts = sections_of(text)
     assert list(parts) == SECTIONS and "## OFF against ON\n" in text and well_formed(text)
     assert row(text, "OFF (mean of 3)")[1] == "21.00" and row(text, "ON (mean of 3)")[1] == "20.00"
-    assert row(parts["Summary"], "PSNR, dB")[2:] == ["21.000", "20.000", "-1.000", "-4.76 %", "OFF", "0.289", "-2.242 to +0.242"]
-    assert row(parts["Summary"], "WER guide")[6] == "neither" and "means over the seeds 0, 1 and 2, paired" in parts["Summary"]
-    assert row(parts["The arms"], "ON", "on-002") == ["ON", "on-002", "2", "complete", "2", "2", "4.0", "2.00", "-"]
-    assert row(parts["Best epoch"], "OFF", "off-001") == ["OFF", "off-001", "1", "2", "21.000", "0.9000", "0.2000", "0.4000", "0.2100",
-                                                          "0.4100", "11.00"]
+    assert row(parts["Summary"], "PSNR, dB")[2:] == [
+        "21.000",
+        "20.000",
+        "-1.000",
+        "-4.76 %",
+        "OFF",
+        "0.289",
+        "-2.242 to +0.242",
+    ]
+    assert (
+        row(parts["Summary"], "WER guide")[6] == "neither"
+        and "means over the seeds 0, 1 and 2, paired" in parts["Summary"]
+    )
+    assert row(parts["The arms"], "ON", "on-002") == [
+        "ON",
+        "on-002",
+        "2",
+        "complete",
+        "2",
+        "2",
+        "4.0",
+        "2.00",
+        "-",
+    ]
+    assert row(parts["Best epoch"], "OFF", "off-001") == [
+        "OFF",
+        "off-001",
+        "1",
+        "2",
+        "21.000",
+        "0.9000",
+        "0.2000",
+        "0.4000",
+        "0.2100",
+        "0.4100",
+        "11.00",
+    ]
     assert row(parts["Convergence"], "ON", "mean")[3:] == ["2.0", "2.0", "2.0"]
     assert parts["Problems met"].strip() == "None." and "Problems met, told" not in text
     assert "the interval contains 0" in parts["Conclusion"] and "20.265" in parts["Conclusion"]
-    assert "PSNR: ON is lower (worse) by 1.000 ± 0.289 dB" in said and "single best" not in text + said
+    assert (
+        "PSNR: ON is lower (worse) by 1.000 ± 0.289 dB" in said and "single best" not in text + said
+    )
     assert str(folder.path) not in text
 
 
 def test_a_search_has_the_parts_below_its_own(report_of):
-    search = [Made("off-000", 0, [10.0, 20.0]), Made("on-000", 0, [10.0, 19.0], values={"contrastive.weight": 5.0}),
-              Made("on-001", 0, [10.0, 21.5], values={"contrastive.weight": 1.0})]
+    search = [
+        Made("off-000", 0, [10.0, 20.0]),
+        Made("on-000", 0, [10.0, 19.0], values={"contrastive.weight": 5.0}),
+        Made("on-001", 0, [10.0, 21.5], values={"contrastive.weight": 1.0}),
+    ]
     text, said, _ = report_of(search, experiment=False)
     parts = sections_of(text)
     assert list(parts) == SECTIONS and "## OFF against on-001\n" in text and well_formed(text)
     assert text.count("Set-up\n") == text.count("## Trials") == 1 and "20.265" not in text
     assert row(text, "best (on-001)")[1] == "21.50" and row(text, "OFF (off-000)")[1] == "20.00"
-    assert row(parts["Summary"], "metric") == ["metric", "better if", "OFF", "on-001", "difference", "relative", "better here"]
+    assert row(parts["Summary"], "metric") == [
+        "metric",
+        "better if",
+        "OFF",
+        "on-001",
+        "difference",
+        "relative",
+        "better here",
+    ]
     assert row(parts["Summary"], "PSNR, dB")[4:] == ["+1.500", "+7.50 %", "on-001"]
     assert row(parts["Set-up"], "contrastive.weight") == ["contrastive.weight", "-", "1"]
     assert "one seed cannot tell" in parts["Conclusion"] and "±" not in parts["Conclusion"]
-    assert "The best contrastive trial, on-001, is better than OFF in score: 11.50 against 10.00." in text and "single best" in said
+    assert (
+        "The best contrastive trial, on-001, is better than OFF in score: 11.50 against 10.00."
+        in text
+        and "single best" in said
+    )
 
 
 def test_the_arms_can_be_chosen(report_of):
     text, _, _ = report_of(two_arms(), arms=(["off-000", "off-002"], ["on-002", "on-000"]))
     assert row(sections_of(text)["Summary"], "PSNR, dB")[2:5] == ["21.000", "20.250", "-0.750"]
-    assert "two seeds cannot tell" in sections_of(text)["Conclusion"] and "off-001" not in sections_of(text)["Summary"]
+    assert (
+        "two seeds cannot tell" in sections_of(text)["Conclusion"]
+        and "off-001" not in sections_of(text)["Summary"]
+    )
     with pytest.raises(StudyError, match="must name trials of the study, got off-9"):
         report_of(two_arms(), arms=(["off-9"], ["on-000"]), name="other")
 
 
 def test_a_failed_trial_is_not_dropped_in_silence(report_of):
     trials = two_arms()
-    trials[4] = Made("on-001", 1, [], [], status="failed", error="Diverged: pixel was not finite in epoch 1, step 1")
+    trials[4] = Made(
+        "on-001",
+        1,
+        [],
+        [],
+        status="failed",
+        error="Diverged: pixel was not finite in epoch 1, step 1",
+    )
     text, said, _ = report_of(trials, draw=False)
     parts = sections_of(text)
     assert "on-001 (Diverged: pixel was not finite" in parts["Problems met"] and "Diverged" in said
-    assert row(parts["The arms"], "ON", "on-001") == ["ON", "on-001", "1", "failed", "0", "-", "0.0", "-", "-"]
-    assert "means over the seeds 0 and 2" in parts["Summary"] and "two seeds cannot tell" in parts["Conclusion"]
-    assert "Problems met, told below: failed trials; trials without a partner." in text and well_formed(text)
+    assert row(parts["The arms"], "ON", "on-001") == [
+        "ON",
+        "on-001",
+        "1",
+        "failed",
+        "0",
+        "-",
+        "0.0",
+        "-",
+        "-",
+    ]
+    assert (
+        "means over the seeds 0 and 2" in parts["Summary"]
+        and "two seeds cannot tell" in parts["Conclusion"]
+    )
+    assert (
+        "Problems met, told below: failed trials; trials without a partner." in text
+        and well_formed(text)
+    )
 
 
 def test_nulls_are_no_error(report_of):
@@ -112,20 +204,50 @@ def test_nulls_are_no_error(report_of):
     trials[0].psnr, trials[0].steps = [None, 20.0], {"feature": [[None, 0.1], [None, None]]}
     trials[3].cer = [None, 0.2]
     text, _, _ = report_of(trials)
-    assert list(sections_of(text)) == SECTIONS and "no finite number" in text and "nan" not in text.lower() and well_formed(text)
+    assert (
+        list(sections_of(text)) == SECTIONS
+        and "no finite number" in text
+        and "nan" not in text.lower()
+        and well_formed(text)
+    )
 
 
 def test_names_neither_break_a_table_nor_become_html(report_of):
-    trials = [Made("off-000", 0), Made("on-000", 0, status="failed", error="<script>alert(1)</script>|\n| x", values={"head.kind": "none"}),
-              Made("on-001", 0)]
-    text, _, _ = report_of(trials, name="a|<script>b", data="<img src=x>|y", notes=["<script>\n# Title"], experiment=False)
-    assert "<script>" not in text and "<img" not in text and "\n# Title" not in text and well_formed(text)
+    trials = [
+        Made("off-000", 0),
+        Made(
+            "on-000",
+            0,
+            status="failed",
+            error="<script>alert(1)</script>|\n| x",
+            values={"head.kind": "none"},
+        ),
+        Made("on-001", 0),
+    ]
+    text, _, _ = report_of(
+        trials,
+        name="a|<script>b",
+        data="<img src=x>|y",
+        notes=["<script>\n# Title"],
+        experiment=False,
+    )
+    assert (
+        "<script>" not in text
+        and "<img" not in text
+        and "\n# Title" not in text
+        and well_formed(text)
+    )
     assert text.startswith("# a\\|&lt;script>b\n")
 
 
 def test_a_study_without_two_arms_says_so(report_of):
     text, said, _ = report_of([Made("off-000", 0)])
-    assert "## No two arms to compare yet" in text and list(sections_of(text)) == ["Set-up", "Problems met", "Sample images", "Files"]
+    assert "## No two arms to compare yet" in text and list(sections_of(text)) == [
+        "Set-up",
+        "Problems met",
+        "Sample images",
+        "Files",
+    ]
     assert "OFF (off-000)" in said and well_formed(text)
     text, _, _ = report_of([], name="empty")
     assert "No two arms" in text and "There are none" in sections_of(text)["Sample images"]
@@ -144,13 +266,19 @@ def test_samples_of_the_lowest_common_seed_are_linked_and_stacked(report_of):
     text, _, folder = report_of(trials)
     found = shown_images(text, folder)
     assert {path for path in found if path.startswith("strips/")} == {
-        f"strips/{trial}_sample_{line}.png" for trial in ("off-001", "on-001") for line in (0, 1)}
-    assert {f"trials/on-001/samples/comparison_epoch_{epoch:04d}_sample_1.png" for epoch in (5, 10)} <= set(found)
+        f"strips/{trial}_sample_{line}.png" for trial in ("off-001", "on-001") for line in (0, 1)
+    }
+    assert {
+        f"trials/on-001/samples/comparison_epoch_{epoch:04d}_sample_1.png" for epoch in (5, 10)
+    } <= set(found)
 
 
 def test_images_can_be_left_out(report_of):
     text, _, folder = report_of(two_arms(), images=False)
-    assert "images are left out" in sections_of(text)["Sample images"] and shown_images(text, folder) == []
+    assert (
+        "images are left out" in sections_of(text)["Sample images"]
+        and shown_images(text, folder) == []
+    )
     assert not (folder.path / "strips").exists() and ".png" not in text
 
 
@@ -171,20 +299,38 @@ def test_a_true_study(study, inputs):
     assert list(parts) == SECTIONS and well_formed(text) and "nan" not in text
     assert shown_images(text, folder) and (folder.path / "strips/off-000_sample_1.png").exists()
     assert row(parts["The arms"], "OFF")[3:5] == ["complete", "6"]
-    assert row(parts["Loss components at the end"], "contrastive")[1] == "-" != row(parts["Loss components at the end"], "contrastive")[2]
+    assert (
+        row(parts["Loss components at the end"], "contrastive")[1]
+        == "-"
+        != row(parts["Loss components at the end"], "contrastive")[2]
+    )
     assert row(parts["Stability"], "CTC, nats a line")[1] != "-"
     assert "one seed cannot tell" in parts["Conclusion"]
 
-    done = subprocess.run([sys.executable, str(ROOT / "tune/report.py"), str(folder.path)], capture_output=True, text=True, timeout=120,
-                          check=False, cwd="/")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tune/report.py"), str(folder.path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd="/",
+    )
     assert done.returncode == 0, done.stderr
-    assert (folder.path / "report.md").read_text(encoding="utf-8") == text and str(folder.path / "report.md") in done.stdout
+    assert (folder.path / "report.md").read_text(encoding="utf-8") == text and str(
+        folder.path / "report.md"
+    ) in done.stdout
     done = command(folder, "--arms", "on-000", "on-001", "--no-images")
     again = (folder.path / "report.md").read_text(encoding="utf-8")
-    assert done.exit_code == 0 and "## on-000 against on-001" in again and "left out" in sections_of(again)["Sample images"]
-    for words, said in ((("--arms", "off-000", "on-7"), "must name trials of the study, got on-7"),
-                        (("--first", "off-000"), "--second must be given too"),
-                        (("--arms", "off-000", "on-000", "--first", "off-000"), "--arms must stand alone")):
+    assert (
+        done.exit_code == 0
+        and "## on-000 against on-001" in again
+        and "left out" in sections_of(again)["Sample images"]
+    )
+    for words, said in (
+        (("--arms", "off-000", "on-7"), "must name trials of the study, got on-7"),
+        (("--first", "off-000"), "--second must be given too"),
+        (("--arms", "off-000", "on-000", "--first", "off-000"), "--arms must stand alone"),
+    ):
         done = command(folder, *words)
         assert done.exit_code == 2 and said in done.stderr
     assert (folder.path / "report.md").read_text(encoding="utf-8") == again

@@ -34,7 +34,12 @@ def test_the_interval_is_the_one_of_the_paired_t_test(values):
 
 def test_few_seeds_tell_less(pair_of, tmp_path):
     two = paired(np.array([1.0, 2.0]), np.array([2.0, 5.0]))
-    assert two.change == 2 and two.error == pytest.approx(1.0) and math.isnan(two.low) and not two.contains_zero
+    assert (
+        two.change == 2
+        and two.error == pytest.approx(1.0)
+        and math.isnan(two.low)
+        and not two.contains_zero
+    )
     one = paired(np.array([1.0]), np.array([2.0]))
     assert one.change == 1 and math.isnan(one.error)
     none = paired(np.array([]), np.array([]))
@@ -43,8 +48,14 @@ def test_few_seeds_tell_less(pair_of, tmp_path):
 
 def test_seeds_are_paired_and_not_places(pair_of):
     """ON lacks seed 1 and comes in another order: seeds 0 and 2 count, in both arms."""
-    off = [Made("off-000", 0, [20.0], [0.2]), Made("off-001", 1, [90.0], [0.2]), Made("off-002", 2, [30.0], [0.2])]
-    held = difference(pair_of(*off, Made("on-000", 2, [33.0], [0.2]), Made("on-001", 0, [21.0], [0.2])), "psnr")
+    off = [
+        Made("off-000", 0, [20.0], [0.2]),
+        Made("off-001", 1, [90.0], [0.2]),
+        Made("off-002", 2, [30.0], [0.2]),
+    ]
+    held = difference(
+        pair_of(*off, Made("on-000", 2, [33.0], [0.2]), Made("on-001", 0, [21.0], [0.2])), "psnr"
+    )
     assert (held.first, held.second, held.count) == (25.0, 27.0, 2)
     assert held.error == pytest.approx(1.0)  # of the differences 1 and 3
 
@@ -62,7 +73,9 @@ def test_a_metric_that_is_missing_takes_its_seed_out(pair_of):
     pair = pair_of(*trials)
     pair.second.trials[0].row.metrics["wer"] = None
     assert difference(pair, "wer").count == 2 and difference(pair, "psnr").count == 3
-    assert "ctc" not in best_means(pair.first.finished) and math.isnan(difference(pair, "ctc").change)
+    assert "ctc" not in best_means(pair.first.finished) and math.isnan(
+        difference(pair, "ctc").change
+    )
 
 
 def test_arms_without_a_common_seed_are_not_paired(pair_of):

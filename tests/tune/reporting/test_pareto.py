@@ -14,11 +14,23 @@ from tune.reporting.search_section import SHOWN, front, pareto_section
 def scattered(count, seed, places=2):
     """Trials with independent metrics; with few places there are equal ones."""
     draw = np.random.default_rng(seed)
-    return [replace(row, metrics={**row.metrics, "psnr": round(draw.normal(20, 1), places), "cer": round(draw.random(), places),
-                                  "ssim": round(draw.random(), places)}) for row in made_search(count, seed=seed)]
+    return [
+        replace(
+            row,
+            metrics={
+                **row.metrics,
+                "psnr": round(draw.normal(20, 1), places),
+                "cer": round(draw.random(), places),
+                "ssim": round(draw.random(), places),
+            },
+        )
+        for row in made_search(count, seed=seed)
+    ]
 
 
-@pytest.mark.parametrize("objectives", [("psnr", "cer"), ("psnr", "cer", "ssim"), ("score", "ssim")])
+@pytest.mark.parametrize(
+    "objectives", [("psnr", "cer"), ("psnr", "cer", "ssim"), ("score", "ssim")]
+)
 @pytest.mark.parametrize("places", [0, 1, 3])
 def test_it_is_optunas(objectives, places):
     rows = scattered(120, places, places)
@@ -40,20 +52,31 @@ def test_only_finished_trials_that_keep_the_constraints_are_on_it():
     rows[2] = replace(rows[2], metrics=best, feasible=False)
     assert [row.id for row in front(rows, ("psnr", "cer"))] == ["on-003"]
     broken = [replace(row, feasible=False) for row in rows]
-    assert front(broken, ("psnr", "cer"))[0].id == "on-002" and "None keeps the constraints" in pareto_section(broken, ("psnr", "cer"))[0]
+    assert (
+        front(broken, ("psnr", "cer"))[0].id == "on-002"
+        and "None keeps the constraints" in pareto_section(broken, ("psnr", "cer"))[0]
+    )
     assert pareto_section([], ("psnr", "cer")) == ["No trial has finished yet."]
 
 
 def test_the_table_has_every_objective_as_a_person_knows_it():
-    rows = [replace(row, metrics={**row.metrics, "psnr": 20.0 + number, "cer": 0.1 + 0.1 * number})
-            for number, row in enumerate(made_search(3))]
+    rows = [
+        replace(row, metrics={**row.metrics, "psnr": 20.0 + number, "cer": 0.1 + 0.1 * number})
+        for number, row in enumerate(made_search(3))
+    ]
     text = "\n".join(pareto_section(rows, ("psnr", "cer")))
     assert text.startswith("3 finished trials are beaten by no other one in all of psnr and cer")
     assert "| on-002 | 22.00 | 0.3000 |" in text and text.index("on-002") < text.index("on-000")
 
 
 def test_a_long_front_is_cut_and_says_so():
-    rows = [replace(row, metrics={**row.metrics, "psnr": float(number), "cer": number / 1000})
-            for number, row in enumerate(made_search(SHOWN + 7))]
+    rows = [
+        replace(row, metrics={**row.metrics, "psnr": float(number), "cer": number / 1000})
+        for number, row in enumerate(made_search(SHOWN + 7))
+    ]
     text = "\n".join(pareto_section(rows, ("psnr", "cer")))
-    assert f"{SHOWN + 7} finished trials" in text and "trials.csv" in text and text.count("| on-") == SHOWN
+    assert (
+        f"{SHOWN + 7} finished trials" in text
+        and "trials.csv" in text
+        and text.count("| on-") == SHOWN
+    )

@@ -14,13 +14,17 @@ FINE = {"cer": 0.02, "judge_cer": 0.03}
 @pytest.fixture
 def met(tmp_path, request_of):
     """Problems of made trials: title -> text. `change` may alter the rows."""
+
     def build(trials, change=lambda row: row, **study):
         folder, _, rows = make_study(tmp_path, request_of(), trials, **study)
         rows = [change(row) for row in rows]
         pair = default_pair(folder, rows)
         compared = [trial.row for side in pair.compared for trial in side]
-        found = problems(rows, pair, compared, folder.read_json("environment.json"), {"clean": FINE}, "score")
+        found = problems(
+            rows, pair, compared, folder.read_json("environment.json"), {"clean": FINE}, "score"
+        )
         return {problem.title: problem.text for problem in found}
+
     return build
 
 
@@ -32,17 +36,27 @@ def test_a_failed_trial_is_named_with_its_error_and_its_lost_seed(met):
     trials = two_arms()
     trials[4].status, trials[4].error = "failed", "Diverged: ctc <b>|\nx" + "y" * 1000
     found = met(trials)
-    assert found["failed trials"].startswith("1 trials failed and cannot win: on-001 (Diverged: ctc &lt;b>\\| [...]")
+    assert found["failed trials"].startswith(
+        "1 trials failed and cannot win: on-001 (Diverged: ctc &lt;b>\\| [...]"
+    )
     assert "on-001 (seed 1, failed) and off-001" not in found["trials without a partner"]
-    assert "off-001 (seed 1, complete) and on-001 (seed 1, failed)" in found["trials without a partner"]
+    assert (
+        "off-001 (seed 1, complete) and on-001 (seed 1, failed)"
+        in found["trials without a partner"]
+    )
 
 
 def test_many_failures_are_counted_and_those_of_the_pair_named(met):
-    others = [Made(f"on-{n:03d}", 0, [], [], values={"contrastive.weight": float(n)}, status="failed") for n in range(10, 30)]
+    others = [
+        Made(f"on-{n:03d}", 0, [], [], values={"contrastive.weight": float(n)}, status="failed")
+        for n in range(10, 30)
+    ]
     pair = two_arms()
     pair[3].status = "failed"
     text = met([*others, *pair])["failed trials"]
-    assert text.startswith("21 trials failed and cannot win: on-000 (its worker died") and text.endswith("; 13 more are in trials.csv.")
+    assert text.startswith(
+        "21 trials failed and cannot win: on-000 (its worker died"
+    ) and text.endswith("; 13 more are in trials.csv.")
 
 
 def test_recognizers(met):
@@ -52,18 +66,32 @@ def test_recognizers(met):
 
 def test_a_pleased_guide(met):
     def please(row):
-        return replace(row, metrics={**row.metrics, "judge_cer": row.metrics["cer"] + 0.12}) if row.id == "on-001" else row
+        return (
+            replace(row, metrics={**row.metrics, "judge_cer": row.metrics["cer"] + 0.12})
+            if row.id == "on-001"
+            else row
+        )
+
     assert list(met(two_arms(), please)) == ["a pleased guide in on-001"]
 
 
 def test_figures_that_are_null_please_nobody(met):
-    assert met(two_arms(), lambda row: replace(row, metrics={**row.metrics, "judge_cer": None})) == {}
+    assert (
+        met(two_arms(), lambda row: replace(row, metrics={**row.metrics, "judge_cer": None})) == {}
+    )
 
 
 def test_discriminators(met):
     def worse(row):
         last = {"accuracy_swapped": 0.3, "accuracy_real": 0.8, "accuracy_fake": 0.9}
-        return replace(row, peak_accuracy=0.5) if row.id == "off-000" else replace(row, last_metrics=last) if row.id == "on-000" else row
+        return (
+            replace(row, peak_accuracy=0.5)
+            if row.id == "off-000"
+            else replace(row, last_metrics=last)
+            if row.id == "on-000"
+            else row
+        )
+
     found = met(two_arms(), worse)
     assert "1 of 6 trials (off-000)" in found["a discriminator at chance"]
     assert "In on-000 " in found["a discriminator that decides by the text"]
@@ -72,15 +100,25 @@ def test_discriminators(met):
 def test_infeasible_lines_and_values_that_are_no_number(met):
     trials = two_arms()
     for trial in trials:
-        trial.diagnostics = {"train_infeasible": 0.01 if trial.arm == "on" else 0.03, "infeasible": 0.25}
+        trial.diagnostics = {
+            "train_infeasible": 0.01 if trial.arm == "on" else 0.03,
+            "infeasible": 0.25,
+        }
     trials[0].steps = {"feature": [[None, 0.1], [0.2, None]]}
     found = met(trials)
-    assert "2.00 % of the training lines seen and in 25.00 % of the search-validation lines" in found["infeasible lines"]
+    assert (
+        "2.00 % of the training lines seen and in 25.00 % of the search-validation lines"
+        in found["infeasible lines"]
+    )
     assert "2 in off-000." in found["losses that are no finite number"]
 
 
 def test_notes_and_an_unfinished_study(met):
-    trials = [*two_arms(), Made("on-003", 3, [], [], status="waiting"), Made("off-003", 3, [10.0], [0.5], status="running")]
+    trials = [
+        *two_arms(),
+        Made("on-003", 3, [], [], status="waiting"),
+        Made("off-003", 3, [10.0], [0.5], status="running"),
+    ]
     found = met(trials, notes=["7 lines were squeezed"])
     assert "1 note (" in found["notes on the data"]
     assert all(name in found["an unfinished study"] for name in ("off-003", "on-003"))

@@ -9,7 +9,9 @@ from tune.reporting.sample_strips import GAP, MARGIN, TALLEST, sampled_epochs, t
 def draw(folder, epochs, size=(6, 20), sample=0):
     folder.mkdir(exist_ok=True)
     for epoch in epochs:
-        Image.fromarray(np.full(size, epoch, dtype=np.uint8)).save(folder / f"comparison_epoch_{epoch:04d}_sample_{sample}.png")
+        Image.fromarray(np.full(size, epoch, dtype=np.uint8)).save(
+            folder / f"comparison_epoch_{epoch:04d}_sample_{sample}.png"
+        )
 
 
 def test_epochs_are_stacked_in_order_with_their_numbers(tmp_path):
@@ -22,10 +24,10 @@ def test_epochs_are_stacked_in_order_with_their_numbers(tmp_path):
     strip = np.asarray(Image.open(tmp_path / "strips/a.png"))
     assert strip.shape == (3 * 16 + 2 * GAP, MARGIN + 20)
     for i, epoch in enumerate((5, 10, 100)):
-        row = strip[i * (16 + GAP): i * (16 + GAP) + 16]
+        row = strip[i * (16 + GAP) : i * (16 + GAP) + 16]
         assert (row[:, MARGIN:] == epoch).all()
         assert (row[:, :MARGIN] < 100).sum() > 5, "a number stands at the left"
-    numbers = [strip[i * (16 + GAP): i * (16 + GAP) + 16, :MARGIN] for i in range(3)]
+    numbers = [strip[i * (16 + GAP) : i * (16 + GAP) + 16, :MARGIN] for i in range(3)]
     assert not np.array_equal(numbers[0], numbers[1]) and not np.array_equal(numbers[1], numbers[2])
 
 
@@ -36,7 +38,10 @@ def test_images_that_do_not_open_are_left_out_and_named(tmp_path):
     (tmp_path / "comparison_epoch_0015_sample_0.png").write_bytes(b"GIF89a no png")
     assert write_strip(tmp_path / "strips/a.png", sampled_epochs(tmp_path, 0)) == [10, 15]
     assert Image.open(tmp_path / "strips/a.png").size == (MARGIN + 20, 6)
-    assert write_strip(tmp_path / "strips/b.png", {10: broken}) == [10] and not (tmp_path / "strips/b.png").exists()
+    assert (
+        write_strip(tmp_path / "strips/b.png", {10: broken}) == [10]
+        and not (tmp_path / "strips/b.png").exists()
+    )
 
 
 def test_many_epochs_are_thinned_evenly(tmp_path):

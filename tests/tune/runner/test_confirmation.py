@@ -16,7 +16,22 @@ OFF_VALUES = {"contrastive.formulation": "none"}
 
 
 def row(name, value, status="complete", feasible=True, **values):
-    return Row(name, name.split("-")[0], "test", status, value, 1, 3, 1.0, {}, {}, values, None, None, feasible=feasible)
+    return Row(
+        name,
+        name.split("-")[0],
+        "test",
+        status,
+        value,
+        1,
+        3,
+        1.0,
+        {},
+        {},
+        values,
+        None,
+        None,
+        feasible=feasible,
+    )
 
 
 class InProcess:
@@ -46,7 +61,10 @@ def work(study, inputs):
 
     def make(cut=10**6):
         said = []
-        return Confirmation(folder, request.space, plan, inputs, 0, InProcess(plan, inputs, cut), said.append), said
+        return Confirmation(
+            folder, request.space, plan, inputs, 0, InProcess(plan, inputs, cut), said.append
+        ), said
+
     return make
 
 
@@ -55,16 +73,29 @@ def unseen(request_of):
     return random_lines(request_of().config(), 7)
 
 
-FOUND = {"off": [Candidate("off-000", "off", OFF_VALUES, -30.0)],
-         "on": [Candidate("on-002", "on", {"contrastive.weight": 1.0}, -29.0),
-                Candidate("on-001", "on", {"contrastive.weight": 25.0}, -29.5)]}
+FOUND = {
+    "off": [Candidate("off-000", "off", OFF_VALUES, -30.0)],
+    "on": [
+        Candidate("on-002", "on", {"contrastive.weight": 1.0}, -29.0),
+        Candidate("on-001", "on", {"contrastive.weight": 25.0}, -29.5),
+    ],
+}
 
 
 def test_candidates_are_the_best_that_can_win_each_configuration_once(space):
-    rows = [row("off-000", 1.0, **OFF_VALUES), row("on-000", 9.0, "pruned", a=0), row("on-001", 8.0, feasible=False, a=1),
-            row("on-002", 3.0, a=2), row("on-003", 7.0, a=3), row("on-004", 5.0, a=3, **{"train.seed": 4}), row("on-005", 4.0, a=5)]
+    rows = [
+        row("off-000", 1.0, **OFF_VALUES),
+        row("on-000", 9.0, "pruned", a=0),
+        row("on-001", 8.0, feasible=False, a=1),
+        row("on-002", 3.0, a=2),
+        row("on-003", 7.0, a=3),
+        row("on-004", 5.0, a=3, **{"train.seed": 4}),
+        row("on-005", 4.0, a=5),
+    ]
     found = candidates(space, rows, 2)
-    assert [each.id for each in found["on"]] == ["on-003", "on-005"] and [each.id for each in found["off"]] == ["off-000"]
+    assert [each.id for each in found["on"]] == ["on-003", "on-005"] and [
+        each.id for each in found["off"]
+    ] == ["off-000"]
     assert found["on"][0].values == {"a": 3} and found["on"][0].search_value == 7.0
 
 
@@ -73,11 +104,16 @@ def test_seeds_of_search_choice_and_judgement_are_disjoint_and_common_to_the_arm
     chosen = confirmation.choose(FOUND)
     asked = confirmation.run.ran
     choosing = {run["values"]["train.seed"] for run in asked}
-    assert len(asked) == 2 * CHOOSING_SEEDS and {run["arm"] for run in asked} == {"on"}, "OFF has nothing to choose from"
+    assert len(asked) == 2 * CHOOSING_SEEDS and {run["arm"] for run in asked} == {"on"}, (
+        "OFF has nothing to choose from"
+    )
     confirmation.judge(chosen, 2, False, lambda: unseen)
-    judging = [(run["arm"], run["values"]["train.seed"]) for run in asked[2 * CHOOSING_SEEDS:]]
+    judging = [(run["arm"], run["values"]["train.seed"]) for run in asked[2 * CHOOSING_SEEDS :]]
     seeds = {seed for _, seed in judging}
-    assert sorted(judging) == sorted((arm, seed) for arm in ("off", "on") for seed in seeds) and len(seeds) == 2
+    assert (
+        sorted(judging) == sorted((arm, seed) for arm in ("off", "on") for seed in seeds)
+        and len(seeds) == 2
+    )
     assert not choosing & seeds and 0 not in choosing | seeds
 
 
@@ -87,7 +123,10 @@ def test_the_one_with_the_best_mean_over_the_fresh_seeds_is_chosen(work):
     told = json.loads((confirmation.path / "choice.json").read_text())
     means = {each["id"]: each["mean"] for each in told["arms"]["on"]}
     trials = {each["id"]: list(each["values_by_seed"].values()) for each in told["arms"]["on"]}
-    assert chosen["on"].id == told["chosen"]["on"] == max(means, key=means.get) and chosen["off"].id == "off-000"
+    assert (
+        chosen["on"].id == told["chosen"]["on"] == max(means, key=means.get)
+        and chosen["off"].id == "off-000"
+    )
     for name, values in trials.items():
         runs = [confirmation.path / "trials" / f"{name}-s{seed}" for seed in told["seeds"]]
         own = [json.loads((run / "result.json").read_text())["best_value"] for run in runs]
@@ -117,13 +156,25 @@ def test_the_lines_measured_are_those_of_the_chosen_epoch(work, unseen, inputs):
     for arm, seed in {(each["arm"], each["seed"]) for each in rows}:
         run = chosen[arm].run(int(seed))
         config = confirmation.plan.config.replace(run.values)
-        best = read_generator(confirmation.path / "trials" / run.id / "best.safetensors", config, device)
-        figures = evaluate(by_generator(best), LineBatches(unseen, inputs.pairs.charset, device), inputs.guide.build(device),
-                           inputs.judge.build(device)).metrics()
+        best = read_generator(
+            confirmation.path / "trials" / run.id / "best.safetensors", config, device
+        )
+        figures = evaluate(
+            by_generator(best),
+            LineBatches(unseen, inputs.pairs.charset, device),
+            inputs.guide.build(device),
+            inputs.judge.build(device),
+        ).metrics()
         for metric in ("psnr", "ssim", "judge_cer", "judge_wer"):
-            held = [(float(each["value"]), float(each["weight"])) for each in rows if (each["arm"], each["metric"]) == (arm, metric)]
+            held = [
+                (float(each["value"]), float(each["weight"]))
+                for each in rows
+                if (each["arm"], each["metric"]) == (arm, metric)
+            ]
             values, weights = np.array(held).T
-            assert len(held) == 7 and np.dot(values, weights) / weights.sum() == pytest.approx(figures[metric], rel=1e-6)
+            assert len(held) == 7 and np.dot(values, weights) / weights.sum() == pytest.approx(
+                figures[metric], rel=1e-6
+            )
     assert "opens the test lines (7), for the first time" in said[0]
 
 
@@ -133,7 +184,10 @@ def test_every_opening_is_written_down_before_the_lines_are_opened(work, unseen)
     confirmation.judge(chosen, 1, False, lambda: unseen)
     confirmation.judge(chosen, 2, True, lambda: unseen)
     told = json.loads((confirmation.path / "openings.json").read_text())["openings"]
-    assert [(each["runs"], each["lines"]) for each in told] == [(2, 7), (6, 7)] and "shuffled" in told[1]["why"]
+    assert [(each["runs"], each["lines"]) for each in told] == [
+        (2, 7),
+        (6, 7),
+    ] and "shuffled" in told[1]["why"]
 
 
 def test_interrupted_it_goes_on_where_it_was_and_opens_nothing_before(work, unseen):
@@ -142,7 +196,10 @@ def test_interrupted_it_goes_on_where_it_was_and_opens_nothing_before(work, unse
     second, _ = work(cut=4)
     chosen = second.choose(FOUND)
     assert chosen is not None and len(second.run.ran) == 2 * CHOOSING_SEEDS - 3
-    assert second.judge(chosen, 3, False, lambda: pytest.fail("the test lines were opened too early")) is None
+    assert (
+        second.judge(chosen, 3, False, lambda: pytest.fail("the test lines were opened too early"))
+        is None
+    )
     third, _ = work()
     assert third.choose(FOUND) == chosen
     assert third.judge(chosen, 3, False, lambda: unseen) is not None and len(third.run.ran) == 5
@@ -150,10 +207,15 @@ def test_interrupted_it_goes_on_where_it_was_and_opens_nothing_before(work, unse
 
 def test_a_run_that_fails_counts_in_every_metric(work, unseen):
     confirmation, _ = work()
-    chosen = {"off": FOUND["off"][0], "on": Candidate("on-009", "on", {"head.kind": "nonsense"}, 1.0)}
+    chosen = {
+        "off": FOUND["off"][0],
+        "on": Candidate("on-009", "on", {"head.kind": "nonsense"}, 1.0),
+    }
     values = confirmation.judge(chosen, 1, False, lambda: unseen)
     lost = [value for value in values if value.arm == "on"]
-    assert {value.metric for value in lost} == {"psnr", "ssim", "judge_cer", "judge_wer"} and all(np.isnan(value.value) for value in lost)
+    assert {value.metric for value in lost} == {"psnr", "ssim", "judge_cer", "judge_wer"} and all(
+        np.isnan(value.value) for value in lost
+    )
     assert json.loads((confirmation.path / "judged.json").read_text())["on"] == {"2000": None}
 
 

@@ -9,7 +9,11 @@ import pytest
 from tune.runner.interrupts import sigterm_as_interrupt
 
 
-@pytest.mark.parametrize("before", [signal.default_int_handler, signal.SIG_IGN], ids=["foreground", "background of a script"])
+@pytest.mark.parametrize(
+    "before",
+    [signal.default_int_handler, signal.SIG_IGN],
+    ids=["foreground", "background of a script"],
+)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_both_signals_interrupt_and_what_was_set_comes_back(before, number):
     held = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
@@ -18,6 +22,9 @@ def test_both_signals_interrupt_and_what_was_set_comes_back(before, number):
         with pytest.raises(KeyboardInterrupt), sigterm_as_interrupt():
             os.kill(os.getpid(), number)
             time.sleep(1)
-        assert signal.getsignal(signal.SIGINT) is before and signal.getsignal(signal.SIGTERM) is held[1]
+        assert (
+            signal.getsignal(signal.SIGINT) is before
+            and signal.getsignal(signal.SIGTERM) is held[1]
+        )
     finally:
         signal.signal(signal.SIGINT, held[0])

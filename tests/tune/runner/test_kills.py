@@ -26,7 +26,10 @@ from tests.tune.runner.test_search import TINY, command, rows_of
 from tune.runner.trainable import GanHtrTrial
 from tune.study.journal import trials_in
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc"),
+]
 SEED = int(os.environ.get("KILL_SEED", random.SystemRandom().randrange(10**6)))
 TRIALS, EPOCHS, CPUS = 6, 5, os.cpu_count() or 1
 ENDED = {TrialState.COMPLETE, TrialState.PRUNED}
@@ -45,12 +48,30 @@ def words(tmp_path):
 
     shared: a parameter that matters without contrast too, so that OFF searches as ON does.
     """
+
     def build(trials=TRIALS, cpus=CPUS, shared=None, **verdict):
-        space = {**SPACE, "space": {**SPACE["space"], **(shared or {})}, "budget": {"steps_per_epoch": 1}, "fixed": TINY,
-                 "search": {"pruner": "asha", "warmup": 2}, "verdict": {"seeds": 0, **verdict}}
+        space = {
+            **SPACE,
+            "space": {**SPACE["space"], **(shared or {})},
+            "budget": {"steps_per_epoch": 1},
+            "fixed": TINY,
+            "search": {"pruner": "asha", "warmup": 2},
+            "verdict": {"seeds": 0, **verdict},
+        }
         (tmp_path / "killed.yaml").write_text(yaml.safe_dump(space), encoding="utf-8")
-        return ["--space", tmp_path / "killed.yaml", "--results", tmp_path / "r", "--trials", trials, "--epochs", EPOCHS,
-                "--cpus-per-trial", cpus]
+        return [
+            "--space",
+            tmp_path / "killed.yaml",
+            "--results",
+            tmp_path / "r",
+            "--trials",
+            trials,
+            "--epochs",
+            EPOCHS,
+            "--cpus-per-trial",
+            cpus,
+        ]
+
     return build
 
 
@@ -62,8 +83,12 @@ class Session:
         options = ["--resume", "--results", folder.parent] if going_on else words
         self.folder, self.began = folder, time.monotonic()
         self.log = open(folder.parent.parent / f"{folder.name}.log", "a")  # noqa: SIM115 as long as the process
-        self.process = subprocess.Popen(command(*options, "--name", folder.name), stdout=self.log, stderr=subprocess.STDOUT,
-                                        start_new_session=True)
+        self.process = subprocess.Popen(
+            command(*options, "--name", folder.name),
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     def until(self, condition, seconds=180):
         """Waits for it; whether it came before the search ended, which must be well."""
@@ -72,7 +97,9 @@ class Session:
             if self.process.poll() is not None:
                 assert self.process.returncode == 0, Path(self.log.name).read_text()
                 return False
-            assert time.monotonic() < deadline, "it took too long\n" + Path(self.log.name).read_text()
+            assert time.monotonic() < deadline, (
+                "it took too long\n" + Path(self.log.name).read_text()
+            )
             time.sleep(0.02)
         return True
 
@@ -109,7 +136,11 @@ def stat_of(pid):
 
 def descendants(root):
     """The processes below one, with when each began (a number may be given anew)."""
-    held = {int(path.name): stat_of(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()}
+    held = {
+        int(path.name): stat_of(path.name)
+        for path in Path("/proc").iterdir()
+        if path.name.isdigit()
+    }
     found, new = {}, {root}
     while new:
         new = {pid for pid, stat in held.items() if stat.get("parent") in new and pid not in found}
@@ -119,17 +150,26 @@ def descendants(root):
 
 def workers_of(session):
     """The processes that train, by the title that Ray gives them."""
+
     def title(pid):
         try:
             return Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             return b""
-    return [pid for pid in descendants(session.process.pid) if title(pid).startswith(b"ray::ResourceTrainable")]
+
+    return [
+        pid
+        for pid in descendants(session.process.pid)
+        if title(pid).startswith(b"ray::ResourceTrainable")
+    ]
 
 
 def results_of(folder):
     """How every trial stands, those of the confirmation too."""
-    return {str(path.parent.relative_to(folder)): json.loads(path.read_text()) for path in folder.glob("**/trials/*/result.json")}
+    return {
+        str(path.parent.relative_to(folder)): json.loads(path.read_text())
+        for path in folder.glob("**/trials/*/result.json")
+    }
 
 
 def epochs_in(folder):
@@ -138,7 +178,9 @@ def epochs_in(folder):
 
 def told(folder):
     """Everything that a study says of its trials but how long they took."""
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows_of(folder)]
+    return [
+        {key: value for key, value in row.items() if key != "seconds"} for row in rows_of(folder)
+    ]
 
 
 def kill_at_random(folder, words, targets, moments, start_up):
@@ -152,13 +194,19 @@ def kill_at_random(folder, words, targets, moments, start_up):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 session.process.wait(pause)
         session.kill()
-        ended |= {name: result for name, result in results_of(folder).items() if result.get("status") in ("complete", "stopped", "pruned")}
+        ended |= {
+            name: result
+            for name, result in results_of(folder).items()
+            if result.get("status") in ("complete", "stopped", "pruned")
+        }
     return ended
 
 
 def test_killed_at_twenty_random_moments_it_ends_as_an_unbroken_search(words, tmp_path, moments):
     """In the start-up, in an epoch, at the end of a trial, in confirmation and report: the trials and the verdict of an unbroken search."""
-    options = words(trials=12, shared={"loss.ctc": {"float": [0.5, 2]}}, seeds=3, top=2)  # the model proposes each arm's fifth and sixth
+    options = words(
+        trials=12, shared={"loss.ctc": {"float": [0.5, 2]}}, seeds=3, top=2
+    )  # the model proposes each arm's fifth and sixth
     whole, cut = tmp_path / "r/whole", tmp_path / "r/cut"
     unbroken = Session(whole, options)
     unbroken.until(lambda: epochs_in(whole) >= 1)
@@ -174,23 +222,38 @@ def test_killed_at_twenty_random_moments_it_ends_as_an_unbroken_search(words, tm
     assert held.keys() == results_of(whole).keys()
     assert {trial.state for _, trial in trials_in(cut / "study.journal")} <= ENDED
     for name in ("choice.json", "judged.json", "lines.csv", "verdict.json"):
-        assert (whole / "confirm" / name).read_bytes() == (cut / "confirm" / name).read_bytes(), name
+        assert (whole / "confirm" / name).read_bytes() == (cut / "confirm" / name).read_bytes(), (
+            name
+        )
 
 
 def test_two_trials_at_a_time_killed_at_random_moments(words, tmp_path, moments):
     """Each trial once, under the next free name, all ended, each with all its epochs once, and none run again that had ended."""
     options, folder, trials = words(trials=8, cpus=CPUS / 2), tmp_path / "r/two", 8
-    ended = kill_at_random(folder, options, sorted(moments.randrange(trials * EPOCHS * 2 // 3) for _ in range(8)), moments, 10)
+    ended = kill_at_random(
+        folder,
+        options,
+        sorted(moments.randrange(trials * EPOCHS * 2 // 3) for _ in range(8)),
+        moments,
+        10,
+    )
     Session(folder, options).end()
     held, rows = results_of(folder), rows_of(folder)
     assert {name: held[name] for name in ended} == ended
-    assert [row["trial"] for row in rows] == ["off-000", *(f"on-{number:03d}" for number in range(trials - 1))]
+    assert [row["trial"] for row in rows] == [
+        "off-000",
+        *(f"on-{number:03d}" for number in range(trials - 1)),
+    ]
     assert {row["status"] for row in rows} <= {"complete", "pruned"}
     assert sorted(held) == sorted(f"trials/{row['trial']}" for row in rows)
-    of_study = [trial for _, trial in trials_in(folder / "study.journal") if "proposal" in trial.user_attrs]
+    of_study = [
+        trial for _, trial in trials_in(folder / "study.journal") if "proposal" in trial.user_attrs
+    ]
     assert {trial.state for trial in of_study} <= ENDED and len(of_study) == trials
     for row in rows:
-        entries = json.loads((folder / "trials" / row["trial"] / "metrics/training_metrics_fp32.json").read_text())["epochs"]
+        entries = json.loads(
+            (folder / "trials" / row["trial"] / "metrics/training_metrics_fp32.json").read_text()
+        )["epochs"]
         assert [entry["epoch"] for entry in entries] == list(range(1, int(row["epochs"]) + 1))
 
 
@@ -202,7 +265,9 @@ def test_workers_killed_at_random_moments_leave_no_trace_in_the_study(words, tmp
     Session(whole, options).end()
     session, killed = Session(cut, options), 0
     for target in sorted(moments.sample(range(1, 31), 7)):
-        if not session.until(lambda target=target: epochs_in(cut) >= target and workers_of(session)):
+        if not session.until(
+            lambda target=target: epochs_in(cut) >= target and workers_of(session)
+        ):
             break
         time.sleep(moments.uniform(0, 0.4))
         for pid in workers_of(session):
@@ -214,7 +279,9 @@ def test_workers_killed_at_random_moments_leave_no_trace_in_the_study(words, tmp
     assert told(whole) == told(cut)
 
 
-def test_a_trial_whose_worker_dies_in_the_same_epoch_every_time_fails_alone(study, inputs, monkeypatch, tmp_path):
+def test_a_trial_whose_worker_dies_in_the_same_epoch_every_time_fails_alone(
+    study, inputs, monkeypatch, tmp_path
+):
     class Deadly(GanHtrTrial):
         def value_of(self, metrics):
             if self.config["id"] == "on-000" and self.state.epoch == 3:
@@ -226,6 +293,8 @@ def test_a_trial_whose_worker_dies_in_the_same_epoch_every_time_fails_alone(stud
     monkeypatch.setattr(tune.runner.workers, "GanHtrTrial", Deadly)
     folder, request = study(trials=3, epochs=4)
     assert tune.driver.run_search(folder, request, inputs.pairs, None, io.StringIO())
-    assert [(row["trial"], row["status"], row["epochs"]) for row in csv.DictReader((folder.path / "trials.csv").open())] == [
-        ("off-000", "complete", "4"), ("on-000", "failed", "2"), ("on-001", "complete", "4")]
+    assert [
+        (row["trial"], row["status"], row["epochs"])
+        for row in csv.DictReader((folder.path / "trials.csv").open())
+    ] == [("off-000", "complete", "4"), ("on-000", "failed", "2"), ("on-001", "complete", "4")]
     assert (tmp_path / "deaths").read_text() == "xxx"

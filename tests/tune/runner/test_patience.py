@@ -16,7 +16,11 @@ def test_a_plateau_ends_after_fifteen_epochs_without_a_gain():
     feed(patience, [1.0, 2.0, 3.0] + [3.0] * 14)
     assert not patience.exhausted
     patience.update(18, 3.0)
-    assert patience.exhausted and (patience.best, patience.best_epoch, patience.waited) == (3.0, 3, 15)
+    assert patience.exhausted and (patience.best, patience.best_epoch, patience.waited) == (
+        3.0,
+        3,
+        15,
+    )
 
 
 def test_a_gain_must_exceed_min_delta():
@@ -45,13 +49,21 @@ def test_nan_is_no_gain():
     assert patience.exhausted
 
 
-@pytest.mark.parametrize("name, value", [("score", 20.0 - 50 * 0.2), ("psnr", 20.0), ("ssim", 0.9), ("cer", -0.2), ("wer", -0.5)])
+@pytest.mark.parametrize(
+    "name, value",
+    [("score", 20.0 - 50 * 0.2), ("psnr", 20.0), ("ssim", 0.9), ("cer", -0.2), ("wer", -0.5)],
+)
 def test_objectives_are_higher_for_better(name, value):
-    assert objective_value(name, {"psnr": 20.0, "ssim": 0.9, "cer": 0.2, "wer": 0.5}) == pytest.approx(value)
+    assert objective_value(
+        name, {"psnr": 20.0, "ssim": 0.9, "cer": 0.2, "wer": 0.5}
+    ) == pytest.approx(value)
 
 
 def test_an_error_rate_is_shown_as_it_is():
-    assert OBJECTIVES["cer"].shown(-0.3021) == "0.3021" and OBJECTIVES["score"].shown(10.394) == "10.39"
+    assert (
+        OBJECTIVES["cer"].shown(-0.3021) == "0.3021"
+        and OBJECTIVES["score"].shown(10.394) == "10.39"
+    )
 
 
 def test_a_space_may_name_every_objective():

@@ -28,7 +28,13 @@ from tune.commands.search import app
 from tune.runner.trainable import GanHtrTrial
 
 ROOT = Path(__file__).resolve().parents[3]
-TINY = {**SMALL, "data.height": 16, "data.width": 64, "data.lines": 32, "recognizer_training.epochs": 1}
+TINY = {
+    **SMALL,
+    "data.height": 16,
+    "data.width": 64,
+    "data.lines": 32,
+    "recognizer_training.epochs": 1,
+}
 
 
 def journal_of(folder):
@@ -58,18 +64,27 @@ def space_file(tmp_path):
 @pytest.fixture
 def experiment_file(tmp_path):
     path = tmp_path / "both.yaml"
-    path.write_text(yaml.safe_dump({**EXPERIMENT, "fixed": {**EXPERIMENT["fixed"], **TINY}}), encoding="utf-8")
+    path.write_text(
+        yaml.safe_dump({**EXPERIMENT, "fixed": {**EXPERIMENT["fixed"], **TINY}}), encoding="utf-8"
+    )
     return path
 
 
-def test_a_search_through_ray_with_a_plateau_a_failure_and_a_worker_that_dies(study, inputs, monkeypatch, tmp_path):
+def test_a_search_through_ray_with_a_plateau_a_failure_and_a_worker_that_dies(
+    study, inputs, monkeypatch, tmp_path
+):
     """One cluster, everything a driver must get right: OFF first, patience through Tune, a failure alone, a dead worker, reused ones."""
+
     class Scripted(GanHtrTrial):
         def value_of(self, metrics):
             assert not self.inputs.pairs.train.clean.flags.writeable  # it lies in the object store
             with (tmp_path / "workers").open("a") as file:
                 file.write(f"{os.getpid()} {self.config['id']} {self.state.epoch}\n")
-            if self.config["id"] == "on-002" and self.state.epoch == 7 and not (tmp_path / "died").exists():
+            if (
+                self.config["id"] == "on-002"
+                and self.state.epoch == 7
+                and not (tmp_path / "died").exists()
+            ):
                 (tmp_path / "died").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.config["id"] == "on-001":
@@ -84,7 +99,11 @@ def test_a_search_through_ray_with_a_plateau_a_failure_and_a_worker_that_dies(st
     assert tune.driver.run_search(folder, request, inputs.pairs, None, out)
     rows = {row["trial"]: row for row in rows_of(folder.path)}
     assert list(rows) == ["off-000", "on-000", "on-001", "on-002"]
-    assert (rows["off-000"]["status"], rows["off-000"]["epochs"], rows["off-000"]["best_epoch"]) == ("stopped", "17", "2")
+    assert (
+        rows["off-000"]["status"],
+        rows["off-000"]["epochs"],
+        rows["off-000"]["best_epoch"],
+    ) == ("stopped", "17", "2")
     assert (rows["on-000"]["status"], rows["on-000"]["value"]) == ("complete", "20.0")
     assert rows["on-001"]["status"] == "failed" and "made to fail" in rows["on-001"]["error"]
     assert "made to fail" in (folder.path / "trials/on-001/traceback.txt").read_text()
@@ -92,17 +111,26 @@ def test_a_search_through_ray_with_a_plateau_a_failure_and_a_worker_that_dies(st
     held = journal_of(folder.path)
     assert [t.state for t in held["off"]] == [TrialState.COMPLETE] and held["off"][0].value == 2.0
     assert len(held["off"][0].intermediate_values) == 17
-    assert [t.state for t in held["on"]] == [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE]
+    assert [t.state for t in held["on"]] == [
+        TrialState.COMPLETE,
+        TrialState.FAIL,
+        TrialState.COMPLETE,
+    ]
     assert [len(t.intermediate_values) for t in held["on"]] == [20, 0, 20]
     seen = [line.split() for line in (tmp_path / "workers").read_text().splitlines()]
     epochs = [int(epoch) for _, name, epoch in seen if name == "on-002"]
     assert (tmp_path / "died").exists() and epochs == [*range(1, 8), *range(7, 21)]
-    assert len({pid for pid, _, _ in seen}) <= 3, "two workers serve the four trials, a third takes the place of the dead one"
+    assert len({pid for pid, _, _ in seen}) <= 3, (
+        "two workers serve the four trials, a third takes the place of the dead one"
+    )
     said = out.getvalue()
     assert "| OFF (off-000)" in said and "1 trials failed" in said
     assert not list(folder.path.rglob("*.pkl")), "nothing of a study needs unpickling"
     report = (folder.path / "report.md").read_text()
-    assert all(f"| {name}" in report for name in ("degraded", "Sauvola", "OFF (off-000)", "best (on-", "clean"))
+    assert all(
+        f"| {name}" in report
+        for name in ("degraded", "Sauvola", "OFF (off-000)", "best (on-", "clean")
+    )
 
 
 def test_a_search_ends_with_a_verdict_and_can_be_extended(space_file, tmp_path):
@@ -113,14 +141,25 @@ def test_a_search_ends_with_a_verdict_and_can_be_extended(space_file, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "r/judged"
     verdict = json.loads((folder / "confirm/verdict.json").read_text())
-    assert {held["metric"] for held in verdict["judgements"]} == {"psnr", "ssim", "judge_cer", "judge_wer"}
-    assert all(held["seeds"] == [2000, 2001, 2002] and held["lines"] == 400 for held in verdict["judgements"])
+    assert {held["metric"] for held in verdict["judgements"]} == {
+        "psnr",
+        "ssim",
+        "judge_cer",
+        "judge_wer",
+    }
+    assert all(
+        held["seeds"] == [2000, 2001, 2002] and held["lines"] == 400
+        for held in verdict["judgements"]
+    )
     assert len(list((folder / "confirm/trials").iterdir())) == 2 * 3 + 2 * 3
     more = search("--extend", 1, *where, cwd=tmp_path)
     assert more.returncode == 0, more.stdout + more.stderr
     assert [row["trial"] for row in rows_of(folder)] == ["off-000", "on-000", "on-001", "on-002"]
     chosen = json.loads((folder / "confirm/choice.json").read_text())["arms"]["on"]
-    assert sorted(each["id"] for each in chosen) == ["on-000", "on-001", "on-002"] and (folder / "confirm/verdict.json").exists()
+    assert (
+        sorted(each["id"] for each in chosen) == ["on-000", "on-001", "on-002"]
+        and (folder / "confirm/verdict.json").exists()
+    )
     assert len(json.loads((folder / "confirm/openings.json").read_text())["openings"]) == 2
     other = tmp_path / "other.yaml"
     other.write_text(space_file.read_text().replace("0.01", "0.02"), encoding="utf-8")
@@ -131,14 +170,22 @@ def test_a_search_ends_with_a_verdict_and_can_be_extended(space_file, tmp_path):
 def test_the_command_searches_is_killed_and_resumed(space_file, tmp_path):
     """kill -9 in mid-search; --resume ends with every trial once, none run again, and continues the running ones from their epoch."""
     name = ["--space", space_file, "--results", tmp_path / "r", "--name", "killed"]
-    process = subprocess.Popen(command(*name, "--trials", 4, "--epochs", 20), stdout=subprocess.PIPE, text=True, cwd=tmp_path,
-                               start_new_session=True)
+    process = subprocess.Popen(
+        command(*name, "--trials", 4, "--epochs", 20),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
     folder = tmp_path / "r/killed"
     wait_for(lambda: epochs_of(folder, "off-000") >= 3, process)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     time.sleep(3)  # Ray's own processes follow their driver
-    before = {path.parent.name: epochs_of(folder, path.parent.name) for path in folder.glob("trials/*/config.json")}
+    before = {
+        path.parent.name: epochs_of(folder, path.parent.name)
+        for path in folder.glob("trials/*/config.json")
+    }
     assert before["off-000"] >= 3
     done = search("--resume", "--name", "killed", "--results", tmp_path / "r", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -146,10 +193,14 @@ def test_the_command_searches_is_killed_and_resumed(space_file, tmp_path):
     assert {t.state for trials in held.values() for t in trials} == {TrialState.COMPLETE}
     assert len(held["off"]) == 1 and len(held["on"]) == 3
     assert [row["trial"] for row in rows_of(folder)] == ["off-000", "on-000", "on-001", "on-002"]
-    entries = json.loads((folder / "trials/off-000/metrics/training_metrics_fp32.json").read_text())["epochs"]
+    entries = json.loads(
+        (folder / "trials/off-000/metrics/training_metrics_fp32.json").read_text()
+    )["epochs"]
     assert [entry["epoch"] for entry in entries] == list(range(1, len(entries) + 1))
     stamp = (folder / "trials/off-000/lines/epoch_0001.npz").stat().st_mtime
-    assert stamp < (folder / "logs/ray.log").stat().st_mtime - 3, "the first epoch was not done again"
+    assert stamp < (folder / "logs/ray.log").stat().st_mtime - 3, (
+        "the first epoch was not done again"
+    )
     again = search("--resume", "--name", "killed", "--results", tmp_path / "r", cwd=tmp_path)
     assert again.returncode == 0 and "starts" not in again.stdout
 
@@ -167,11 +218,18 @@ def wait_for(condition, process, seconds=120):
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interrupt_stops_within_ten_seconds_and_can_be_resumed(space_file, tmp_path, number):
     words = ["--space", space_file, "--results", tmp_path / "r", "--name", "cut"]
-    process = subprocess.Popen(command(*words, "--trials", 3, "--epochs", 24), stdout=subprocess.PIPE, text=True, cwd=tmp_path,
-                               start_new_session=True)
+    process = subprocess.Popen(
+        command(*words, "--trials", 3, "--epochs", 24),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
     folder = tmp_path / "r/cut"
     wait_for(lambda: epochs_of(folder, "off-000") >= 2, process)
     asked = time.monotonic()
@@ -185,42 +243,95 @@ def test_an_interrupt_stops_within_ten_seconds_and_can_be_resumed(space_file, tm
     reached = epochs_of(folder, "off-000")
     done = search("--resume", "--name", "cut", "--results", tmp_path / "r")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert {t.state for trials in journal_of(folder).values() for t in trials} == {TrialState.COMPLETE}
+    assert {t.state for trials in journal_of(folder).values() for t in trials} == {
+        TrialState.COMPLETE
+    }
     assert epochs_of(folder, "off-000") >= reached
 
 
 def test_single_trial_gives_the_bits_of_the_same_trial_in_a_search(space_file, tmp_path):
     words = ["--space", space_file, "--results", tmp_path / "r", "--set", "train.steps_per_epoch=3"]
     for name in ("a", "b"):
-        done = search(*words, "--name", name, "--single-trial", "--set", "contrastive.formulation=none", cwd="/")
+        done = search(
+            *words,
+            "--name",
+            name,
+            "--single-trial",
+            "--set",
+            "contrastive.formulation=none",
+            cwd="/",
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Ray" not in done.stdout
     assert search(*words, "--name", "s", "--trials", 1).returncode == 0
-    weights = [(tmp_path / "r" / part / "best.safetensors").read_bytes()
-               for part in ("a/trials/single", "b/trials/single", "s/trials/off-000")]
+    weights = [
+        (tmp_path / "r" / part / "best.safetensors").read_bytes()
+        for part in ("a/trials/single", "b/trials/single", "s/trials/off-000")
+    ]
     assert weights[0] == weights[1] == weights[2]
 
 
 def test_an_experiment_through_ray(study, experiment, inputs):
     """Both arms for both seeds; what Ray ran is what the trial of that seed gives without Ray; best/ is whole."""
-    folder, request = study(trials=4, epochs=2, of=replace(experiment, budget=replace(experiment.budget, seeds=2)))
+    folder, request = study(
+        trials=4, epochs=2, of=replace(experiment, budget=replace(experiment.budget, seeds=2))
+    )
     assert tune.driver.run_search(folder, request, inputs.pairs, None, io.StringIO())
     rows = rows_of(folder.path)
-    assert [(row["trial"], row["proposed_by"], row["train.seed"], row["status"], row["epochs"], row["peak_memory_mb"]) for row in rows] == [
-        (f"{arm}-00{seed}", "experiment", str(seed), "complete", "2", "") for arm in ("off", "on") for seed in (0, 1)]
-    assert {t.state for trials in journal_of(folder.path).values() for t in trials} == {TrialState.COMPLETE}
-    assert {path.name for path in (folder.path / "best").iterdir()} == {"generator.safetensors", "guide.safetensors", "config.json"}
+    assert [
+        (
+            row["trial"],
+            row["proposed_by"],
+            row["train.seed"],
+            row["status"],
+            row["epochs"],
+            row["peak_memory_mb"],
+        )
+        for row in rows
+    ] == [
+        (f"{arm}-00{seed}", "experiment", str(seed), "complete", "2", "")
+        for arm in ("off", "on")
+        for seed in (0, 1)
+    ]
+    assert {t.state for trials in journal_of(folder.path).values() for t in trials} == {
+        TrialState.COMPLETE
+    }
+    assert {path.name for path in (folder.path / "best").iterdir()} == {
+        "generator.safetensors",
+        "guide.safetensors",
+        "config.json",
+    }
     alone, request = study("alone", trials=4, epochs=2, of=request.space)
-    drive(trial_class(tune.runner.preparation.plan_of(request, alone, "score"), inputs)(config_of("on-001", **{"train.seed": 1})))
+    drive(
+        trial_class(tune.runner.preparation.plan_of(request, alone, "score"), inputs)(
+            config_of("on-001", **{"train.seed": 1})
+        )
+    )
     best = [place.path / "trials/on-001/best.safetensors" for place in (folder, alone)]
     assert best[0].read_bytes() == best[1].read_bytes()
 
 
 @pytest.mark.slow
 def test_an_experiment_that_is_killed_and_resumed_ends_with_its_pairs(experiment_file, tmp_path):
-    words = ["--space", experiment_file, "--results", tmp_path / "r", "--name", "e", "--epochs", 4, "--seeds", 2]
-    process = subprocess.Popen(command(*words, "--cpus-per-trial", os.cpu_count() or 1), stdout=subprocess.PIPE, text=True, cwd=tmp_path,
-                               start_new_session=True)
+    words = [
+        "--space",
+        experiment_file,
+        "--results",
+        tmp_path / "r",
+        "--name",
+        "e",
+        "--epochs",
+        4,
+        "--seeds",
+        2,
+    ]
+    process = subprocess.Popen(
+        command(*words, "--cpus-per-trial", os.cpu_count() or 1),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
     folder = tmp_path / "r/e"
     wait_for(lambda: epochs_of(folder, "on-000") >= 1, process)
     os.kill(process.pid, signal.SIGKILL)
@@ -229,48 +340,91 @@ def test_an_experiment_that_is_killed_and_resumed_ends_with_its_pairs(experiment
     assert not (folder / "trials/off-001").exists() or epochs_of(folder, "on-000") == 4
     done = search("--resume", "--name", "e", "--results", tmp_path / "r", cwd="/")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [(row["trial"], row["train.seed"], row["status"], row["epochs"]) for row in rows_of(folder)] == [
-        (f"{arm}-00{seed}", str(seed), "complete", "4") for arm in ("off", "on") for seed in (0, 1)]
+    assert [
+        (row["trial"], row["train.seed"], row["status"], row["epochs"]) for row in rows_of(folder)
+    ] == [
+        (f"{arm}-00{seed}", str(seed), "complete", "4") for arm in ("off", "on") for seed in (0, 1)
+    ]
 
 
 def test_a_dry_run_of_an_experiment_lists_both_arms_and_the_seeds(experiment_file, tmp_path):
-    words = ["--space", str(experiment_file), "--results", str(tmp_path / "r"), "--dry-run", "--seed", "4", "--seeds", "2"]
+    words = [
+        "--space",
+        str(experiment_file),
+        "--results",
+        str(tmp_path / "r"),
+        "--dry-run",
+        "--seed",
+        "4",
+        "--seeds",
+        "2",
+    ]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
-    shown = ("experiment both", "2 arms x 2 seeds = 4 trials", "OFF  contrastive.formulation=none  loss.ctc=2",
-             "ON   contrastive.formulation=clip", "train.seed 4, 5\n", "to expect")
+    shown = (
+        "experiment both",
+        "2 arms x 2 seeds = 4 trials",
+        "OFF  contrastive.formulation=none  loss.ctc=2",
+        "ON   contrastive.formulation=clip",
+        "train.seed 4, 5\n",
+        "to expect",
+    )
     assert all(words in done.stdout for words in shown), done.stdout
     assert "drawn at random" not in done.stdout and not (tmp_path / "r").exists()
 
 
 def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
-    done = search("--space", space_file, "--results", tmp_path / "r", "--dry-run", "--set", "train.clip_norm=0.5", cwd="/")
+    done = search(
+        "--space",
+        space_file,
+        "--results",
+        tmp_path / "r",
+        "--dry-run",
+        "--set",
+        "train.clip_norm=0.5",
+        cwd="/",
+    )
     assert done.returncode == 0, done.stderr
-    shown = ("train.clip_norm", "0.5", "contrastive.weight: float 0.01 to 30, log", "[mlp] head.layers: int 1 to 3", "five trials",
-             "to expect")
+    shown = (
+        "train.clip_norm",
+        "0.5",
+        "contrastive.weight: float 0.01 to 30, log",
+        "[mlp] head.layers: int 1 to 3",
+        "five trials",
+        "to expect",
+    )
     assert all(words in done.stdout for words in shown)
     assert not (tmp_path / "r").exists()
 
 
-@pytest.mark.parametrize("words, said", [
-    (["--space", "contrastve"], "contrastive"),
-    (["--preset", "huge"], "preset must be one of tiny, small, seed"),
-    (["--set", "contrastive.wieght=1"], "Did you mean contrastive.weight?"),
-    (["--set", "contrastive.weight"], "--set must be key=value"),
-    (["--set", "contrastive.weight=1"], "searches it"),
-    (["--set", "train.batch_size=many"], "train.batch_size must be a whole number"),
-    (["--data", "/nowhere/at/all"], "/nowhere/at/all"),
-    (["--charset", "/nowhere.txt"], "/nowhere.txt"),
-    (["--resume", "--name", "never"], "--resume must name a study that exists"),
-    (["--resume", "--trials", "9"], "got --trials"),
-    (["--resume", "--seeds", "9"], "got --seeds"),
-    (["--space", "experiment", "--seeds", "0"], "--seeds must be at least 1 with experiment"),
-    (["--space", "experiment", "--warm-start", "x"], "--warm-start must be left to a search, got it with experiment"),
-    (["--extend", "3", "--name", "never"], "--resume must name a study that exists"),
-    (["--space", "experiment", "--trials", "4"], "Use --seeds, or set budget.seeds"),
-    (["--space", "experiment", "--set", "contrastive.formulation=none"], "add --single-trial to train OFF alone"),
-    (["--name", "../up"], "--name must be the plain name of a folder"),
-])
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--space", "contrastve"], "contrastive"),
+        (["--preset", "huge"], "preset must be one of tiny, small, seed"),
+        (["--set", "contrastive.wieght=1"], "Did you mean contrastive.weight?"),
+        (["--set", "contrastive.weight"], "--set must be key=value"),
+        (["--set", "contrastive.weight=1"], "searches it"),
+        (["--set", "train.batch_size=many"], "train.batch_size must be a whole number"),
+        (["--data", "/nowhere/at/all"], "/nowhere/at/all"),
+        (["--charset", "/nowhere.txt"], "/nowhere.txt"),
+        (["--resume", "--name", "never"], "--resume must name a study that exists"),
+        (["--resume", "--trials", "9"], "got --trials"),
+        (["--resume", "--seeds", "9"], "got --seeds"),
+        (["--space", "experiment", "--seeds", "0"], "--seeds must be at least 1 with experiment"),
+        (
+            ["--space", "experiment", "--warm-start", "x"],
+            "--warm-start must be left to a search, got it with experiment",
+        ),
+        (["--extend", "3", "--name", "never"], "--resume must name a study that exists"),
+        (["--space", "experiment", "--trials", "4"], "Use --seeds, or set budget.seeds"),
+        (
+            ["--space", "experiment", "--set", "contrastive.formulation=none"],
+            "add --single-trial to train OFF alone",
+        ),
+        (["--name", "../up"], "--name must be the plain name of a folder"),
+    ],
+)
 def test_bad_options_are_told_and_leave_nothing(tmp_path, words, said):
     done = CliRunner().invoke(app, ["--results", str(tmp_path / "r"), *words])
     assert done.exit_code == 2 and said in done.stderr and not (tmp_path / "r").exists()
@@ -278,6 +432,7 @@ def test_bad_options_are_told_and_leave_nothing(tmp_path, words, said):
 
 def test_a_name_that_exists_is_refused(study):
     from tune.study.folder import StudyError
+
     study("twice")
     with pytest.raises(StudyError, match="--resume"):
         study("twice")
@@ -285,6 +440,7 @@ def test_a_name_that_exists_is_refused(study):
 
 def test_a_second_search_in_the_same_folder_is_refused(study, inputs):
     from tune.study.folder import StudyError, StudyFolder
+
     folder, request = study()
     with folder.locked(), pytest.raises(StudyError, match="another search is running"):
         tune.driver.run_search(StudyFolder(folder.path), request, inputs.pairs, None, io.StringIO())
@@ -292,4 +448,7 @@ def test_a_second_search_in_the_same_folder_is_refused(study, inputs):
 
 def test_the_schema_is_printed(tmp_path):
     done = search("--schema")
-    assert done.returncode == 0 and "contrastive.weight" in json.loads(done.stdout)["properties"]["space"]["properties"]
+    assert (
+        done.returncode == 0
+        and "contrastive.weight" in json.loads(done.stdout)["properties"]["space"]["properties"]
+    )

@@ -14,12 +14,14 @@ from tune.runner.trainable import GanHtrTrial
 
 def trial_class(plan, inputs, script=None):
     """The real trainable on given inputs; `script` gives the value of each epoch instead of the objective."""
+
     class Trial(GanHtrTrial):
         def setup(self, config):
             super().setup(config, plan, inputs)
 
         def value_of(self, metrics):
             return super().value_of(metrics) if script is None else script[self.state.epoch - 1]
+
     return Trial
 
 
@@ -38,16 +40,24 @@ def drive(trial, epochs=1000):
 
 
 def metrics_of(folder, name="on-000"):
-    return json.loads((folder.path / "trials" / name / "metrics/training_metrics_fp32.json").read_text())
+    return json.loads(
+        (folder.path / "trials" / name / "metrics/training_metrics_fp32.json").read_text()
+    )
 
 
 def weights(folder, name="on-000"):
     held = torch.load(folder.path / "trials" / name / "last.pt", weights_only=True)
-    return {f"{part}.{key}": tensor for part, state in held["modules"].items() for key, tensor in state.items()}
+    return {
+        f"{part}.{key}": tensor
+        for part, state in held["modules"].items()
+        for key, tensor in state.items()
+    }
 
 
 def same(first, second):
-    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+    return first.keys() == second.keys() and all(
+        torch.equal(first[key], second[key]) for key in first
+    )
 
 
 PLATEAU = [1.0, 2.0, 3.0, *[3.005] * 40]
@@ -57,9 +67,17 @@ def test_a_scripted_plateau_stops_after_fifteen_epochs(study, inputs):
     folder, request = study(epochs=40)
     results = drive(trial_class(plan_of(request, folder, "score"), inputs, PLATEAU)(config_of()))
     last = results[-1]
-    assert len(results) == 18 and last["status"] == "stopped" and (last["best_epoch"], last["best_value"]) == (3, 3.0)
+    assert (
+        len(results) == 18
+        and last["status"] == "stopped"
+        and (last["best_epoch"], last["best_value"]) == (3, 3.0)
+    )
     held = metrics_of(folder)
-    assert held["early_stopped"] and held["final_patience_counter"] == 15 and held["total_epochs_completed"] == 18
+    assert (
+        held["early_stopped"]
+        and held["final_patience_counter"] == 15
+        and held["total_epochs_completed"] == 18
+    )
 
 
 @pytest.mark.parametrize("cuts", [[5], [3, 10, 17]])
@@ -71,7 +89,11 @@ def test_patience_survives_restarts(study, inputs, cuts):
         drive(make(config_of()), cut - done)
         done = cut
     results = drive(make(config_of()))
-    assert results[-1]["epoch"] == 18 and results[-1]["status"] == "stopped" and len(metrics_of(folder)["epochs"]) == 18
+    assert (
+        results[-1]["epoch"] == 18
+        and results[-1]["status"] == "stopped"
+        and len(metrics_of(folder)["epochs"]) == 18
+    )
 
 
 def test_a_trial_cut_and_set_up_again_ends_with_the_same_bits(study, inputs):
@@ -94,9 +116,13 @@ def test_an_epoch_written_without_its_checkpoint_is_done_again(study, inputs):
     drive(trial, 2)
     kept = (folder.path / "trials/on-000/last.pt").read_bytes()
     drive(trial, 1)
-    (folder.path / "trials/on-000/last.pt").write_bytes(kept)  # as if killed between the metrics and the checkpoint
+    (folder.path / "trials/on-000/last.pt").write_bytes(
+        kept
+    )  # as if killed between the metrics and the checkpoint
     results = drive(make(config_of()))
-    assert [r["epoch"] for r in results] == [2, 3, 4], "what the checkpoint holds is told once more: the search may not have heard of it"
+    assert [r["epoch"] for r in results] == [2, 3, 4], (
+        "what the checkpoint holds is told once more: the search may not have heard of it"
+    )
     assert [e["epoch"] for e in metrics_of(folder)["epochs"]] == [1, 2, 3, 4]
 
 
@@ -106,7 +132,11 @@ def test_a_trial_that_had_ended_says_so_again_and_trains_nothing(study, inputs):
     ended = drive(make(config_of()))[-1]
     before = weights(folder)
     again = make(config_of()).train()
-    assert again["done"] and again["status"] == ended["status"] == "complete" and again["best_value"] == ended["best_value"]
+    assert (
+        again["done"]
+        and again["status"] == ended["status"] == "complete"
+        and again["best_value"] == ended["best_value"]
+    )
     assert same(before, weights(folder))
 
 
@@ -115,11 +145,15 @@ def test_a_reused_worker_trains_as_a_fresh_one(study, inputs):
     make = trial_class(plan_of(request, folder, "score"), inputs)
     drive(make(config_of("on-001", **{"head.kind": "linear"})))
     reused, request = study("reused")
-    trial = trial_class(plan_of(request, reused, "score"), inputs)(config_of("on-000", **{"contrastive.weight": 30.0}))
+    trial = trial_class(plan_of(request, reused, "score"), inputs)(
+        config_of("on-000", **{"contrastive.weight": 30.0})
+    )
     drive(trial)
     assert trial.reset(config_of("on-001", **{"head.kind": "linear"}))
     results = drive(trial)
-    assert [r["epoch"] for r in results] == [1, 2, 3] and same(weights(folder, "on-001"), weights(reused, "on-001"))
+    assert [r["epoch"] for r in results] == [1, 2, 3] and same(
+        weights(folder, "on-001"), weights(reused, "on-001")
+    )
 
 
 def test_a_diverging_trial_fails_alone_and_keeps_why(study, inputs):
@@ -129,17 +163,29 @@ def test_a_diverging_trial_fails_alone_and_keeps_why(study, inputs):
     with torch.no_grad():
         next(trial.state.generator.parameters()).fill_(math.nan)
     last = drive(trial)[-1]
-    assert last["status"] == "failed" and last["done"] and "Diverged" in last["error"] and "epoch 2" in last["error"]
+    assert (
+        last["status"] == "failed"
+        and last["done"]
+        and "Diverged" in last["error"]
+        and "epoch 2" in last["error"]
+    )
     assert "diverged" in (folder.path / "trials/on-000/traceback.txt").read_text()
     assert trial.reset(config_of("on-001")) and drive(trial)[-1]["status"] == "complete"
 
 
-@pytest.mark.parametrize("values, words", [({"train.batch_size": 400}, "train.batch_size"), ({"head.kind": "deep"}, "head.kind")])
+@pytest.mark.parametrize(
+    "values, words",
+    [({"train.batch_size": 400}, "train.batch_size"), ({"head.kind": "deep"}, "head.kind")],
+)
 def test_a_trial_that_cannot_be_built_fails_alone(study, inputs, values, words):
     folder, request = study()
     trial = trial_class(plan_of(request, folder, "score"), inputs)(config_of(**values))
     last = drive(trial)[-1]
-    assert last["status"] == "failed" and words in last["error"] and (folder.path / "trials/on-000/traceback.txt").exists()
+    assert (
+        last["status"] == "failed"
+        and words in last["error"]
+        and (folder.path / "trials/on-000/traceback.txt").exists()
+    )
     assert trial.reset(config_of("on-001")) and drive(trial)[-1]["status"] == "complete"
 
 
@@ -160,10 +206,16 @@ def test_what_a_trial_folder_holds(study, inputs):
     epoch = held["epochs"][0]
     assert len(epoch["losses"]["pixel"]) == 2
     assert held["best_val_psnr"] == max(e["validation"]["psnr"] for e in held["epochs"])
-    assert (path / "samples/comparison_epoch_0005_sample_0.png").exists() and (path / "samples/epoch_0006_sample_3.png").exists()
+    assert (path / "samples/comparison_epoch_0005_sample_0.png").exists() and (
+        path / "samples/epoch_0006_sample_3.png"
+    ).exists()
     lines = np.load(path / "lines/epoch_0001.npz")
-    assert len(lines["psnr"]) == len(inputs.pairs.validation) and lines["psnr"].mean() == pytest.approx(epoch["validation"]["psnr"])
-    assert lines["judge_char_edits"].sum() / lines["judge_char_lengths"].sum() == pytest.approx(epoch["diagnostics"]["judge_cer"])
+    assert len(lines["psnr"]) == len(inputs.pairs.validation) and lines[
+        "psnr"
+    ].mean() == pytest.approx(epoch["validation"]["psnr"])
+    assert lines["judge_char_edits"].sum() / lines["judge_char_lengths"].sum() == pytest.approx(
+        epoch["diagnostics"]["judge_cer"]
+    )
     last = torch.load(path / "last.pt", weights_only=True)
     assert last["optimizers"] == {} and not list(path.rglob(".*writing"))
 
@@ -172,22 +224,76 @@ def test_what_a_trial_folder_holds(study, inputs):
 def test_the_metrics_file_has_the_layout_of_the_original(study, inputs, formulation):
     """Key for key and in that order; only `diagnostics` is ours."""
     folder, request = study(epochs=2)
-    drive(trial_class(plan_of(request, folder, "score"), inputs)(config_of(**{"contrastive.formulation": formulation})))
+    drive(
+        trial_class(plan_of(request, folder, "score"), inputs)(
+            config_of(**{"contrastive.formulation": formulation})
+        )
+    )
     held = metrics_of(folder)
-    assert list(held) == ["start_time", "hyperparameters", "epochs", "end_time", "best_val_psnr", "best_epoch", "total_epochs_completed",
-                          "early_stopped", "final_patience_counter"]
-    assert [type(value) for value in held.values()] == [str, dict, list, str, float, int, int, bool, int]
-    assert held["hyperparameters"]["contrastive.formulation"] == formulation and held["total_epochs_completed"] == 2
+    assert list(held) == [
+        "start_time",
+        "hyperparameters",
+        "epochs",
+        "end_time",
+        "best_val_psnr",
+        "best_epoch",
+        "total_epochs_completed",
+        "early_stopped",
+        "final_patience_counter",
+    ]
+    assert [type(value) for value in held.values()] == [
+        str,
+        dict,
+        list,
+        str,
+        float,
+        int,
+        int,
+        bool,
+        int,
+    ]
+    assert (
+        held["hyperparameters"]["contrastive.formulation"] == formulation
+        and held["total_epochs_completed"] == 2
+    )
     for number, epoch in enumerate(held["epochs"], start=1):
-        assert list(epoch) == ["epoch", "phase", "current_ctc_weight", "losses", "training_losses", "validation", "diagnostics",
-                               "best_model_saved", "patience_counter", "epoch_time_seconds"]
-        assert (epoch["epoch"], epoch["phase"], epoch["current_ctc_weight"]) == (number, "train", 1.0)
-        terms = {"total", "pixel", "feature", "ctc", "adversarial", "discriminator", *(["contrastive"] if formulation != "none" else [])}
+        assert list(epoch) == [
+            "epoch",
+            "phase",
+            "current_ctc_weight",
+            "losses",
+            "training_losses",
+            "validation",
+            "diagnostics",
+            "best_model_saved",
+            "patience_counter",
+            "epoch_time_seconds",
+        ]
+        assert (epoch["epoch"], epoch["phase"], epoch["current_ctc_weight"]) == (
+            number,
+            "train",
+            1.0,
+        )
+        terms = {
+            "total",
+            "pixel",
+            "feature",
+            "ctc",
+            "adversarial",
+            "discriminator",
+            *(["contrastive"] if formulation != "none" else []),
+        }
         assert set(epoch["losses"]) == terms
         assert all(len(values) == 2 for values in epoch["losses"].values())
         means = dict(epoch["training_losses"])
-        assert list(means.pop("gradient_norm")) == ["generator_mean", "generator_max", "discriminator_mean"]
-        assert means == {name: pytest.approx(np.mean(values)) for name, values in epoch["losses"].items()}
+        assert list(means.pop("gradient_norm")) == [
+            "generator_mean",
+            "generator_max",
+            "discriminator_mean",
+        ]
+        assert means == {
+            name: pytest.approx(np.mean(values)) for name, values in epoch["losses"].items()
+        }
         assert list(epoch["validation"]) == ["psnr", "ssim", "cer", "wer"]
 
 
@@ -197,9 +303,15 @@ def test_the_peak_of_memory_is_that_of_the_hungriest_epoch_also_after_a_restart(
 
     def hungry(peaks):
         trial = make(config_of())
-        trial.epochs = (replace(report, peak_memory_mb=peak) for report, peak in zip(trial.epochs, peaks, strict=False))
+        trial.epochs = (
+            replace(report, peak_memory_mb=peak)
+            for report, peak in zip(trial.epochs, peaks, strict=False)
+        )
         return trial
 
     assert [r["peak_memory_mb"] for r in drive(hungry([5.0, 9.0]), 2)] == [5.0, 9.0]
     assert [r["peak_memory_mb"] for r in drive(hungry([7.0, 11.0]))] == [9.0, 9.0, 11.0]
-    assert json.loads((folder.path / "trials/on-000/result.json").read_text())["peak_memory_mb"] == 11.0
+    assert (
+        json.loads((folder.path / "trials/on-000/result.json").read_text())["peak_memory_mb"]
+        == 11.0
+    )

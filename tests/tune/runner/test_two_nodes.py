@@ -26,10 +26,19 @@ from tune.runner.cluster import blind, room
 from tune.runner.trainable import GanHtrTrial
 from tune.study.request import Request
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="several Ray nodes on one machine need Linux")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="several Ray nodes on one machine need Linux"
+    ),
+]
 EPOCHS = 60
-STUDY = {"budget": {"seeds": 2, "epochs": EPOCHS, "steps_per_epoch": 4}, "early_stopping": {"patience": EPOCHS},
-         "baseline": {"contrastive.formulation": "none"}, "fixed": {"contrastive.formulation": "clip", **TINY}}
+STUDY = {
+    "budget": {"seeds": 2, "epochs": EPOCHS, "steps_per_epoch": 4},
+    "early_stopping": {"patience": EPOCHS},
+    "baseline": {"contrastive.formulation": "none"},
+    "fixed": {"contrastive.formulation": "clip", **TINY},
+}
 
 NAMES = ("off-000", "off-001", "on-000", "on-001")
 
@@ -58,7 +67,9 @@ def joined(place):
             for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
                 patch.setenv(name, env[name])
             reset_auth_token_state()  # Ray holds the token of the process's first cluster
-            yield lambda *options, nodes=2: stack.enter_context(cluster(place, env, *options, nodes=nodes))
+            yield lambda *options, nodes=2: stack.enter_context(
+                cluster(place, env, *options, nodes=nodes)
+            )
             ray.shutdown()
         reset_auth_token_state()
 
@@ -74,23 +85,35 @@ def placed(monkeypatch):
 
 def rows_of(folder):
     """A study's trials without what depends on the clock."""
-    return [{key: value for key, value in row.items() if key != "seconds"}
-            for row in csv.DictReader((folder / "trials.csv").open(encoding="utf-8"))]
+    return [
+        {key: value for key, value in row.items() if key != "seconds"}
+        for row in csv.DictReader((folder / "trials.csv").open(encoding="utf-8"))
+    ]
 
 
 def times_of(folder, name):
     """When each epoch of a trial was written."""
-    return [path.stat().st_mtime for path in sorted(folder.glob(f"trials/{name}/lines/epoch_*.npz"))]
+    return [
+        path.stat().st_mtime for path in sorted(folder.glob(f"trials/{name}/lines/epoch_*.npz"))
+    ]
 
 
 def test_a_node_is_killed_and_its_trial_goes_on_on_the_other(both_arms, place, tmp_path):
     assert search(*both_arms, "--name", "whole").returncode == 0
     env, folder = environment(), tmp_path / "r/cut"
     with cluster(place, env, "--num-cpus", 1, "--num-gpus", 0) as (head, second):
-        process = subprocess.Popen(command(*both_arms, "--name", "cut", "--address", head.address), stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True, env=env, start_new_session=True)
+        process = subprocess.Popen(
+            command(*both_arms, "--name", "cut", "--address", head.address),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=env,
+            start_new_session=True,
+        )
         try:
-            wait_for(lambda: min(epochs_of(folder, "off-000"), epochs_of(folder, "on-000")) >= 5, process)
+            wait_for(
+                lambda: min(epochs_of(folder, "off-000"), epochs_of(folder, "on-000")) >= 5, process
+            )
             assert len(head.workers()) == len(second.workers()) == 1
             kept = {name: epochs_of(folder, name) for name in NAMES}
             os.kill(second.raylet(), signal.SIGKILL)
@@ -104,13 +127,19 @@ def test_a_node_is_killed_and_its_trial_goes_on_on_the_other(both_arms, place, t
     assert {len(trials) for trials in journal_of(folder).values()} == {2}
     times = {name: times_of(folder, name) for name in NAMES}
     for name in NAMES:
-        entries = json.loads((folder / f"trials/{name}/metrics/training_metrics_fp32.json").read_text())["epochs"]
-        assert [entry["epoch"] for entry in entries] == list(range(1, EPOCHS + 1)) and len(times[name]) == EPOCHS
+        entries = json.loads(
+            (folder / f"trials/{name}/metrics/training_metrics_fp32.json").read_text()
+        )["epochs"]
+        assert [entry["epoch"] for entry in entries] == list(range(1, EPOCHS + 1)) and len(
+            times[name]
+        ) == EPOCHS
     before = {name: sum(stamp < gone for stamp in stamps) for name, stamps in times.items()}
     assert any(0 < done < EPOCHS for done in before.values()), "a trial was in the midst of it"
     assert "Trial task failed for trial" in (folder / "logs/ray.log").read_text()
     for name in NAMES:
-        assert before[name] >= kept[name] and times[name] == sorted(times[name]), "what was done before the kill was not done again"
+        assert before[name] >= kept[name] and times[name] == sorted(times[name]), (
+            "what was done before the kill was not done again"
+        )
 
 
 class Placed(GanHtrTrial):
@@ -120,8 +149,14 @@ class Placed(GanHtrTrial):
         notes = self.plan.folder / "notes"
         notes.mkdir(exist_ok=True)
         address = self.inputs.pairs.train.clean.ctypes.data
-        note = {"node": ray.get_runtime_context().get_node_id(), "cards": ray.get_gpu_ids(), "pid": os.getpid(),
-                "writeable": self.inputs.pairs.train.clean.flags.writeable, "lies": mapping_of(address), "time": time.time()}
+        note = {
+            "node": ray.get_runtime_context().get_node_id(),
+            "cards": ray.get_gpu_ids(),
+            "pid": os.getpid(),
+            "writeable": self.inputs.pairs.train.clean.flags.writeable,
+            "lies": mapping_of(address),
+            "time": time.time(),
+        }
         with (notes / f"{self.config['id']}.jsonl").open("a") as file:
             file.write(json.dumps(note) + "\n")
         crowd, deadline = int((self.plan.folder / "crowd").read_text()), time.monotonic() + 60
@@ -142,13 +177,18 @@ def mapping_of(address):
 
 def notes_of(folder):
     """Trial -> its notes, an epoch each."""
-    return {path.stem: [json.loads(line) for line in path.read_text().splitlines()] for path in (folder.path / "notes").iterdir()}
+    return {
+        path.stem: [json.loads(line) for line in path.read_text().splitlines()]
+        for path in (folder.path / "notes").iterdir()
+    }
 
 
 def test_lines_lie_once_on_each_node(joined, placed, study, experiment, inputs):
     """Four trials at once on two nodes: the two of a node read the same bytes of its object store, each node has a copy of its own."""
     nodes = joined("--num-cpus", 2, "--num-gpus", 0)
-    folder, request = study(trials=4, epochs=2, of=replace(experiment, budget=replace(experiment.budget, seeds=2)))
+    folder, request = study(
+        trials=4, epochs=2, of=replace(experiment, budget=replace(experiment.budget, seeds=2))
+    )
     (folder.path / "crowd").write_text("4")
     assert tune.driver.run_search(folder, request, inputs.pairs, nodes[0].address, io.StringIO())
     first = [notes[0] for notes in notes_of(folder).values()]
@@ -162,11 +202,15 @@ def test_lines_lie_once_on_each_node(joined, placed, study, experiment, inputs):
 
 
 @pytest.mark.parametrize("share, together", [(0.5, 2), (0.6, 1)])
-def test_trials_share_a_card_by_fractions(joined, placed, study, experiment, inputs, monkeypatch, share, together):
+def test_trials_share_a_card_by_fractions(
+    joined, placed, study, experiment, inputs, monkeypatch, share, together
+):
     """The node's card is made up, and the trials train on the processor: what is tested is what the search asks Ray for."""
     monkeypatch.setattr(Request, "device", property(lambda self: "cpu"))
     nodes = joined("--num-cpus", 4, "--num-gpus", 1, nodes=1)
-    folder, request = study(trials=2, epochs=3, of=replace(experiment, budget=replace(experiment.budget, seeds=1)))
+    folder, request = study(
+        trials=2, epochs=3, of=replace(experiment, budget=replace(experiment.budget, seeds=1))
+    )
     (folder.path / "crowd").write_text(str(together))
     request = replace(request, gpus_per_trial=share)
     assert tune.driver.run_search(folder, request, inputs.pairs, nodes[0].address, io.StringIO())
@@ -179,23 +223,66 @@ def test_trials_share_a_card_by_fractions(joined, placed, study, experiment, inp
 def test_a_trial_has_room_on_one_node_and_every_node_must_see_the_study(joined, tmp_path):
     nodes = joined("--num-cpus", 2, "--num-gpus", 1)
     ray.init(address=nodes[0].address, log_to_driver=False)
-    assert [room(1, 0), room(2, 0), room(3, 0), room(0.5, 0.5), room(2, 0.5), room(1, 2)] == [4, 2, 0, 4, 2, 0]
+    assert [room(1, 0), room(2, 0), room(3, 0), room(0.5, 0.5), room(2, 0.5), room(1, 2)] == [
+        4,
+        2,
+        0,
+        4,
+        2,
+        0,
+    ]
     assert room(0.1, 0.1) == 20
     assert blind(tmp_path) == []
     assert blind(tmp_path / "elsewhere") == [node["NodeManagerAddress"] for node in ray.nodes()]
 
 
-def test_a_job_is_submitted_and_its_workers_find_the_packages_on_another_node(both_arms, place, tmp_path):
+def test_a_job_is_submitted_and_its_workers_find_the_packages_on_another_node(
+    both_arms, place, tmp_path
+):
     """The checkout is uploaded, and runs on each node from that node's own folder."""
     env, folder = environment(), tmp_path / "r/job"
     with cluster(place, env, "--num-cpus", 1, "--num-gpus", 0, dashboard=True) as (head, second):
-        words = [RAY, "job", "submit", "--address", head.dashboard, "--working-dir", ROOT, "--", sys.executable, "tune/search.py",
-                 *both_arms, "--name", "job", "--address", "auto"]
-        process = subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env,
-                                   cwd=tmp_path, start_new_session=True)
+        words = [
+            RAY,
+            "job",
+            "submit",
+            "--address",
+            head.dashboard,
+            "--working-dir",
+            ROOT,
+            "--",
+            sys.executable,
+            "tune/search.py",
+            *both_arms,
+            "--name",
+            "job",
+            "--address",
+            "auto",
+        ]
+        process = subprocess.Popen(
+            list(map(str, words)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=env,
+            cwd=tmp_path,
+            start_new_session=True,
+        )
         try:
-            wait_for(lambda: min(epochs_of(folder, "off-000"), epochs_of(folder, "on-000")) >= 2 and second.workers(), process)
-            paths = (Path(f"/proc/{second.workers()[0]}/environ").read_bytes().decode().split("PYTHONPATH=")[1].split("\0")[0]).split(":")
+            wait_for(
+                lambda: (
+                    min(epochs_of(folder, "off-000"), epochs_of(folder, "on-000")) >= 2
+                    and second.workers()
+                ),
+                process,
+            )
+            paths = (
+                Path(f"/proc/{second.workers()[0]}/environ")
+                .read_bytes()
+                .decode()
+                .split("PYTHONPATH=")[1]
+                .split("\0")[0]
+            ).split(":")
             out, _ = process.communicate(timeout=240)
         finally:
             process.kill()

@@ -18,7 +18,9 @@ WARMUP, EPOCHS = 2, 20
 
 
 def study_of(pruner, storage=None):
-    return optuna.create_study(storage=storage, study_name="on", direction="maximize", pruner=pruner, load_if_exists=True)
+    return optuna.create_study(
+        storage=storage, study_name="on", direction="maximize", pruner=pruner, load_if_exists=True
+    )
 
 
 def named(name, folder=None, objective="score", warmup=WARMUP, epochs=EPOCHS):
@@ -45,7 +47,10 @@ def curve(study, values, first=1):
 
 def climbing(count, rng):
     """Curves that never fall, where Optuna's rules (values of an epoch) and ours (best so far) are the same."""
-    return [(rng.gauss(0, 1) + np.cumsum([abs(rng.gauss(0, 0.3)) for _ in range(EPOCHS)])).tolist() for _ in range(count)]
+    return [
+        (rng.gauss(0, 1) + np.cumsum([abs(rng.gauss(0, 0.3)) for _ in range(EPOCHS)])).tolist()
+        for _ in range(count)
+    ]
 
 
 def interleaved(study, curves, rng, slots=5):
@@ -63,16 +68,35 @@ def interleaved(study, curves, rng, slots=5):
         if pruned or turn[3] == len(values):
             running.remove(turn)
             ended[number] = epoch + 1 if pruned else None
-            study.tell(trial, None if pruned else max(values[:turn[3]]), state=TrialState.PRUNED if pruned else TrialState.COMPLETE)
+            study.tell(
+                trial,
+                None if pruned else max(values[: turn[3]]),
+                state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
+            )
     return ended
 
 
 # --- the same decisions as Optuna's ---
 
-@pytest.mark.parametrize("name, theirs", [
-    ("asha", lambda: SuccessiveHalvingPruner(min_resource=WARMUP, reduction_factor=REDUCTION)),
-    ("hyperband", lambda: HyperbandPruner(min_resource=WARMUP, max_resource=EPOCHS - 1, reduction_factor=REDUCTION)),
-    ("median", lambda: OptunasMedian(n_startup_trials=MEDIAN_AFTER, n_warmup_steps=WARMUP, n_min_trials=MEDIAN_AFTER))])
+
+@pytest.mark.parametrize(
+    "name, theirs",
+    [
+        ("asha", lambda: SuccessiveHalvingPruner(min_resource=WARMUP, reduction_factor=REDUCTION)),
+        (
+            "hyperband",
+            lambda: HyperbandPruner(
+                min_resource=WARMUP, max_resource=EPOCHS - 1, reduction_factor=REDUCTION
+            ),
+        ),
+        (
+            "median",
+            lambda: OptunasMedian(
+                n_startup_trials=MEDIAN_AFTER, n_warmup_steps=WARMUP, n_min_trials=MEDIAN_AFTER
+            ),
+        ),
+    ],
+)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_decisions_are_optunas_where_curves_never_fall(name, theirs, seed):
     curves = climbing(80, random.Random(seed))
@@ -89,7 +113,9 @@ def test_a_pruner_made_anew_at_any_moment_decides_the_same(name, tmp_path):
     other = random.Random(0)
     study, parts = study_of(named(name), open_journal(tmp_path / "journal")), {}
     waiting, running = list(enumerate(curves)), []
-    while waiting or running:  # the same order, with study and pruner opened again before every decision
+    while (
+        waiting or running
+    ):  # the same order, with study and pruner opened again before every decision
         while waiting and len(running) < 5:
             number, values = waiting.pop(0)
             running.append([start(study), number, values, 0])
@@ -100,7 +126,11 @@ def test_a_pruner_made_anew_at_any_moment_decides_the_same(name, tmp_path):
         if pruned or turn[3] == EPOCHS:
             running.remove(turn)
             parts[turn[1]] = turn[3] if pruned else None
-            study.tell(turn[0], None if pruned else max(turn[2]), state=TrialState.PRUNED if pruned else TrialState.COMPLETE)
+            study.tell(
+                turn[0],
+                None if pruned else max(turn[2]),
+                state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
+            )
     assert parts == whole and None in whole.values() and any(whole.values())
 
 
@@ -114,6 +144,7 @@ def test_nothing_is_given_up_in_the_warm_up(name, tmp_path):
 
 
 # --- ASHA and Hyperband ---
+
 
 def test_asha_keeps_the_best_third_at_each_rung():
     """Recomputed with plain lists: rungs at 2, 6 and 18."""
@@ -155,8 +186,13 @@ def test_trials_of_earlier_studies_do_not_count():
     for name in ("asha", "median"):
         study = study_of(named(name))
         for _ in range(9):
-            study.add_trial(optuna.trial.create_trial(
-                value=9.0, intermediate_values=dict.fromkeys(range(1, 21), 9.0), user_attrs={"warm_start": "x"}))
+            study.add_trial(
+                optuna.trial.create_trial(
+                    value=9.0,
+                    intermediate_values=dict.fromkeys(range(1, 21), 9.0),
+                    user_attrs={"warm_start": "x"},
+                )
+            )
         assert curve(study, [1.0] * EPOCHS)[1] is None
 
 
@@ -164,10 +200,16 @@ def test_hyperband_compares_within_a_bracket():
     study = study_of(named("hyperband"))
     pruner, given = study.pruner, {}
     for _ in range(120):
-        trial, epoch = curve(study, [-float(len(study.trials))] * EPOCHS)  # each is worse than all before
+        trial, epoch = curve(
+            study, [-float(len(study.trials))] * EPOCHS
+        )  # each is worse than all before
         given.setdefault(pruner.bracket(study, trial), []).append(epoch)
-    assert [set(given[s]) - {None} for s in sorted(given)] == [{2}, {6}, {18}], "bracket s starts at 2 x 3^s"
-    assert all(epochs[0] is None and None not in epochs[1:] for epochs in given.values()), "the first of each bracket has no rival"
+    assert [set(given[s]) - {None} for s in sorted(given)] == [{2}, {6}, {18}], (
+        "bracket s starts at 2 x 3^s"
+    )
+    assert all(epochs[0] is None and None not in epochs[1:] for epochs in given.values()), (
+        "the first of each bracket has no rival"
+    )
     counts = [len(given[s]) for s in sorted(given)]
     assert counts[0] > counts[1] and sum(counts) == 120  # shares 9 : 5 : 3
 
@@ -180,6 +222,7 @@ def test_short_trials_are_never_given_up(epochs):
 
 
 # --- the median ---
+
 
 def test_the_median_recomputed_with_numpy():
     rng, study, finished, found = random.Random(7), study_of(named("median")), [], []
@@ -214,6 +257,7 @@ def test_the_median_counts_finished_trials_alone():
 
 # --- Wilcoxon ---
 
+
 def write_lines(folder, trial, level, epochs=range(1, EPOCHS + 1), seed=0, count=60, noise=1.0):
     """Per-line values about `level`: lines differ more from each other than trials do."""
     easy = np.random.default_rng(99).normal(0, 5, count)
@@ -222,8 +266,15 @@ def write_lines(folder, trial, level, epochs=range(1, EPOCHS + 1), seed=0, count
     path = folder / json.loads(trial.user_attrs["proposal"])["id"] / "lines"
     path.mkdir(parents=True, exist_ok=True)
     edits = np.random.default_rng([seed, trial.number, 1]).integers(0, 10, count)
-    arrays = {"psnr": level + easy + own, "ssim": (level + easy + own) / 100, "guide_char_edits": edits, "guide_char_lengths": lengths,
-              "guide_word_edits": edits // 3, "guide_word_lengths": lengths // 5, "judge_char_edits": edits * 0}
+    arrays = {
+        "psnr": level + easy + own,
+        "ssim": (level + easy + own) / 100,
+        "guide_char_edits": edits,
+        "guide_char_lengths": lengths,
+        "guide_word_edits": edits // 3,
+        "guide_word_lengths": lengths // 5,
+        "judge_char_edits": edits * 0,
+    }
     for epoch in epochs:
         np.savez_compressed(path / f"epoch_{epoch:04d}.npz", **arrays)
     return arrays
@@ -245,11 +296,18 @@ def test_wilcoxon_gives_up_what_is_worse_line_by_line(tmp_path):
     best = write_lines(tmp_path, told(study, 20.0), 20.0)["psnr"]
     one_line = np.zeros(60)
     one_line[0] = -30  # then the mean is worse for a single line's sake, or better
-    for change, gone in [(np.full(60, -0.1), True), (np.full(60, 0.1), False), (one_line + 0.1, False), (-one_line - 0.1, False),
-                         (np.zeros(60), False)]:
+    for change, gone in [
+        (np.full(60, -0.1), True),
+        (np.full(60, 0.1), False),
+        (one_line + 0.1, False),
+        (-one_line - 0.1, False),
+        (np.zeros(60), False),
+    ]:
         trial = told(study, 19.0, state=TrialState.RUNNING)
         write_lines(tmp_path, trial, 0.0)
-        np.savez_compressed(tmp_path / f"on-{trial.number:03d}/lines/epoch_0005.npz", psnr=best + change)
+        np.savez_compressed(
+            tmp_path / f"on-{trial.number:03d}/lines/epoch_0005.npz", psnr=best + change
+        )
         assert trial.should_prune() == gone
         study.tell(trial, state=TrialState.FAIL)
 
@@ -257,10 +315,24 @@ def test_wilcoxon_gives_up_what_is_worse_line_by_line(tmp_path):
 @pytest.mark.parametrize("objective", list(LINE_VALUES))
 def test_wilcoxon_is_scipys_on_the_lines_of_the_objective(objective, tmp_path):
     def lines(arrays):
-        rates = {unit: np.array([edits / (length or 1) for edits, length in zip(
-            arrays[f"guide_{unit}_edits"], arrays[f"guide_{unit}_lengths"], strict=True)]) for unit in ("char", "word")}
-        return {"score": arrays["psnr"] - 50 * rates["char"], "psnr": arrays["psnr"], "ssim": arrays["ssim"], "cer": -rates["char"],
-                "wer": -rates["word"]}[objective]
+        rates = {
+            unit: np.array(
+                [
+                    edits / (length or 1)
+                    for edits, length in zip(
+                        arrays[f"guide_{unit}_edits"], arrays[f"guide_{unit}_lengths"], strict=True
+                    )
+                ]
+            )
+            for unit in ("char", "word")
+        }
+        return {
+            "score": arrays["psnr"] - 50 * rates["char"],
+            "psnr": arrays["psnr"],
+            "ssim": arrays["ssim"],
+            "cer": -rates["char"],
+            "wer": -rates["word"],
+        }[objective]
 
     found = []
     for seed in range(40):
@@ -285,8 +357,10 @@ def test_the_best_trial_is_never_compared_with_itself_but_with_the_next(tmp_path
     assert high.should_prune(), "it was the best once, but its lines are worse now"
 
 
-@pytest.mark.parametrize("state, attributes", [
-    (TrialState.PRUNED, {}), (TrialState.FAIL, {}), (TrialState.COMPLETE, {"constraints": [0.1]})])
+@pytest.mark.parametrize(
+    "state, attributes",
+    [(TrialState.PRUNED, {}), (TrialState.FAIL, {}), (TrialState.COMPLETE, {"constraints": [0.1]})],
+)
 def test_what_cannot_win_is_no_measure(state, attributes, tmp_path):
     study = study_of(named("wilcoxon", tmp_path, "psnr"))
     write_lines(tmp_path, told(study, 20.0, state=state, **attributes), 20.0)
@@ -309,7 +383,7 @@ def test_without_the_same_lines_of_that_epoch_nothing_is_given_up(fault, tmp_pat
     if fault == "missing":
         path.unlink()
     elif fault == "torn":
-        path.write_bytes(held[:len(held) // 2])
+        path.write_bytes(held[: len(held) // 2])
     elif fault == "pickle":
         np.savez_compressed(path, psnr=np.array([object()] * 60))
     elif fault == "no array":

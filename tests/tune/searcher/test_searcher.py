@@ -20,7 +20,13 @@ def opened(space, tmp_path, trials=8, seed=0):
 
 
 def result(value, epoch=1, status="running"):
-    return {"value": value, "best_value": value, "epoch": epoch, "best_epoch": epoch, "status": status}
+    return {
+        "value": value,
+        "best_value": value,
+        "epoch": epoch,
+        "best_epoch": epoch,
+        "status": status,
+    }
 
 
 def run_one(searcher, name, value=None, status="complete"):
@@ -73,7 +79,9 @@ def test_the_model_takes_over_at_the_fifth_trial_also_with_several_slots(space, 
 def test_on_a_wide_machine_a_fifth_trial_waits_for_a_first_result(space, tmp_path):
     searcher = opened(space, tmp_path, trials=9)
     asked = [searcher.suggest(f"t{i}") for i in range(6)]
-    assert [p["proposed_by"] for p in asked[:5]] == ["baseline"] + ["random"] * 4 and asked[5] is None
+    assert [p["proposed_by"] for p in asked[:5]] == ["baseline"] + ["random"] * 4 and asked[
+        5
+    ] is None
     searcher.on_trial_complete("t0", result(1.0, 1, "complete"))
     assert searcher.suggest("t6") is None, "OFF tells the model nothing"
     searcher.on_trial_complete("t1", result(1.0, 1, "complete"))
@@ -97,16 +105,23 @@ def test_ends_after_the_asked_number(space, tmp_path):
     assert searcher.suggest("more") == Searcher.FINISHED and searcher.remaining == 0
 
 
-@pytest.mark.parametrize("status, error, state", [
-    ("complete", False, TrialState.COMPLETE), ("stopped", False, TrialState.COMPLETE), ("running", False, TrialState.PRUNED),
-    ("failed", False, TrialState.FAIL), ("running", True, TrialState.FAIL)])
+@pytest.mark.parametrize(
+    "status, error, state",
+    [
+        ("complete", False, TrialState.COMPLETE),
+        ("stopped", False, TrialState.COMPLETE),
+        ("running", False, TrialState.PRUNED),
+        ("failed", False, TrialState.FAIL),
+        ("running", True, TrialState.FAIL),
+    ],
+)
 def test_how_a_trial_ends_in_optuna(space, tmp_path, status, error, state):
     searcher = opened(space, tmp_path)
     searcher.suggest("a")
     searcher.on_trial_result("a", result(5.0, 1))
     ended = {**result(4.0, 2, status), "best_value": 5.0, "best_epoch": 1}
     searcher.on_trial_complete("a", ended, error)
-    (_, trial), = journal(searcher)
+    ((_, trial),) = journal(searcher)
     assert trial.state == state and trial.intermediate_values == {1: 5.0, 2: 4.0}
     assert state != TrialState.COMPLETE or trial.value == 5.0
 
@@ -152,7 +167,10 @@ def test_a_crash_between_ask_and_values_loses_nothing(space, tmp_path, monkeypat
     expected = [run_one(whole, f"t{i}") for i in range(7)]
     searcher = opened(space, tmp_path)
     got = [run_one(searcher, f"t{i}") for i in range(6)]
-    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):  # it dies after the formulation, before the weight
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(ZeroDivisionError),
+    ):  # it dies after the formulation, before the weight
         patch.setattr(optuna.trial.Trial, "suggest_float", lambda *_, **__: 1 / 0)
         searcher.suggest("cut")
     got.append(run_one(opened(space, tmp_path), "again"))
@@ -191,6 +209,7 @@ def test_the_model_goes_where_the_best_weights_are(space, tmp_path):
 
 def test_ray_may_pickle_it(space, tmp_path):
     import ray.cloudpickle as cloudpickle
+
     searcher = opened(space, tmp_path)
     searcher.suggest("a")
     copy = cloudpickle.loads(cloudpickle.dumps(searcher))
@@ -200,6 +219,7 @@ def test_ray_may_pickle_it(space, tmp_path):
 
 # --- an experiment: both arms for every seed ---
 
+
 def asked_in_full(searcher):
     """Every trial that is left, one after the other."""
     return [run_one(searcher, f"{searcher.remaining} left", 1.0) for _ in range(searcher.remaining)]
@@ -208,10 +228,21 @@ def asked_in_full(searcher):
 def test_the_arms_of_an_experiment_take_turns_seed_by_seed(experiment, tmp_path):
     searcher = opened(experiment, tmp_path, experiment.trials, seed=7)
     asked = asked_in_full(searcher)
-    assert [p["id"] for p in asked] == ["off-000", "on-000", "off-001", "on-001", "off-002", "on-002"]
-    assert [p["arm"] for p in asked] == [OFF, ON] * 3 and {p["proposed_by"] for p in asked} == {"experiment"}
+    assert [p["id"] for p in asked] == [
+        "off-000",
+        "on-000",
+        "off-001",
+        "on-001",
+        "off-002",
+        "on-002",
+    ]
+    assert [p["arm"] for p in asked] == [OFF, ON] * 3 and {p["proposed_by"] for p in asked} == {
+        "experiment"
+    }
     off = {"contrastive.formulation": "none", "loss.ctc": 2.0}
-    assert [p["values"] for p in asked] == [{"train.seed": 7 + n, **arm} for n in range(3) for arm in (off, {})]
+    assert [p["values"] for p in asked] == [
+        {"train.seed": 7 + n, **arm} for n in range(3) for arm in (off, {})
+    ]
     assert searcher.suggest("more") == Searcher.FINISHED and searcher.remaining == 0
     held = journal(searcher)
     assert [arm for arm, _ in held] == [OFF] * 3 + [ON] * 3
@@ -241,7 +272,9 @@ def test_a_pair_that_was_running_is_continued_before_the_next(experiment, tmp_pa
     assert [again.suggest("c"), again.suggest("d")] == cut
     assert again.suggest("e")["id"] == "off-001" and again.remaining == 3
     again.on_trial_complete("d", result(4.0, 2, "complete"))
-    assert [trial.intermediate_values for arm, trial in journal(again) if arm == ON] == [{1: 3.0, 2: 4.0}]
+    assert [trial.intermediate_values for arm, trial in journal(again) if arm == ON] == [
+        {1: 3.0, 2: 4.0}
+    ]
 
 
 def test_a_crash_before_the_proposal_was_written_keeps_the_seed(experiment, tmp_path, monkeypatch):
@@ -251,7 +284,14 @@ def test_a_crash_before_the_proposal_was_written_keeps_the_seed(experiment, tmp_
         patch.setattr(optuna.trial.Trial, "set_user_attr", lambda *_: 1 / 0)
         searcher.suggest("cut")
     after = asked_in_full(opened(experiment, tmp_path, experiment.trials))
-    assert [p["id"] for p in before + after] == ["off-000", "on-000", "off-001", "on-001", "off-002", "on-002"]
+    assert [p["id"] for p in before + after] == [
+        "off-000",
+        "on-000",
+        "off-001",
+        "on-001",
+        "off-002",
+        "on-002",
+    ]
     assert [p["values"]["train.seed"] for p in before + after] == [0, 0, 1, 1, 2, 2]
 
 
@@ -259,12 +299,19 @@ def test_a_failed_trial_of_an_experiment_is_not_run_again(experiment, tmp_path):
     searcher = opened(experiment, tmp_path, experiment.trials)
     run_one(searcher, "a", status="failed")
     assert [p["id"] for p in asked_in_full(opened(experiment, tmp_path, experiment.trials))] == [
-        "on-000", "off-001", "on-001", "off-002", "on-002"]
+        "on-000",
+        "off-001",
+        "on-001",
+        "off-002",
+        "on-002",
+    ]
 
 
 def test_a_wide_machine_gets_every_trial_of_an_experiment_at_once(experiment, tmp_path):
     searcher = opened(experiment, tmp_path, trials=16)
-    assert [searcher.suggest(f"t{i}")["id"] for i in range(16)] == [f"{arm}-{n:03d}" for n in range(8) for arm in (OFF, ON)]
+    assert [searcher.suggest(f"t{i}")["id"] for i in range(16)] == [
+        f"{arm}-{n:03d}" for n in range(8) for arm in (OFF, ON)
+    ]
 
 
 def test_an_experiment_of_many_seeds_resumes(experiment, tmp_path):

@@ -12,7 +12,10 @@ from tune.space.expression import ExpressionError, parse_expression
 from tune.space.load import space_from_plain
 from tune.space.source import SpaceError
 
-HEADS = {"head.kind": {"choice": ["none", "linear", "mlp"]}, "head.layers": {"int": [1, 3], "when": {"head.kind": "mlp"}}}
+HEADS = {
+    "head.kind": {"choice": ["none", "linear", "mlp"]},
+    "head.layers": {"int": [1, 3], "when": {"head.kind": "mlp"}},
+}
 
 
 def faults_of(**sections):
@@ -21,22 +24,58 @@ def faults_of(**sections):
     return caught.value.faults
 
 
-@pytest.mark.parametrize(("text", "values", "result"), [
-    ("2 * head.dim", {"head.dim": 64}, 128),
-    ("-head.dim // 3 + 1.5", {"head.dim": 64}, -20.5),
-    ("max(head.dim, head.width) % 7", {"head.dim": 5, "head.width": 9}, 2),
-    ("round(head.dim ** 0.5)", {"head.dim": 17}, 4),
-    ("(1 + 2) * 3", {}, 9),
-    (" + 1e-3 ", {}, 0.001),
-    (7, {}, 7)])
+@pytest.mark.parametrize(
+    ("text", "values", "result"),
+    [
+        ("2 * head.dim", {"head.dim": 64}, 128),
+        ("-head.dim // 3 + 1.5", {"head.dim": 64}, -20.5),
+        ("max(head.dim, head.width) % 7", {"head.dim": 5, "head.width": 9}, 2),
+        ("round(head.dim ** 0.5)", {"head.dim": 17}, 4),
+        ("(1 + 2) * 3", {}, 9),
+        (" + 1e-3 ", {}, 0.001),
+        (7, {}, 7),
+    ],
+)
 def test_an_expression_is_arithmetic(text, values, result):
     assert parse_expression(text).value(values) == result
 
 
-@pytest.mark.parametrize("text", [
-    "__import__('os').system('x')", "head.dim.real", "[1, 2]", "head", "1 if 2 else 3", "lambda: 1", "'a' * 9", "f(1)", "max()", "max(1)",
-    "1 +", "x := 2", "head.dim < 3", "max(*head.dim)", "round(1, ndigits=2)", "round(7, -10 ** 9)", "1j", "~1", "1 << 9", "True",
-    "(1).real", "1; 2", "(" * 300 + "1" + ")" * 300, "1+" * 150 + "1", "-" * 150 + "1", "", "\0", True, None, [1], float("inf")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__import__('os').system('x')",
+        "head.dim.real",
+        "[1, 2]",
+        "head",
+        "1 if 2 else 3",
+        "lambda: 1",
+        "'a' * 9",
+        "f(1)",
+        "max()",
+        "max(1)",
+        "1 +",
+        "x := 2",
+        "head.dim < 3",
+        "max(*head.dim)",
+        "round(1, ndigits=2)",
+        "round(7, -10 ** 9)",
+        "1j",
+        "~1",
+        "1 << 9",
+        "True",
+        "(1).real",
+        "1; 2",
+        "(" * 300 + "1" + ")" * 300,
+        "1+" * 150 + "1",
+        "-" * 150 + "1",
+        "",
+        "\0",
+        True,
+        None,
+        [1],
+        float("inf"),
+    ],
+)
 def test_what_is_no_arithmetic_is_refused(text):
     with pytest.raises(ExpressionError):
         parse_expression(text)
@@ -49,9 +88,22 @@ def test_python_says_nothing_of_an_expression(text, recwarn):
     assert not recwarn.list
 
 
-@pytest.mark.parametrize("text", [
-    "1 / 0", "1 % 0", "0 ** -1", "9 ** 9 ** 9", "9.0 ** 64 ** 1 * 1e300 * 1e300", "(0 - 8) ** 0.5", "round(1e400 - 1e400)", "1e400",
-    "max(1, (-8) ** 0.5)", "head.kind + 1", "contrastive.symmetric + 1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 / 0",
+        "1 % 0",
+        "0 ** -1",
+        "9 ** 9 ** 9",
+        "9.0 ** 64 ** 1 * 1e300 * 1e300",
+        "(0 - 8) ** 0.5",
+        "round(1e400 - 1e400)",
+        "1e400",
+        "max(1, (-8) ** 0.5)",
+        "head.kind + 1",
+        "contrastive.symmetric + 1",
+    ],
+)
 def test_what_cannot_be_computed_is_said(text):
     with pytest.raises(ExpressionError):
         parse_expression(text).value({"head.kind": "none", "contrastive.symmetric": True})
@@ -61,16 +113,32 @@ NUMBERS = st.one_of(st.integers(-50, 50), st.floats(-50, 50).map(lambda number: 
 
 
 def trees(inner):
-    both = st.tuples(inner, st.sampled_from(["+", "-", "*", "/", "//", "%", "**"]), inner).map("({0[0]} {0[1]} {0[2]})".format)
-    calls = st.tuples(st.sampled_from(["min", "max"]), inner, inner).map("{0[0]}({0[1]}, {0[2]})".format)
+    both = st.tuples(inner, st.sampled_from(["+", "-", "*", "/", "//", "%", "**"]), inner).map(
+        "({0[0]} {0[1]} {0[2]})".format
+    )
+    calls = st.tuples(st.sampled_from(["min", "max"]), inner, inner).map(
+        "{0[0]}({0[1]}, {0[2]})".format
+    )
     return both | calls | inner.map(lambda one: f"-{one}") | inner.map(lambda one: f"round({one})")
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.recursive(NUMBERS.map(lambda number: f"({number})") | st.sampled_from(["head.dim", "loss.pixel"]), trees, max_leaves=8))
+@given(
+    st.recursive(
+        NUMBERS.map(lambda number: f"({number})") | st.sampled_from(["head.dim", "loss.pixel"]),
+        trees,
+        max_leaves=8,
+    )
+)
 def test_expressions_give_what_python_gives(text):
     values = {"head.dim": 6, "loss.pixel": 2.5}
-    names = {"head": SimpleNamespace(dim=6), "loss": SimpleNamespace(pixel=2.5), "min": min, "max": max, "round": round}
+    names = {
+        "head": SimpleNamespace(dim=6),
+        "loss": SimpleNamespace(pixel=2.5),
+        "min": min,
+        "max": max,
+        "round": round,
+    }
     try:
         got = parse_expression(text).value(values)
     except ExpressionError:
@@ -79,55 +147,94 @@ def test_expressions_give_what_python_gives(text):
 
 
 def test_blanks_and_needless_parentheses_do_not_count():
-    assert parse_expression("2*( head.dim )").canonical == parse_expression("2 * head.dim").canonical
+    assert (
+        parse_expression("2*( head.dim )").canonical == parse_expression("2 * head.dim").canonical
+    )
     assert ast.literal_eval(parse_expression("(7)").canonical) == 7
-    assert parse_expression("2 * (head.dim + 1)").canonical != parse_expression("2 * head.dim + 1").canonical
+    assert (
+        parse_expression("2 * (head.dim + 1)").canonical
+        != parse_expression("2 * head.dim + 1").canonical
+    )
 
 
 def test_values_come_from_the_trial_else_default_fixed_and_preset():
-    space = space_from_plain({
-        "preset": "tiny", "fixed": {"head.layers": 2},
-        "space": {"head.kind": {"choice": ["none", "mlp"]}, "head.dim": {"choice": [64, 32], "default": 32, "when": {"head.kind": "mlp"}}},
-        "derived": {"contrastive.queue": "head.width // 2", "head.width": "head.dim * head.layers + round(loss.pixel) - 200"}})
+    space = space_from_plain(
+        {
+            "preset": "tiny",
+            "fixed": {"head.layers": 2},
+            "space": {
+                "head.kind": {"choice": ["none", "mlp"]},
+                "head.dim": {"choice": [64, 32], "default": 32, "when": {"head.kind": "mlp"}},
+            },
+            "derived": {
+                "contrastive.queue": "head.width // 2",
+                "head.width": "head.dim * head.layers + round(loss.pixel) - 200",
+            },
+        }
+    )
     assert space.completed({"head.kind": "mlp", "head.dim": 64}) == {
-        "head.kind": "mlp", "head.dim": 64, "head.width": 128, "contrastive.queue": 64}
-    assert space.completed({"head.kind": "none"})["head.width"] == space.overrides({})["head.width"] == 64
-    assert space.completed({"head.dim": 64}, {"head.layers": 1, "loss.pixel": 210.0, "head.dim": 4})["head.width"] == 74
+        "head.kind": "mlp",
+        "head.dim": 64,
+        "head.width": 128,
+        "contrastive.queue": 64,
+    }
+    assert (
+        space.completed({"head.kind": "none"})["head.width"]
+        == space.overrides({})["head.width"]
+        == 64
+    )
+    assert (
+        space.completed({"head.dim": 64}, {"head.layers": 1, "loss.pixel": 210.0, "head.dim": 4})[
+            "head.width"
+        ]
+        == 74
+    )
 
 
 def test_a_base_configuration_replaces_the_presets():
-    space = space_from_plain({"space": HEADS, "derived": {"generator.base": "discriminator.base * 2"}})
+    space = space_from_plain(
+        {"space": HEADS, "derived": {"generator.base": "discriminator.base * 2"}}
+    )
     assert space.completed({})["generator.base"] != space.overrides({}, "seed")["generator.base"]
     assert space.completed({}, {"discriminator.base": 5})["generator.base"] == 10
 
 
 def test_a_result_is_of_its_keys_type():
-    space = space_from_plain({"space": HEADS, "derived": {"head.width": "head.dim / 2", "loss.ctc": "head.layers"}})
+    space = space_from_plain(
+        {"space": HEADS, "derived": {"head.width": "head.dim / 2", "loss.ctc": "head.layers"}}
+    )
     done = space.completed({"head.kind": "mlp", "head.layers": 2})
-    assert (done["head.width"], type(done["head.width"])) == (64, int) and (done["loss.ctc"], type(done["loss.ctc"])) == (2.0, float)
+    assert (done["head.width"], type(done["head.width"])) == (64, int) and (
+        done["loss.ctc"],
+        type(done["loss.ctc"]),
+    ) == (2.0, float)
 
 
-@pytest.mark.parametrize(("derived", "said"), [
-    ({"head.width": "head.width + 1"}, "free of cycles, got head.width -> head.width"),
-    ({"head.width": "contrastive.queue", "contrastive.queue": "head.width"}, "free of cycles"),
-    ({"head.width": "head.dim + head.kind"}, "head.kind, which has none"),
-    ({"head.width": "head.dmi"}, "Did you mean head.dim?"),
-    ({"head.width": "os.system"}, "keys with a number"),
-    ({"head.layers": "2"}, "either derived or searched"),
-    ({"contrastive.pooling": "2"}, "a key with a number"),
-    ({"contrastive.symmetric": "1"}, "a key with a number"),
-    ({"head.width": "1.5"}, "a whole number"),
-    ({"head.width": "head.layers / 2"}, "a whole number"),
-    ({"head.width": "head.layers - 2"}, "a whole number from 2 to 8192"),
-    ({"head.width": "1 / 0"}, "cannot be computed"),
-    ({"data.width": "2"}, "the same in all trials"),
-    ({"train.seed": "2"}, "fixed"),
-    ({"head.width": "train.seed"}, "over keys of the configuration that is tried"),
-    ({"head.width": "train.epochs"}, "over keys of the configuration that is tried"),
-    ({"train.epochs": "2"}, "left to the budget"),
-    ({"head.witdh": "2"}, "Did you mean head.width?"),
-    ({"train.batch_size": "5", "train.micro_batch": "2"}, "a multiple of train.micro_batch"),
-    ([], "a mapping of keys to values")])
+@pytest.mark.parametrize(
+    ("derived", "said"),
+    [
+        ({"head.width": "head.width + 1"}, "free of cycles, got head.width -> head.width"),
+        ({"head.width": "contrastive.queue", "contrastive.queue": "head.width"}, "free of cycles"),
+        ({"head.width": "head.dim + head.kind"}, "head.kind, which has none"),
+        ({"head.width": "head.dmi"}, "Did you mean head.dim?"),
+        ({"head.width": "os.system"}, "keys with a number"),
+        ({"head.layers": "2"}, "either derived or searched"),
+        ({"contrastive.pooling": "2"}, "a key with a number"),
+        ({"contrastive.symmetric": "1"}, "a key with a number"),
+        ({"head.width": "1.5"}, "a whole number"),
+        ({"head.width": "head.layers / 2"}, "a whole number"),
+        ({"head.width": "head.layers - 2"}, "a whole number from 2 to 8192"),
+        ({"head.width": "1 / 0"}, "cannot be computed"),
+        ({"data.width": "2"}, "the same in all trials"),
+        ({"train.seed": "2"}, "fixed"),
+        ({"head.width": "train.seed"}, "over keys of the configuration that is tried"),
+        ({"head.width": "train.epochs"}, "over keys of the configuration that is tried"),
+        ({"train.epochs": "2"}, "left to the budget"),
+        ({"head.witdh": "2"}, "Did you mean head.width?"),
+        ({"train.batch_size": "5", "train.micro_batch": "2"}, "a multiple of train.micro_batch"),
+        ([], "a mapping of keys to values"),
+    ],
+)
 def test_a_derived_value_that_will_not_do_is_a_fault(derived, said):
     faults = faults_of(derived=derived)
     assert len(faults) == 1 and said in faults[0]
@@ -149,7 +256,9 @@ def test_a_fault_that_only_one_value_in_hundreds_has_is_found():
 
 def test_no_value_of_a_space_fails_to_be_computed():
     losses = {"loss.pixel": {"float": [1, 9], "log": True}}
-    space = space_from_plain({"space": {**losses, **HEADS}, "derived": {"loss.ctc": "loss.pixel ** 2 / 40"}})
+    space = space_from_plain(
+        {"space": {**losses, **HEADS}, "derived": {"loss.ctc": "loss.pixel ** 2 / 40"}}
+    )
     rng = random.Random(0)
     for _ in range(50):
         values = space.random_values(rng)

@@ -16,9 +16,26 @@ from ganhtr.train.step import train_step
 from tune.space.load import config_faults, load_space
 
 SPACES = sorted((Path(__file__).parents[3] / "search_spaces").glob("*.yaml"))
-SMALL = {"data.height": 32, "data.width": 64, "discriminator.base": 2, "discriminator.hidden": 8, "guide.base": 4, "guide.dim": 8,
-         "guide.layers": 1}
-ASKED = {"contrastive", "experiment", "formulations", "heads", "loss_weights", "optimisation", "augmentation", "multiscale", "architecture"}
+SMALL = {
+    "data.height": 32,
+    "data.width": 64,
+    "discriminator.base": 2,
+    "discriminator.hidden": 8,
+    "guide.base": 4,
+    "guide.dim": 8,
+    "guide.layers": 1,
+}
+ASKED = {
+    "contrastive",
+    "experiment",
+    "formulations",
+    "heads",
+    "loss_weights",
+    "optimisation",
+    "augmentation",
+    "multiscale",
+    "architecture",
+}
 
 
 def test_every_question_has_its_space():
@@ -34,14 +51,21 @@ def test_samples_can_be_built_with_every_preset(path):
         for preset in PRESETS:
             config = build_config(preset, space.overrides(values))
             assert config.contrastive.formulation != "none" and config.contrastive.weight > 0
-    for parameter in space.parameters:  # nothing is searched that never takes part, or is always the same
-        assert len({values[parameter.key] for values in drawn if parameter.key in values}) > 1, parameter.key
+    for (
+        parameter
+    ) in space.parameters:  # nothing is searched that never takes part, or is always the same
+        assert len({values[parameter.key] for values in drawn if parameter.key in values}) > 1, (
+            parameter.key
+        )
 
 
 @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
 def test_the_off_arm_differs_from_the_others_by_the_contrastive_term_and_what_is_searched(path):
     space = load_space(path)
-    on, off = (build_config("tiny", values).flat() for values in (space.overrides({}), space.overrides(space.baseline)))
+    on, off = (
+        build_config("tiny", values).flat()
+        for values in (space.overrides({}), space.overrides(space.baseline))
+    )
     assert {key for key in on if on[key] != off[key]} == {"contrastive.formulation"}
 
 
@@ -54,7 +78,9 @@ def test_a_few_trials_of_each_space_train(path):
         config = build_config("tiny", {**space.overrides(values), **SMALL, **small})
         guide = freeze(build_recognizer(config.guide, LETTERS.classes, 32, 64))
         state = build_state(config, LETTERS, guide.widths, torch.device("cpu"))
-        lines = LineBatches(random_lines(config, config.train.batch_size), LETTERS, torch.device("cpu"))
+        lines = LineBatches(
+            random_lines(config, config.train.batch_size), LETTERS, torch.device("cpu")
+        )
         batch = training_batch(state, lines, np.arange(config.train.batch_size))
         measured = train_step(state, guide, batch, 10.0, measure=True)
         assert all(value.isfinite() for value in measured.values()), (values, measured)

@@ -35,6 +35,7 @@ def load(tmp_path, text):
 
 # --- what is read ---
 
+
 def test_defaults_of_all_that_may_be_left_out(tmp_path):
     space = load(tmp_path, "space: {head.dim: {int: [8, 16]}}")
     assert space.name == "some"
@@ -46,7 +47,9 @@ def test_defaults_of_all_that_may_be_left_out(tmp_path):
 
 
 def test_everything_that_can_be_written(tmp_path):
-    space = load(tmp_path, """
+    space = load(
+        tmp_path,
+        """
 preset: seed
 objective: cer
 budget: {trials: 3, epochs: 4, steps_per_epoch: 5}
@@ -58,7 +61,8 @@ space:
   contrastive.symmetric: {bool: true, default: false}
   loss.pixel: {float: [1e-3, 1E+2], log: true}
   head.kind: {choice: [none, mlp]}
-""")
+""",
+    )
     assert (space.preset, space.objective) == ("seed", "cer")
     assert space.budget == Budget(3, 4, 5)
     assert space.early_stopping == EarlyStopping(2, 0.001)
@@ -66,18 +70,31 @@ space:
     assert space.parameters == (  # ancestors first, else as in the file
         Parameter("head.kind", "choice", choices=("none", "mlp")),
         Parameter("contrastive.symmetric", "bool", choices=(False, True), default=False),
-        Parameter("head.layers", "int", 1, 5, step=2, default=3,
-                  when={"head.kind": ("mlp",), "contrastive.symmetric": (True,)}),
+        Parameter(
+            "head.layers",
+            "int",
+            1,
+            5,
+            step=2,
+            default=3,
+            when={"head.kind": ("mlp",), "contrastive.symmetric": (True,)},
+        ),
         Parameter("loss.pixel", "float", 0.001, 100.0, log=True),
     )
 
 
 @pytest.mark.parametrize("space", ["", "space:", "space: {}", "space: ~"])
 def test_without_parameters_it_is_an_experiment(tmp_path, space):
-    read = load(tmp_path, f"budget: {{seeds: 3, epochs: 7}}\nfixed: {{contrastive.formulation: clip, loss.ctc: 2}}\n{space}\n")
+    read = load(
+        tmp_path,
+        f"budget: {{seeds: 3, epochs: 7}}\nfixed: {{contrastive.formulation: clip, loss.ctc: 2}}\n{space}\n",
+    )
     assert read.experiment and (read.parameters, read.trials, read.budget.seeds) == ((), 6, 3)
     on = {"contrastive.formulation": "clip", "loss.ctc": 2.0, "train.epochs": 7}
-    assert read.overrides({}) == on and read.overrides(read.baseline) == {**on, "contrastive.formulation": "none"}
+    assert read.overrides({}) == on and read.overrides(read.baseline) == {
+        **on,
+        "contrastive.formulation": "none",
+    }
     assert read.random_values(5) == {}
     assert "trials" not in plain_of(read)["budget"] and space_from_plain(plain_of(read)) == read
     assert load(tmp_path, yaml.safe_dump(plain_of(read))) == read
@@ -94,33 +111,80 @@ def test_the_shipped_experiment_has_the_settings_of_the_original():
     space = load_space(EXPERIMENT)
     flat = build_config("tiny", space.overrides({})).flat()
     original = {
-        "train.batch_size": 4, "train.epochs": 30, "train.steps_per_epoch": 100, "train.generator_lr": 2e-4, "train.generator_beta1": 0.5,
-        "train.discriminator_optimizer": "sgd", "train.discriminator_lr": 2e-4, "train.contrastive_lr": 2e-4, "train.clip_norm": 1.0,
-        "loss.pixel": 200.0, "loss.feature": 5.0, "loss.ctc": 1.0, "loss.adversarial": 3.0, "contrastive.formulation": "infonce",
-        "contrastive.weight": 1.0, "contrastive.negatives": "batch", "contrastive.symmetric": False, "contrastive.queue": 0,
-        "train.micro_batch": 0, "train.schedule": "constant", "augment.fresh": 0.0}
+        "train.batch_size": 4,
+        "train.epochs": 30,
+        "train.steps_per_epoch": 100,
+        "train.generator_lr": 2e-4,
+        "train.generator_beta1": 0.5,
+        "train.discriminator_optimizer": "sgd",
+        "train.discriminator_lr": 2e-4,
+        "train.contrastive_lr": 2e-4,
+        "train.clip_norm": 1.0,
+        "loss.pixel": 200.0,
+        "loss.feature": 5.0,
+        "loss.ctc": 1.0,
+        "loss.adversarial": 3.0,
+        "contrastive.formulation": "infonce",
+        "contrastive.weight": 1.0,
+        "contrastive.negatives": "batch",
+        "contrastive.symmetric": False,
+        "contrastive.queue": 0,
+        "train.micro_batch": 0,
+        "train.schedule": "constant",
+        "augment.fresh": 0.0,
+    }
     assert {key: flat[key] for key in original} == original
     assert (space.objective, space.trials, space.early_stopping.min_delta) == ("score", 6, 0.01)
     assert space.early_stopping.patience >= 30, "every run completes its 30 epochs"
     off = build_config("tiny", space.overrides(space.baseline)).flat()
-    assert {key: value for key, value in off.items() if value != flat[key]} == {"contrastive.formulation": "none"}
+    assert {key: value for key, value in off.items() if value != flat[key]} == {
+        "contrastive.formulation": "none"
+    }
 
 
 def test_the_baseline_may_rest_on_a_fixed_none(tmp_path):
-    space = load(tmp_path, """
+    space = load(
+        tmp_path,
+        """
 fixed: {contrastive.formulation: none}
 baseline: {loss.pixel: 1}
 space: {head.dim: {int: [8, 16]}}
-""")
+""",
+    )
     assert space.overrides(space.baseline) == {"contrastive.formulation": "none", "loss.pixel": 1.0}
 
 
-@pytest.mark.parametrize(("text", "value"), [
-    ("1e-3", 0.001), ("1E5", 1e5), ("+.5", 0.5), ("5.", 5.0), ("-7", -7), ("010", 10), ("true", True), ("FALSE", False),
-    ("~", None), ("", None), ("null", None), ("none", "none"), ("yes", "yes"), ("off", "off"), ("1:30", "1:30"),
-    ("0x10", "0x10"), ("1_000", "1_000"), ("'1'", "1"), ('"true"', "true"), ("2001-01-01", "2001-01-01"),
-    ("<<", "<<"), ("=", "="), (".inf", math.inf), ("-.inf", -math.inf), ("1" * 400, math.inf), ("-", [None]),
-])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 0.001),
+        ("1E5", 1e5),
+        ("+.5", 0.5),
+        ("5.", 5.0),
+        ("-7", -7),
+        ("010", 10),
+        ("true", True),
+        ("FALSE", False),
+        ("~", None),
+        ("", None),
+        ("null", None),
+        ("none", "none"),
+        ("yes", "yes"),
+        ("off", "off"),
+        ("1:30", "1:30"),
+        ("0x10", "0x10"),
+        ("1_000", "1_000"),
+        ("'1'", "1"),
+        ('"true"', "true"),
+        ("2001-01-01", "2001-01-01"),
+        ("<<", "<<"),
+        ("=", "="),
+        (".inf", math.inf),
+        ("-.inf", -math.inf),
+        ("1" * 400, math.inf),
+        ("-", [None]),
+    ],
+)
 def test_scalars_are_those_of_yaml_1_2(text, value):
     found = parse_yaml(f"a:\n  {text}\n", "f").value["a"]
     assert (found, type(found)) == (value, type(value))
@@ -128,17 +192,29 @@ def test_scalars_are_those_of_yaml_1_2(text, value):
 
 # --- what is sampled ---
 
+
 def test_sample_asks_for_the_active_only():
     space = load_space(CONTRASTIVE)
     asked = []
 
     def pick(parameter):
         asked.append(parameter.key)
-        return {"contrastive.formulation": "clip", "head.kind": "linear", "head.dim": 64}.get(parameter.key, 1.0)
+        return {"contrastive.formulation": "clip", "head.kind": "linear", "head.dim": 64}.get(
+            parameter.key, 1.0
+        )
 
     values = space.sample(pick)
-    assert asked == list(values) == [
-        "contrastive.formulation", "contrastive.weight", "contrastive.temperature", "head.kind", "head.dim"]
+    assert (
+        asked
+        == list(values)
+        == [
+            "contrastive.formulation",
+            "contrastive.weight",
+            "contrastive.temperature",
+            "head.kind",
+            "head.dim",
+        ]
+    )
     assert [parameter.key for parameter in space.active(values)] == asked
 
 
@@ -182,19 +258,28 @@ def test_shipped_space_loads_samples_and_builds(path):
 
 
 def test_overrides_lay_values_over_defaults_over_fixed_and_the_budget_over_all(tmp_path):
-    space = load(tmp_path, """
+    space = load(
+        tmp_path,
+        """
 budget: {epochs: 7}
 fixed: {loss.ctc: 2}
 space:
   head.kind: {choice: [none, mlp], default: none}
   head.layers: {int: [1, 3], when: {head.kind: mlp}, default: 3}
   head.dim: {int: [8, 16]}
-""")
-    assert space.overrides({}) == {"loss.ctc": 2.0, "head.kind": "none", "head.layers": 3, "train.epochs": 7}
+""",
+    )
+    assert space.overrides({}) == {
+        "loss.ctc": 2.0,
+        "head.kind": "none",
+        "head.layers": 3,
+        "train.epochs": 7,
+    }
     assert space.overrides({"head.kind": "mlp", "head.layers": 1})["head.layers"] == 1
 
 
 # --- round trip, digest, names ---
+
 
 def test_round_trip_through_a_file(tmp_path):
     space = load_space(CONTRASTIVE)
@@ -209,12 +294,15 @@ def test_round_trip_through_a_file(tmp_path):
 ONE = "space: {loss.pixel: {float: [1, 2]}, head.dim: {choice: [8, 16]}}"
 
 
-@pytest.mark.parametrize("same", [
-    "# a comment\nspace:\n  head.dim:\n    choice:\n    - 8\n    - 16\n  loss.pixel: {float: [1.0, 2e0]}\n",
-    ONE + "\nobjective: score\nbudget: {trials: 12}\nfixed: {}\n",
-    ONE + "\nbudget: {trials: 99}\n",
-    ONE.replace("[1, 2]", "[1, 2], log: false"),
-])
+@pytest.mark.parametrize(
+    "same",
+    [
+        "# a comment\nspace:\n  head.dim:\n    choice:\n    - 8\n    - 16\n  loss.pixel: {float: [1.0, 2e0]}\n",
+        ONE + "\nobjective: score\nbudget: {trials: 12}\nfixed: {}\n",
+        ONE + "\nbudget: {trials: 99}\n",
+        ONE.replace("[1, 2]", "[1, 2], log: false"),
+    ],
+)
 def test_digest_does_not_see_writing(tmp_path, same):
     assert digest_of(load(tmp_path, ONE)) == digest_of(load(tmp_path, same))
 
@@ -223,14 +311,25 @@ def test_more_seeds_extend_an_experiment(tmp_path):
     text = "fixed: {{contrastive.formulation: clip}}\nbudget: {{seeds: {}}}"
     three, five = (load(tmp_path, text.format(seeds)) for seeds in (3, 5))
     assert digest_of(three) == digest_of(five) and three != five
-    assert digest_of(three) != digest_of(load(tmp_path, "fixed: {contrastive.formulation: infonce}"))
+    assert digest_of(three) != digest_of(
+        load(tmp_path, "fixed: {contrastive.formulation: infonce}")
+    )
 
 
-@pytest.mark.parametrize("other", [
-    ONE.replace("[1, 2]", "[1, 3]"), ONE.replace("[8, 16]", "[16, 8]"), ONE.replace("[1, 2]", "[1, 2], log: true"),
-    ONE + "\nobjective: psnr", ONE + "\nbudget: {epochs: 3}", ONE + "\nfixed: {loss.ctc: 2}", ONE + "\npreset: seed",
-    ONE + "\nearly_stopping: {patience: 3}", ONE.replace("[1, 2]", "[1, 2], default: 2"),
-])
+@pytest.mark.parametrize(
+    "other",
+    [
+        ONE.replace("[1, 2]", "[1, 3]"),
+        ONE.replace("[8, 16]", "[16, 8]"),
+        ONE.replace("[1, 2]", "[1, 2], log: true"),
+        ONE + "\nobjective: psnr",
+        ONE + "\nbudget: {epochs: 3}",
+        ONE + "\nfixed: {loss.ctc: 2}",
+        ONE + "\npreset: seed",
+        ONE + "\nearly_stopping: {patience: 3}",
+        ONE.replace("[1, 2]", "[1, 2], default: 2"),
+    ],
+)
 def test_digest_sees_content(tmp_path, other):
     assert digest_of(load(tmp_path, ONE)) != digest_of(load(tmp_path, other))
 
@@ -253,10 +352,18 @@ def test_a_space_is_frozen():
 
 
 def test_reading_a_space_imports_no_heavy_library():
-    code = ("import sys, tune.space.space, tune.space.schema; "
-            "sys.exit(', '.join({'ray', 'optuna', 'torch', 'numpy'} & set(sys.modules)) or 0)")
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True,
-                            text=True, check=False)
+    code = (
+        "import sys, tune.space.space, tune.space.schema; "
+        "sys.exit(', '.join({'ray', 'optuna', 'torch', 'numpy'} & set(sys.modules)) or 0)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (result.returncode, result.stderr) == (0, "")
 
 
@@ -267,7 +374,9 @@ SCHEMA = jsonschema.Draft202012Validator(json_schema())
 
 def test_the_schema_is_a_schema():
     jsonschema.Draft202012Validator.check_schema(json_schema())
-    assert RULES["head.dim"].doc in str(json_schema()["properties"]["space"]["properties"]["head.dim"])
+    assert RULES["head.dim"].doc in str(
+        json_schema()["properties"]["space"]["properties"]["head.dim"]
+    )
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -276,28 +385,59 @@ def test_shipped_space_follows_the_schema(path):
         assert not list(SCHEMA.iter_errors(plain))
 
 
-@pytest.mark.parametrize("text", [
-    "{}", "space: {}", "space:", "budget: {seeds: 4}", "fixed: {contrastive.formulation: dcl}\nbudget: {seeds: 4}",
-    ONE + "\nbudget: {seeds: 1}", ONE + "\nfixed: {contrastive.formulation: none}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "space: {}",
+        "space:",
+        "budget: {seeds: 4}",
+        "fixed: {contrastive.formulation: dcl}\nbudget: {seeds: 4}",
+        ONE + "\nbudget: {seeds: 1}",
+        ONE + "\nfixed: {contrastive.formulation: none}",
+    ],
+)
 def test_an_experiment_follows_the_schema(text, tmp_path):
     for taken in (parse_yaml(text, "f").value, plain_of(load(tmp_path, text))):
         assert not list(SCHEMA.iter_errors(taken))
 
 
-@pytest.mark.parametrize("text", [
-    "space: []", "space: 3", "budget: {trials: 4}", "space: {}\nbudget: {trials: 4}", "budget: {seeds: 0}", ONE + "\nbudget: {seeds: 2}",
-    "fixed: {contrastive.formulation: none}", "space: ~\nfixed: {contrastive.formulation: none}",
-    "[]", ONE + "\nobjectiv: score", ONE + "\nobjective: loss", ONE + "\nbudget: {trials: 0}",
-    ONE + "\nbudget: {epochs: x}", ONE + "\nbaseline: {contrastive.formulation: clip}",
-    ONE + "\nfixed: {train.epochs: 3}",
-    "space: {head.dmi: {int: [8, 16]}}", "space: {head.dim: {float: [8, 16]}}", "space: {head.dim: {int: [8]}}",
-    "space: {head.dim: {int: [8, 9999]}}", "space: {head.dim: {int: [8, 16], choice: [8]}}",
-    "space: {head.dim: {log: true}}", "space: {data.width: {int: [64, 128]}}", "space: {train.seed: {int: [0, 1]}}",
-    "space: {contrastive.pooling: {choice: [mean, mean]}}", "space: {contrastive.pooling: {choice: [maen]}}",
-    "space: {contrastive.pooling: {choice: [mean], step: 1}}", "space: {contrastive.symmetric: {bool: false}}",
-    "space: {head.dim: {int: [8, 16], log: true, step: 2}}", "space: {head.dim: {int: [8, 16], step: 0}}",
-    "space: {head.dim: {int: [8, 16], when: {head.knid: mlp}}}", "space: {head.dim: {int: [8, 16], default: x}}",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "space: []",
+        "space: 3",
+        "budget: {trials: 4}",
+        "space: {}\nbudget: {trials: 4}",
+        "budget: {seeds: 0}",
+        ONE + "\nbudget: {seeds: 2}",
+        "fixed: {contrastive.formulation: none}",
+        "space: ~\nfixed: {contrastive.formulation: none}",
+        "[]",
+        ONE + "\nobjectiv: score",
+        ONE + "\nobjective: loss",
+        ONE + "\nbudget: {trials: 0}",
+        ONE + "\nbudget: {epochs: x}",
+        ONE + "\nbaseline: {contrastive.formulation: clip}",
+        ONE + "\nfixed: {train.epochs: 3}",
+        "space: {head.dmi: {int: [8, 16]}}",
+        "space: {head.dim: {float: [8, 16]}}",
+        "space: {head.dim: {int: [8]}}",
+        "space: {head.dim: {int: [8, 9999]}}",
+        "space: {head.dim: {int: [8, 16], choice: [8]}}",
+        "space: {head.dim: {log: true}}",
+        "space: {data.width: {int: [64, 128]}}",
+        "space: {train.seed: {int: [0, 1]}}",
+        "space: {contrastive.pooling: {choice: [mean, mean]}}",
+        "space: {contrastive.pooling: {choice: [maen]}}",
+        "space: {contrastive.pooling: {choice: [mean], step: 1}}",
+        "space: {contrastive.symmetric: {bool: false}}",
+        "space: {head.dim: {int: [8, 16], log: true, step: 2}}",
+        "space: {head.dim: {int: [8, 16], step: 0}}",
+        "space: {head.dim: {int: [8, 16], when: {head.knid: mlp}}}",
+        "space: {head.dim: {int: [8, 16], default: x}}",
+    ],
+)
 def test_the_schema_refuses_what_loading_refuses(text, tmp_path):
     assert not SCHEMA.is_valid(parse_yaml(text, "f").value)
     with pytest.raises(SpaceError):

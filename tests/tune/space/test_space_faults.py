@@ -44,18 +44,38 @@ def test_the_unchanged_file_is_good(tmp_path):
 
 PARAMETER_FAULTS = [
     # unknown names
-    ("contrastive.wieght: {float: [1, 2]}", "a configuration key", "Did you mean contrastive.weight?"),
-    ("head.dim: {int: [8, 16], lgo: true}", "space.head.dim.lgo must be an option", "Did you mean log?"),
+    (
+        "contrastive.wieght: {float: [1, 2]}",
+        "a configuration key",
+        "Did you mean contrastive.weight?",
+    ),
+    (
+        "head.dim: {int: [8, 16], lgo: true}",
+        "space.head.dim.lgo must be an option",
+        "Did you mean log?",
+    ),
     # which keys may be searched
-    ("data.width: {int: [64, 128]}", "space.data.width must be the same in all trials", "Put it under fixed."),
-    ("judge.dim: {int: [64, 128]}", "space.judge.dim must be the same in all trials", "Put it under fixed."),
+    (
+        "data.width: {int: [64, 128]}",
+        "space.data.width must be the same in all trials",
+        "Put it under fixed.",
+    ),
+    (
+        "judge.dim: {int: [64, 128]}",
+        "space.judge.dim must be the same in all trials",
+        "Put it under fixed.",
+    ),
     ("train.epochs: {int: [1, 2]}", "left to the budget", "Set budget.epochs"),
     ("train.steps_per_epoch: {int: [1, 2]}", "left to the budget", "Set budget.steps_per_epoch"),
     ("train.seed: {int: [1, 2]}", "the seed is not searched", "Put it under fixed."),
     ("train.batch_size: {int: [4, 8]}", "either fixed or searched", "Remove one."),
     # the form
     ("head.dim: 8", "a mapping such as", "got 8"),
-    ("head.dim: {int: [8, 16], choice: [8]}", "exactly one of float, int, choice, bool", "got int and choice"),
+    (
+        "head.dim: {int: [8, 16], choice: [8]}",
+        "exactly one of float, int, choice, bool",
+        "got int and choice",
+    ),
     ("head.dim: {log: true}", "exactly one of float, int, choice, bool", "got none of them"),
     # ranges
     ("loss.pixel: {float: [3, 1]}", "low below high", "Swap the two."),
@@ -75,14 +95,30 @@ PARAMETER_FAULTS = [
     ("head.dim: {float: [8, 16]}", "space.head.dim.float must be int", "Write int: [low, high]."),
     ("contrastive.pooling: {int: [1, 2]}", "left to keys with a number", "Write choice"),
     ("contrastive.symmetric: {float: [0, 1]}", "left to keys with a number", "Write bool: true."),
-    ("head.dim: {bool: true}", "left to keys that take true or false", "Write float, int or choice."),
-    ("contrastive.symmetric: {bool: false}", "space.contrastive.symmetric.bool must be true", "got false"),
-    ("contrastive.symmetric: {bool: yes}", "space.contrastive.symmetric.bool must be true", 'got "yes"'),
+    (
+        "head.dim: {bool: true}",
+        "left to keys that take true or false",
+        "Write float, int or choice.",
+    ),
+    (
+        "contrastive.symmetric: {bool: false}",
+        "space.contrastive.symmetric.bool must be true",
+        "got false",
+    ),
+    (
+        "contrastive.symmetric: {bool: yes}",
+        "space.contrastive.symmetric.bool must be true",
+        'got "yes"',
+    ),
     # log and step
     ("loss.pixel: {float: [0, 1], log: true}", "a range above 0", "Raise the low end"),
     ("loss.pixel: {float: [1, 2], log: on}", "true or false", "are text here"),
     ("loss.pixel: {float: [1, 2], log: 1}", "true or false", "got 1"),
-    ("contrastive.pooling: {choice: [mean, attention], log: true}", "left to float and int", "Remove it."),
+    (
+        "contrastive.pooling: {choice: [mean, attention], log: true}",
+        "left to float and int",
+        "Remove it.",
+    ),
     ("loss.pixel: {float: [1, 2], log: true, step: 0.5}", "without step", "Remove log or step."),
     ("loss.pixel: {float: [1, 2], step: 0}", "a number above 0", "got 0"),
     ("loss.pixel: {float: [1, 2], step: -0.5}", "a number above 0", "got -0.5"),
@@ -95,9 +131,17 @@ PARAMETER_FAULTS = [
     # choices
     ("contrastive.pooling: {choice: []}", "a list of at least one value", "got []"),
     ("contrastive.pooling: {choice: attention}", "a list of at least one value", 'got "attention"'),
-    ("contrastive.pooling: {choice: [attention, attention]}", "free of duplicates", 'got "attention" again'),
+    (
+        "contrastive.pooling: {choice: [attention, attention]}",
+        "free of duplicates",
+        'got "attention" again',
+    ),
     ("loss.pixel: {choice: [1, 1.0]}", "free of duplicates", "again"),
-    ("contrastive.pooling: {choice: [atention, window]}", "one of mean, attention, window", "Did you mean attention?"),
+    (
+        "contrastive.pooling: {choice: [atention, window]}",
+        "one of mean, attention, window",
+        "Did you mean attention?",
+    ),
     ("contrastive.pooling: {choice: [true, window]}", "one of mean, attention, window", "got true"),
     ("contrastive.pooling: {choice: [null, window]}", "one of mean, attention, window", "got null"),
     ("contrastive.pooling: {choice: [no, window]}", "one of mean, attention, window", 'got "no"'),
@@ -109,32 +153,82 @@ PARAMETER_FAULTS = [
     ("loss.pixel: {float: [1, 2], default: 3}", "the parameter can take", "It takes 1.0 to 2.0."),
     ("loss.pixel: {float: [1, 2], default: x}", "a number from 0 to 1e+06", 'got "x"'),
     ("loss.pixel: {float: [1, 2], default: null}", "a number from 0 to 1e+06", "got null"),
-    ("loss.pixel: {float: [1, 2], step: 0.5, default: 1.2}", "the parameter can take", "in steps of 0.5"),
-    ("contrastive.pooling: {choice: [mean, attention], default: window}", "the parameter can take", 'It takes "mean", "attention".'),
+    (
+        "loss.pixel: {float: [1, 2], step: 0.5, default: 1.2}",
+        "the parameter can take",
+        "in steps of 0.5",
+    ),
+    (
+        "contrastive.pooling: {choice: [mean, attention], default: window}",
+        "the parameter can take",
+        'It takes "mean", "attention".',
+    ),
     # conditions
     ("head.dim: {choice: [64, 128], when: mlp}", "a mapping of parameters to values", 'got "mlp"'),
     ("head.dim: {choice: [64, 128], when: {}}", "a mapping of parameters to values", "got {}"),
-    ("head.dim: {choice: [64, 128], when: {head.knd: mlp}}", "a key of space", "Did you mean head.kind?"),
-    ("head.dim: {choice: [64, 128], when: {train.batch_size: 8}}", "not searched", "Add it to space"),
-    ("head.dim: {choice: [64, 128], when: {head.dim: 64}}", "another parameter", "Drop the condition."),
-    ("head.dim: {choice: [64, 128], when: {head.kind: [mlp, conv]}}", "head.kind can take", 'got "conv"'),
+    (
+        "head.dim: {choice: [64, 128], when: {head.knd: mlp}}",
+        "a key of space",
+        "Did you mean head.kind?",
+    ),
+    (
+        "head.dim: {choice: [64, 128], when: {train.batch_size: 8}}",
+        "not searched",
+        "Add it to space",
+    ),
+    (
+        "head.dim: {choice: [64, 128], when: {head.dim: 64}}",
+        "another parameter",
+        "Drop the condition.",
+    ),
+    (
+        "head.dim: {choice: [64, 128], when: {head.kind: [mlp, conv]}}",
+        "head.kind can take",
+        'got "conv"',
+    ),
     ("head.dim: {choice: [64, 128], when: {head.kind: []}}", "at least one value", "It takes"),
     ("head.dim: {choice: [64, 128], when: {head.kind: [mlp, mlp]}}", "free of duplicates", "again"),
-    ("head.dim: {choice: [64, 128], when: {head.layers: 4}}", "head.layers can take", "It takes 1 to 3."),
-    ("head.dim: {choice: [64, 128], when: {head.layers: true}}", "head.layers can take", "got true"),
+    (
+        "head.dim: {choice: [64, 128], when: {head.layers: 4}}",
+        "head.layers can take",
+        "It takes 1 to 3.",
+    ),
+    (
+        "head.dim: {choice: [64, 128], when: {head.layers: true}}",
+        "head.layers can take",
+        "got true",
+    ),
     # the text
     ("head.kind: {choice: [none, mlp]}", "space.head.kind must be given once", "first on line 4"),
-    ("head.dim: {int: [8, 16], int: [8, 32]}", "space.head.dim.int must be given once", "Remove one."),
-    ("contrastive.pooling: {choice: !!python/tuple [mean, attention]}", "got the tag !!python/tuple", "Remove the tag."),
-    ("contrastive.pooling: {choice: [!!str mean, attention]}", "got the tag !!str", "Remove the tag."),
+    (
+        "head.dim: {int: [8, 16], int: [8, 32]}",
+        "space.head.dim.int must be given once",
+        "Remove one.",
+    ),
+    (
+        "contrastive.pooling: {choice: !!python/tuple [mean, attention]}",
+        "got the tag !!python/tuple",
+        "Remove the tag.",
+    ),
+    (
+        "contrastive.pooling: {choice: [!!str mean, attention]}",
+        "got the tag !!str",
+        "Remove the tag.",
+    ),
     ("contrastive.pooling: &a {choice: [mean, attention]}", "got the anchor &a", "Remove it"),
     ("contrastive.pooling: *a", "got the alias *a", "Write the value out."),
-    ("? [contrastive.pooling]\n  : {choice: [mean, attention]}", "a key must be text", "Write it as text."),
+    (
+        "? [contrastive.pooling]\n  : {choice: [mean, attention]}",
+        "a key must be text",
+        "Write it as text.",
+    ),
     ("contrastive.pooling: {choice: [mean, attention]", "syntax error", "Check brackets"),
 ]
 
 
-@pytest.mark.parametrize(("line", "rule", "fix"), PARAMETER_FAULTS, ids=[fault[0] for fault in PARAMETER_FAULTS])
+@pytest.mark.parametrize(
+    ("line", "rule", "fix"), PARAMETER_FAULTS, ids=[fault[0] for fault in PARAMETER_FAULTS]
+)
 def test_fault_of_a_parameter(tmp_path, line, rule, fix):
     faults = faults_of(tmp_path, with_parameter(line))
     assert len(faults) == 1, faults
@@ -156,23 +250,57 @@ TOP_FAULTS = [
     ("budget: {seeds: 0}", "a whole number from 1 to 1000", "got 0"),
     ("budget: {seeds: 2}", "only an experiment repeats its arms over seeds", "take out space"),
     ("budget: {epochs: 2.5}", "budget.epochs must be a whole number", "got 2.5"),
-    ("budget: {steps_per_epoch: true}", "budget.steps_per_epoch must be a whole number", "got true"),
-    ("early_stopping: {patiense: 3}", "early_stopping.patiense must be a known key", "Did you mean patience?"),
-    ("early_stopping: {patience: '3'}", "early_stopping.patience must be a whole number", "without quotes"),
-    ("early_stopping: {min_delta: .inf}", "early_stopping.min_delta must be a number", "got Infinity"),
+    (
+        "budget: {steps_per_epoch: true}",
+        "budget.steps_per_epoch must be a whole number",
+        "got true",
+    ),
+    (
+        "early_stopping: {patiense: 3}",
+        "early_stopping.patiense must be a known key",
+        "Did you mean patience?",
+    ),
+    (
+        "early_stopping: {patience: '3'}",
+        "early_stopping.patience must be a whole number",
+        "without quotes",
+    ),
+    (
+        "early_stopping: {min_delta: .inf}",
+        "early_stopping.min_delta must be a number",
+        "got Infinity",
+    ),
     ("early_stopping: {min_delta: -1}", "early_stopping.min_delta must be a number", "got -1"),
-    ("baseline: {contrastive.formulation: clip}", "an OFF arm", "Write contrastive.formulation: none."),
+    (
+        "baseline: {contrastive.formulation: clip}",
+        "an OFF arm",
+        "Write contrastive.formulation: none.",
+    ),
     ("baseline: {}", "an OFF arm", "Write contrastive.formulation: none."),
     ("baseline: {contrastive.formulation: off}", "one of none, infonce, clip", 'got "off"'),
     ("baseline: none", "a mapping", 'got "none"'),
-    ("baseline: {contrastive.formulation: none, head.knid: mlp}", "a configuration key", "Did you mean head.kind?"),
-    ("baseline: {contrastive.formulation: none, data.width: 64}", "the same in all trials", "Put it under fixed."),
-    ("baseline: {contrastive.formulation: none, train.epochs: 4}", "left to the budget", "Set budget.epochs"),
+    (
+        "baseline: {contrastive.formulation: none, head.knid: mlp}",
+        "a configuration key",
+        "Did you mean head.kind?",
+    ),
+    (
+        "baseline: {contrastive.formulation: none, data.width: 64}",
+        "the same in all trials",
+        "Put it under fixed.",
+    ),
+    (
+        "baseline: {contrastive.formulation: none, train.epochs: 4}",
+        "left to the budget",
+        "Set budget.epochs",
+    ),
     ("fixed: {head.dim: 64}", "fixed must be given once", "first on line 2"),
 ]
 
 
-@pytest.mark.parametrize(("line", "rule", "fix"), TOP_FAULTS, ids=[fault[0] for fault in TOP_FAULTS])
+@pytest.mark.parametrize(
+    ("line", "rule", "fix"), TOP_FAULTS, ids=[fault[0] for fault in TOP_FAULTS]
+)
 def test_fault_at_the_top(tmp_path, line, rule, fix):
     faults = faults_of(tmp_path, with_top(line))
     assert len(faults) == 1, faults
@@ -194,7 +322,9 @@ FIXED_FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("value", "rule", "fix"), FIXED_FAULTS, ids=[fault[0] for fault in FIXED_FAULTS])
+@pytest.mark.parametrize(
+    ("value", "rule", "fix"), FIXED_FAULTS, ids=[fault[0] for fault in FIXED_FAULTS]
+)
 def test_fault_of_a_fixed_value(tmp_path, value, rule, fix):
     faults = faults_of(tmp_path, GOOD.replace("{train.batch_size: 8}", value))
     assert len(faults) == 1, faults
@@ -217,7 +347,9 @@ FILE_FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("data", "rule", "fix"), FILE_FAULTS, ids=[str(fault[0][:30]) for fault in FILE_FAULTS])
+@pytest.mark.parametrize(
+    ("data", "rule", "fix"), FILE_FAULTS, ids=[str(fault[0][:30]) for fault in FILE_FAULTS]
+)
 def test_fault_of_a_file(tmp_path, data, rule, fix):
     faults = faults_of(tmp_path, data)
     assert len(faults) == 1, faults
@@ -226,19 +358,37 @@ def test_fault_of_a_file(tmp_path, data, rule, fix):
 
 
 EXPERIMENT_FAULTS = [
-    ("fixed: {loss.ctc: 2}\nbudget: {trials: 12}", ":2: budget.trials must be left out", "Set budget.seeds, or use --seeds."),
+    (
+        "fixed: {loss.ctc: 2}\nbudget: {trials: 12}",
+        ":2: budget.trials must be left out",
+        "Set budget.seeds, or use --seeds.",
+    ),
     ("space: {}\nbudget: {trials: many}", ":2: budget.trials must be left out", 'got "many"'),
     ("budget: {seeds: 2.5}", ":1: budget.seeds must be a whole number", "got 2.5"),
-    ("space:\nfixed: {contrastive.formulation: none}", ":2: fixed.contrastive.formulation must be a contrastive loss", "infonce"),
-    ("fixed: {contrastive.formulation: inforce}", ":1: fixed.contrastive.formulation must be one of", "Did you mean infonce?"),
+    (
+        "space:\nfixed: {contrastive.formulation: none}",
+        ":2: fixed.contrastive.formulation must be a contrastive loss",
+        "infonce",
+    ),
+    (
+        "fixed: {contrastive.formulation: inforce}",
+        ":1: fixed.contrastive.formulation must be one of",
+        "Did you mean infonce?",
+    ),
     ("fixed: 3", ":1: fixed must be a mapping", "Indent"),
     ("budget: 3", ":1: budget must be a mapping", "Indent"),
-    ("fixed: {train.batch_size: 1}", ":1: train.batch_size must be at least 2", "This is so in the ON arm"),
+    (
+        "fixed: {train.batch_size: 1}",
+        ":1: train.batch_size must be at least 2",
+        "This is so in the ON arm",
+    ),
     ("space: *a\nbudget: {trials: 3}", ":1: the value must be plain YAML", "Write the value out."),
 ]
 
 
-@pytest.mark.parametrize(("text", "rule", "fix"), EXPERIMENT_FAULTS, ids=[fault[0] for fault in EXPERIMENT_FAULTS])
+@pytest.mark.parametrize(
+    ("text", "rule", "fix"), EXPERIMENT_FAULTS, ids=[fault[0] for fault in EXPERIMENT_FAULTS]
+)
 def test_fault_of_an_experiment(tmp_path, text, rule, fix):
     faults = faults_of(tmp_path, text)
     assert len(faults) == 1, faults
@@ -246,76 +396,118 @@ def test_fault_of_an_experiment(tmp_path, text, rule, fix):
     assert fix in faults[0]
 
 
-@pytest.mark.parametrize(("name", "word"), [("absent.yaml", "No such file"), (".", "Is a directory")])
+@pytest.mark.parametrize(
+    ("name", "word"), [("absent.yaml", "No such file"), (".", "Is a directory")]
+)
 def test_unreadable_file(tmp_path, name, word):
     with pytest.raises(SpaceError, match=f"the file must be readable, got {word}"):
         load_space(tmp_path / name)
 
 
 def test_five_faults_are_five_in_the_order_of_the_lines(tmp_path):
-    faults = faults_of(tmp_path, """\
+    faults = faults_of(
+        tmp_path,
+        """\
 budget: {trials: many}
 space:
   head.kind: {choice: [none, mpl]}
   head.dim: {int: [16, 8]}
   head.dim: {int: [8, 16]}
   loss.pixel: {float: !!float [1, 2], when: {head.kind: mlp}}
-""")
+""",
+    )
     assert [re.match(r":(\d+): (\S+)", fault).groups() for fault in faults] == [
-        ("1", "budget.trials"), ("3", "space.head.kind.choice"), ("4", "space.head.dim.int"),
-        ("5", "space.head.dim"), ("6", "the")]
+        ("1", "budget.trials"),
+        ("3", "space.head.kind.choice"),
+        ("4", "space.head.dim.int"),
+        ("5", "space.head.dim"),
+        ("6", "the"),
+    ]
 
 
 def test_a_fault_does_not_hide_another_of_the_same_parameter(tmp_path):
-    faults = faults_of(tmp_path, """\
+    faults = faults_of(
+        tmp_path,
+        """\
 space:
   head.dmi: {int: [16, 8], lgo: true, when: {head.kid: mlp}}
   head.dim: {int: [16, 8], log: 1, step: 0, default: x, when: {head.kid: mlp}}
-""")
+""",
+    )
     assert {re.match(r":(\d+): (\S+)", fault).groups() for fault in faults} == {
-        ("2", "space.head.dmi"), ("2", "space.head.dmi.lgo"), ("2", "space.head.dmi.when.head.kid"),
-        ("3", "space.head.dim.default"), ("3", "space.head.dim.int"), ("3", "space.head.dim.log"),
-        ("3", "space.head.dim.step"), ("3", "space.head.dim.when.head.kid")}
+        ("2", "space.head.dmi"),
+        ("2", "space.head.dmi.lgo"),
+        ("2", "space.head.dmi.when.head.kid"),
+        ("3", "space.head.dim.default"),
+        ("3", "space.head.dim.int"),
+        ("3", "space.head.dim.log"),
+        ("3", "space.head.dim.step"),
+        ("3", "space.head.dim.when.head.kid"),
+    }
     assert len(faults) == 8
 
 
 def test_a_cycle_is_one_fault_and_names_its_members(tmp_path):
-    faults = faults_of(tmp_path, """\
+    faults = faults_of(
+        tmp_path,
+        """\
 space:
   head.kind: {choice: [none, mlp], when: {contrastive.pooling: attention}}
   head.layers: {int: [1, 3], when: {head.kind: mlp}}
   contrastive.pooling: {choice: [mean, attention], when: {head.layers: 2}}
-""")
+""",
+    )
     assert len(faults) == 1
-    assert "free of cycles, got head.kind -> contrastive.pooling -> head.layers -> head.kind" in faults[0]
+    assert (
+        "free of cycles, got head.kind -> contrastive.pooling -> head.layers -> head.kind"
+        in faults[0]
+    )
 
 
 def test_when_cannot_hang_on_a_continuous_value(tmp_path):
-    faults = faults_of(tmp_path, """\
+    faults = faults_of(
+        tmp_path,
+        """\
 space:
   loss.pixel: {float: [1, 2]}
   head.layers: {int: [1, 3], when: {loss.pixel: 1}}
-""")
+""",
+    )
     assert len(faults) == 1
-    assert faults[0].startswith(":3: space.head.layers.when.loss.pixel must be a range of a continuous parameter")
+    assert faults[0].startswith(
+        ":3: space.head.layers.when.loss.pixel must be a range of a continuous parameter"
+    )
 
 
 @pytest.mark.parametrize("condition", ["{min: 1.5, max: 1.5}", "{min: 2}", "{max: 1}"])
 def test_a_range_of_one_continuous_value_is_refused(tmp_path, condition):
     layers = f"head.layers: {{int: [1, 3], when: {{loss.pixel: {condition}}}}}"
     faults = faults_of(tmp_path, f"space:\n  loss.pixel: {{float: [1, 2]}}\n  {layers}\n")
-    assert len(faults) == 1 and faults[0].startswith(":3: space.head.layers.when.loss.pixel must be a range that holds more than one value")
+    assert len(faults) == 1 and faults[0].startswith(
+        ":3: space.head.layers.when.loss.pixel must be a range that holds more than one value"
+    )
 
 
-@pytest.mark.parametrize(("conditions", "said"), [
-    ("{head.kind: none, head.dim: 64}", "conditions on head.kind that no value of it meets together (none, mlp)"),
-    ("{head.dim: 64, head.kind: [none, linear]}", "conditions on head.kind"),
-    ("{loss.pixel: {max: 3}, loss.ctc: {min: 1}}", "conditions on loss.pixel that no value of it meets together (at most 3, at least 4)"),
-    ("{loss.pixel: {max: 4}, loss.ctc: {min: 1}}", "conditions on loss.pixel"),
-    ("{train.clip_norm: 5, contrastive.symmetric: true}", "conditions on train.clip_norm"),
-])
+@pytest.mark.parametrize(
+    ("conditions", "said"),
+    [
+        (
+            "{head.kind: none, head.dim: 64}",
+            "conditions on head.kind that no value of it meets together (none, mlp)",
+        ),
+        ("{head.dim: 64, head.kind: [none, linear]}", "conditions on head.kind"),
+        (
+            "{loss.pixel: {max: 3}, loss.ctc: {min: 1}}",
+            "conditions on loss.pixel that no value of it meets together (at most 3, at least 4)",
+        ),
+        ("{loss.pixel: {max: 4}, loss.ctc: {min: 1}}", "conditions on loss.pixel"),
+        ("{train.clip_norm: 5, contrastive.symmetric: true}", "conditions on train.clip_norm"),
+    ],
+)
 def test_a_parameter_that_never_takes_part_is_refused(tmp_path, conditions, said):
-    faults = faults_of(tmp_path, f"""\
+    faults = faults_of(
+        tmp_path,
+        f"""\
 space:
   head.kind: {{choice: [none, linear, mlp]}}
   head.dim: {{choice: [64, 128], when: {{head.kind: mlp}}}}
@@ -325,13 +517,22 @@ space:
   contrastive.symmetric: {{bool: true, when: {{train.clip_norm: {{max: 4}}}}}}
   head.layers: {{int: [1, 3], when: {conditions}}}
   head.width: {{choice: [64, 128], when: {{head.layers: 2}}}}
-""")
-    assert len(faults) == 1 and faults[0].startswith(":8: space.head.layers.when must be such that the parameter can take part")
+""",
+    )
+    assert len(faults) == 1 and faults[0].startswith(
+        ":8: space.head.layers.when must be such that the parameter can take part"
+    )
     assert said in faults[0]
 
 
-@pytest.mark.parametrize("conditions", [
-    "{head.kind: [none, mlp], head.dim: 64}", "{head.dim: {min: 100}}", "{loss.pixel: {min: 2, max: 5}, loss.ctc: {min: 1}}"])
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        "{head.kind: [none, mlp], head.dim: 64}",
+        "{head.dim: {min: 100}}",
+        "{loss.pixel: {min: 2, max: 5}, loss.ctc: {min: 1}}",
+    ],
+)
 def test_conditions_that_can_meet_are_kept(tmp_path, conditions):
     path = tmp_path / "s.yaml"
     path.write_text(f"""\
@@ -345,9 +546,18 @@ space:
     assert load_space(path).parameters[-1].key == "head.layers"
 
 
-@pytest.mark.parametrize(("text", "rule"), [
-    ('space:\n  "a\\e[31m": 2\n', "a configuration key"), ('"a\\u009bb": 2\n', "top-level keys"), ('"a\\nb": 2\n', "top-level keys"),
-    ('space:\n  loss.pixel: {float: [1, 2]}\nfirst: {"\\e[2J": {loss.pixel: 1}}\n', "signs that can be printed")])
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ('space:\n  "a\\e[31m": 2\n', "a configuration key"),
+        ('"a\\u009bb": 2\n', "top-level keys"),
+        ('"a\\nb": 2\n', "top-level keys"),
+        (
+            'space:\n  loss.pixel: {float: [1, 2]}\nfirst: {"\\e[2J": {loss.pixel: 1}}\n',
+            "signs that can be printed",
+        ),
+    ],
+)
 def test_faults_are_fit_for_a_terminal(tmp_path, text, rule):
     faults = faults_of(tmp_path, text)
     assert any(rule in fault for fault in faults) and all(fault.isprintable() for fault in faults)

@@ -11,7 +11,10 @@ from tune.space.plain import digest_of
 from tune.space.settings import MARGINS, Budget, Constraint, SearchSettings, VerdictSettings
 from tune.space.source import SpaceError
 
-HEADS = {"head.kind": {"choice": ["none", "linear", "mlp"]}, "head.layers": {"int": [1, 3], "when": {"head.kind": "mlp"}}}
+HEADS = {
+    "head.kind": {"choice": ["none", "linear", "mlp"]},
+    "head.layers": {"int": [1, 3], "when": {"head.kind": "mlp"}},
+}
 WEIGHT = {"contrastive.weight": {"float": [0, 10]}}
 
 
@@ -27,35 +30,57 @@ def faults_of(**sections):
 
 # --- conditions ---
 
+
 def test_a_condition_may_be_a_range_of_a_continuous_parameter():
     pooling = {"choice": ["mean", "attention"], "when": {"contrastive.weight": {"min": 2.5}}}
     space = space_of(space={"contrastive.pooling": pooling, **WEIGHT})
     drawn = [space.random_values(seed) for seed in range(200)]
     assert {"contrastive.pooling" in values for values in drawn} == {True, False}
-    assert all(("contrastive.pooling" in values) == (values["contrastive.weight"] >= 2.5) for values in drawn)
+    assert all(
+        ("contrastive.pooling" in values) == (values["contrastive.weight"] >= 2.5)
+        for values in drawn
+    )
 
 
 def test_a_range_may_hold_numbers_of_a_choice_and_either_end_may_be_left_open():
     layers = {"int": [1, 3], "when": {"head.dim": {"min": 100, "max": 200}}}
     space = space_of(space={"head.dim": {"choice": [64, 128, 256]}, "head.layers": layers})
     assert {values["head.dim"] for values in space.grid() if "head.layers" in values} == {128}
-    assert 3 in ValueRange(3) and 3 in ValueRange(None, 3) and 2.9 not in ValueRange(3) and True not in ValueRange(0, 2)
+    assert (
+        3 in ValueRange(3)
+        and 3 in ValueRange(None, 3)
+        and 2.9 not in ValueRange(3)
+        and True not in ValueRange(0, 2)
+    )
     assert "x" not in ValueRange(0, 2)
 
 
-@pytest.mark.parametrize(("of", "condition", "said"), [
-    ({"float": [0, 10]}, {"min": 11}, "a range that the parameter can take"),
-    ({"float": [0, 10]}, {"min": 5, "max": 4}, "a range that the parameter can take"),
-    ({"float": [1, 2], "step": 0.5}, {"min": 1.1, "max": 1.4}, "a range that the parameter can take"),
-    ({"choice": [1, 2]}, {"min": 1.1, "max": 1.4}, "a range that the parameter can take"),
-    ({"int": [1, 3]}, {"min": 1.1, "max": 1.9}, "a range that the parameter can take"),
-    ({"float": [0, 10]}, {}, "a range such as"),
-    ({"float": [0, 10]}, {"least": 1}, "min or max"),
-    ({"float": [0, 10]}, {"min": "1"}, "a number"),
-    ({"float": [0, 10]}, 3, "a range of a continuous parameter"),
-    ({"float": [1, 2], "step": 0.5}, 1.2, "a value that contrastive.weight can take")])
+@pytest.mark.parametrize(
+    ("of", "condition", "said"),
+    [
+        ({"float": [0, 10]}, {"min": 11}, "a range that the parameter can take"),
+        ({"float": [0, 10]}, {"min": 5, "max": 4}, "a range that the parameter can take"),
+        (
+            {"float": [1, 2], "step": 0.5},
+            {"min": 1.1, "max": 1.4},
+            "a range that the parameter can take",
+        ),
+        ({"choice": [1, 2]}, {"min": 1.1, "max": 1.4}, "a range that the parameter can take"),
+        ({"int": [1, 3]}, {"min": 1.1, "max": 1.9}, "a range that the parameter can take"),
+        ({"float": [0, 10]}, {}, "a range such as"),
+        ({"float": [0, 10]}, {"least": 1}, "min or max"),
+        ({"float": [0, 10]}, {"min": "1"}, "a number"),
+        ({"float": [0, 10]}, 3, "a range of a continuous parameter"),
+        ({"float": [1, 2], "step": 0.5}, 1.2, "a value that contrastive.weight can take"),
+    ],
+)
 def test_a_range_that_will_not_do_is_a_fault(of, condition, said):
-    faults = faults_of(space={"contrastive.weight": of, "head.dim": {"int": [8, 9], "when": {"contrastive.weight": condition}}})
+    faults = faults_of(
+        space={
+            "contrastive.weight": of,
+            "head.dim": {"int": [8, 9], "when": {"contrastive.weight": condition}},
+        }
+    )
     assert len(faults) == 1 and said in faults[0]
 
 
@@ -69,8 +94,14 @@ def test_a_stepped_value_is_the_number_that_was_meant():
     assert parameter.exact(0.1 + 2 * 0.1) == 0.3 != 0.1 + 2 * 0.1
     assert (parameter.exact(0.35), parameter.exact(None), parameter.exact("x")) == (0.35, None, "x")
     head = {"int": [8, 9], "when": {"loss.ctc": 0.3}}
-    space = space_of(space={"loss.ctc": {"float": [0.1, 0.7], "step": 0.1}, "head.dim": head}, forbidden=[{"loss.ctc": 0.7}])
-    assert space.sample(lambda parameter: 0.1 + 2 * 0.1 if parameter.key == "loss.ctc" else 8) == {"loss.ctc": 0.3, "head.dim": 8}
+    space = space_of(
+        space={"loss.ctc": {"float": [0.1, 0.7], "step": 0.1}, "head.dim": head},
+        forbidden=[{"loss.ctc": 0.7}],
+    )
+    assert space.sample(lambda parameter: 0.1 + 2 * 0.1 if parameter.key == "loss.ctc" else 8) == {
+        "loss.ctc": 0.3,
+        "head.dim": 8,
+    }
 
 
 @pytest.mark.parametrize("step", [0.333333333, 0.333333334, 1e-30, 0.3])
@@ -81,8 +112,11 @@ def test_steps_reach_the_end_to_the_last_digit(step):
 
 # --- forbidden combinations ---
 
+
 def test_forbidden_combinations_are_never_drawn_and_an_inactive_parameter_matches_none():
-    space = space_of(forbidden=[{"head.kind": "mlp", "head.layers": {"min": 2}}, {"head.kind": ["none"]}])
+    space = space_of(
+        forbidden=[{"head.kind": "mlp", "head.layers": {"min": 2}}, {"head.kind": ["none"]}]
+    )
     drawn = {tuple(space.random_values(seed).items()) for seed in range(300)}
     assert drawn == {(("head.kind", "linear"),), (("head.kind", "mlp"), ("head.layers", 1))}
     assert not space.forbids({"head.layers": 3})
@@ -92,30 +126,44 @@ def test_forbidden_combinations_are_never_drawn_and_an_inactive_parameter_matche
 def test_what_forbids_everything_is_refused():
     faults = faults_of(forbidden=[{"head.kind": ["none", "linear", "mlp"]}])
     assert len(faults) == 1 and "leave something to try" in faults[0]
-    faults = faults_of(space=WEIGHT, forbidden=[{"contrastive.weight": {"max": 6}}, {"contrastive.weight": {"min": 6}}])
+    faults = faults_of(
+        space=WEIGHT,
+        forbidden=[{"contrastive.weight": {"max": 6}}, {"contrastive.weight": {"min": 6}}],
+    )
     assert len(faults) == 1 and "leave something to try" in faults[0]
 
 
 def test_a_finite_space_may_forbid_all_but_one_of_many():
-    space = space_of(space={"head.dim": {"int": [2, 200]}, "head.width": {"int": [2, 200]}},
-                     forbidden=[{"head.dim": {"max": 199}}, {"head.width": {"max": 199}}])
+    space = space_of(
+        space={"head.dim": {"int": [2, 200]}, "head.width": {"int": [2, 200]}},
+        forbidden=[{"head.dim": {"max": 199}}, {"head.width": {"max": 199}}],
+    )
     assert space.grid() == [{"head.dim": 200, "head.width": 200}] == [space.random_values(5)]
 
 
 def test_random_values_keep_what_is_settled():
     space = space_of(forbidden=[{"head.layers": 2}])
     drawn = [space.random_values(seed, {"head.kind": "mlp"}) for seed in range(50)]
-    assert {values["head.kind"] for values in drawn} == {"mlp"} and {values["head.layers"] for values in drawn} == {1, 3}
+    assert {values["head.kind"] for values in drawn} == {"mlp"} and {
+        values["head.layers"] for values in drawn
+    } == {1, 3}
     with pytest.raises(ValueError, match="leave something to try"):
         space.random_values(0, {"head.kind": "mlp", "head.layers": 2})
     rng = random.Random(0)
     assert len({str(space.random_values(rng)) for _ in range(50)}) == 4
 
 
-@pytest.mark.parametrize(("forbidden", "said"), [
-    ([{"head.dim": 64}], "a key of space"), ([{"head.dmi": 64}], "an unknown one"),
-    ([{"head.kind": "huge"}], "a value that head.kind can take"), ([[]], "a mapping of searched keys"),
-    ({"head.kind": "mlp"}, "a list of combinations"), ([{}], "a mapping of searched keys")])
+@pytest.mark.parametrize(
+    ("forbidden", "said"),
+    [
+        ([{"head.dim": 64}], "a key of space"),
+        ([{"head.dmi": 64}], "an unknown one"),
+        ([{"head.kind": "huge"}], "a value that head.kind can take"),
+        ([[]], "a mapping of searched keys"),
+        ({"head.kind": "mlp"}, "a list of combinations"),
+        ([{}], "a mapping of searched keys"),
+    ],
+)
 def test_a_forbidden_combination_that_will_not_do_is_a_fault(forbidden, said):
     faults = faults_of(forbidden=forbidden)
     assert len(faults) == 1 and said in faults[0]
@@ -123,18 +171,31 @@ def test_a_forbidden_combination_that_will_not_do_is_a_fault(forbidden, said):
 
 # --- the grid ---
 
+
 def test_the_grid_is_all_that_is_allowed():
-    space = space_of(space={**HEADS, "contrastive.temperature": {"float": [0.1, 0.3], "step": 0.1}}, forbidden=[{"head.layers": 2}])
+    space = space_of(
+        space={**HEADS, "contrastive.temperature": {"float": [0.1, 0.3], "step": 0.1}},
+        forbidden=[{"head.layers": 2}],
+    )
     grid = [frozenset(point.items()) for point in space.grid()]
     assert len(grid) == len(set(grid)) == (1 + 1 + 2) * 3
     assert {frozenset(space.random_values(seed).items()) for seed in range(600)} == set(grid)
-    assert space.grid(space.parameters[:1]) == [{"head.kind": kind} for kind in ("none", "linear", "mlp")]
+    assert space.grid(space.parameters[:1]) == [
+        {"head.kind": kind} for kind in ("none", "linear", "mlp")
+    ]
 
 
-@pytest.mark.parametrize(("space", "said"), [
-    (WEIGHT, "countable number of values, got contrastive.weight"),
-    ({"head.dim": {"int": [2, 2000]}, "head.width": {"int": [2, 2000]}}, "at most 100000 trials"),
-    ({"contrastive.weight": {"float": [0, 10000], "step": 0.00001}}, "at most 100000 trials")])
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        (WEIGHT, "countable number of values, got contrastive.weight"),
+        (
+            {"head.dim": {"int": [2, 2000]}, "head.width": {"int": [2, 2000]}},
+            "at most 100000 trials",
+        ),
+        ({"contrastive.weight": {"float": [0, 10000], "step": 0.00001}}, "at most 100000 trials"),
+    ],
+)
 def test_a_grid_without_end_is_refused(space, said):
     with pytest.raises(ValueError, match=said):
         space_of(space=space).grid()
@@ -144,31 +205,54 @@ def test_a_grid_without_end_is_refused(space, said):
 
 # --- first points ---
 
+
 def test_first_points_are_named_and_in_the_order_of_the_file():
-    space = space_of(first={"b": {"head.kind": "mlp", "head.layers": 2}, "a": {"head.kind": "none"}})
-    assert list(space.first.items()) == [("b", {"head.kind": "mlp", "head.layers": 2}), ("a", {"head.kind": "none"})]
+    space = space_of(
+        first={"b": {"head.kind": "mlp", "head.layers": 2}, "a": {"head.kind": "none"}}
+    )
+    assert list(space.first.items()) == [
+        ("b", {"head.kind": "mlp", "head.layers": 2}),
+        ("a", {"head.kind": "none"}),
+    ]
 
 
-@pytest.mark.parametrize(("first", "said"), [
-    ({"a": {"head.dim": 64}}, "a key of space"),
-    ({"a": {"head.kind": "huge"}}, "a value that the parameter can take"),
-    ({"a": {"head.layers": 2}}, "no head.kind"),
-    ({"a": {"head.layers": 2, "head.kind": "none"}}, 'head.kind "none"'),
-    ({"a": {}}, "a mapping"),
-    (["a"], "a mapping"),
-    ({"a": {"head.kind": "linear"}}, "the forbidden combination"),
-    ({"a": {"head.kind": "mlp", "head.layers": 3}}, "the forbidden combination")])
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        ({"a": {"head.dim": 64}}, "a key of space"),
+        ({"a": {"head.kind": "huge"}}, "a value that the parameter can take"),
+        ({"a": {"head.layers": 2}}, "no head.kind"),
+        ({"a": {"head.layers": 2, "head.kind": "none"}}, 'head.kind "none"'),
+        ({"a": {}}, "a mapping"),
+        (["a"], "a mapping"),
+        ({"a": {"head.kind": "linear"}}, "the forbidden combination"),
+        ({"a": {"head.kind": "mlp", "head.layers": 3}}, "the forbidden combination"),
+    ],
+)
 def test_a_first_point_that_will_not_do_is_a_fault(first, said):
-    faults = faults_of(first=first, forbidden=[{"head.kind": "linear"}, {"head.layers": 3, "head.kind": "mlp"}])
+    faults = faults_of(
+        first=first, forbidden=[{"head.kind": "linear"}, {"head.layers": 3, "head.kind": "mlp"}]
+    )
     assert len(faults) == 1 and said in faults[0]
 
 
 def test_two_equal_first_points_are_a_fault():
     plain = {"space": {"contrastive.weight": {"float": [0.1, 10]}}}
-    with pytest.raises(SpaceError, match=r"first\.b must be a point of its own, got the values of first\.a again") as caught:
-        space_from_plain({**plain, "first": {"a": {"contrastive.weight": 1}, "b": {"contrastive.weight": 1.0}}})
+    with pytest.raises(
+        SpaceError, match=r"first\.b must be a point of its own, got the values of first\.a again"
+    ) as caught:
+        space_from_plain(
+            {**plain, "first": {"a": {"contrastive.weight": 1}, "b": {"contrastive.weight": 1.0}}}
+        )
     assert len(caught.value.faults) == 1
-    assert len(space_from_plain({**plain, "first": {"a": {"contrastive.weight": 1}, "b": {"contrastive.weight": 2}}}).first) == 2
+    assert (
+        len(
+            space_from_plain(
+                {**plain, "first": {"a": {"contrastive.weight": 1}, "b": {"contrastive.weight": 2}}}
+            ).first
+        )
+        == 2
+    )
 
 
 @pytest.mark.parametrize("point", [{"head.dim": 1717, "contrastive.weight": 1}, {"head.dim": 1717}])
@@ -181,61 +265,93 @@ first:
   good: {{head.dim: 64}}
   bad: {json.dumps(point)}
 """)
-    with pytest.raises(SpaceError, match=r"s\.yaml:5: it cannot be computed .* This is so in first\.bad, as a trial with") as caught:
+    with pytest.raises(
+        SpaceError,
+        match=r"s\.yaml:5: it cannot be computed .* This is so in first\.bad, as a trial with",
+    ) as caught:
         load_space(path)
     assert len(caught.value.faults) == 1
 
 
 def test_a_first_point_that_nothing_completes_is_a_fault():
     faults = faults_of(first={"a": {"head.kind": "mlp"}}, forbidden=[{"head.layers": [1, 2, 3]}])
-    assert len(faults) == 1 and "a point that can be completed" in faults[0] and "first.a" in faults[0]
+    assert (
+        len(faults) == 1 and "a point that can be completed" in faults[0] and "first.a" in faults[0]
+    )
 
 
 # --- how it is searched, ended and judged ---
 
+
 def test_settings_are_read_and_the_rest_has_its_default():
-    space = space_of(objective=["psnr", "cer"], search={"sampler": "nsga2", "duplicates": "repeat"}, budget={
-        "trials": 9, "wall_hours": 1, "total_epochs": 90, "no_improvement": 4}, constraints={"psnr": {"below_off": 0.5}, "cer": {
-            "max": 0.3, "above_off": 0}}, verdict={"primary": "ssim", "margins": {"psnr": 0.3}})
+    space = space_of(
+        objective=["psnr", "cer"],
+        search={"sampler": "nsga2", "duplicates": "repeat"},
+        budget={"trials": 9, "wall_hours": 1, "total_epochs": 90, "no_improvement": 4},
+        constraints={"psnr": {"below_off": 0.5}, "cer": {"max": 0.3, "above_off": 0}},
+        verdict={"primary": "ssim", "margins": {"psnr": 0.3}},
+    )
     assert (space.objective, space.objectives) == ("psnr", ("psnr", "cer"))
     assert space.search == SearchSettings("nsga2", "none", 5, "repeat")
     assert space.budget == Budget(9, wall_hours=1.0, total_epochs=90, no_improvement=4)
-    assert space.constraints == (Constraint("psnr", "below_off", 0.5), Constraint("cer", "max", 0.3), Constraint("cer", "above_off", 0.0))
+    assert space.constraints == (
+        Constraint("psnr", "below_off", 0.5),
+        Constraint("cer", "max", 0.3),
+        Constraint("cer", "above_off", 0.0),
+    )
     assert space.verdict == VerdictSettings("ssim", 3, 3, {**MARGINS, "psnr": 0.3})
-    assert space_of().search == SearchSettings() and space_of().budget == Budget() and space_of().verdict == VerdictSettings()
+    assert (
+        space_of().search == SearchSettings()
+        and space_of().budget == Budget()
+        and space_of().verdict == VerdictSettings()
+    )
 
 
-@pytest.mark.parametrize(("sections", "said"), [
-    ({"objective": ["psnr", "cer"], "search": {"pruner": "asha"}}, "none with several objectives"),
-    ({"objective": ["psnr", "psnr"]}, "free of duplicates"),
-    ({"objective": []}, "an empty list"),
-    ({"objective": ["psnr", "loss"]}, "one of score"),
-    ({"objective": ["psnr", "cer"], "budget": {"target": 3}}, "left out with several objectives"),
-    ({"search": {"sampler": "genetic"}}, "one of tpe"),
-    ({"search": {"pruner": "ahsa"}}, "Did you mean asha?"),
-    ({"search": {"warmup": 0}}, "from 1"),
-    ({"search": ["tpe"]}, "a mapping"),
-    ({"constraints": {"loss": {"max": 1}}}, "a metric"),
-    ({"constraints": {"psnr": {"least": 1}}}, "one of the rules"),
-    ({"constraints": {"psnr": 3}}, "a mapping such as"),
-    ({"verdict": {"primary": "cer"}}, "one of psnr"),
-    ({"verdict": {"margins": {"psnr": -1}}}, "from 0"),
-    ({"verdict": {"margins": 1}}, "a mapping"),
-    ({"budget": {"wall_hours": 0}}, "from 0.001"),
-    ({"budget": {"no_improvement": 1.5}}, "a whole number"),
-    ({"space": {}, "search": {"sampler": "gp"}}, "left out where nothing is searched"),
-    ({"space": {}, "constraints": {"psnr": {"min": 3}}}, "left out where nothing is searched"),
-    ({"space": {}, "first": {"a": {"head.kind": "mlp"}}}, "left out where nothing is searched"),
-    ({"space": {}, "forbidden": [{"head.kind": "mlp"}]}, "left out where nothing is searched"),
-    ({"space": {}, "budget": {"total_epochs": 9}}, "left out where nothing is searched"),
-    ({"space": {}, "objective": ["psnr", "cer"]}, "a single one where nothing is searched")])
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        (
+            {"objective": ["psnr", "cer"], "search": {"pruner": "asha"}},
+            "none with several objectives",
+        ),
+        ({"objective": ["psnr", "psnr"]}, "free of duplicates"),
+        ({"objective": []}, "an empty list"),
+        ({"objective": ["psnr", "loss"]}, "one of score"),
+        (
+            {"objective": ["psnr", "cer"], "budget": {"target": 3}},
+            "left out with several objectives",
+        ),
+        ({"search": {"sampler": "genetic"}}, "one of tpe"),
+        ({"search": {"pruner": "ahsa"}}, "Did you mean asha?"),
+        ({"search": {"warmup": 0}}, "from 1"),
+        ({"search": ["tpe"]}, "a mapping"),
+        ({"constraints": {"loss": {"max": 1}}}, "a metric"),
+        ({"constraints": {"psnr": {"least": 1}}}, "one of the rules"),
+        ({"constraints": {"psnr": 3}}, "a mapping such as"),
+        ({"verdict": {"primary": "cer"}}, "one of psnr"),
+        ({"verdict": {"margins": {"psnr": -1}}}, "from 0"),
+        ({"verdict": {"margins": 1}}, "a mapping"),
+        ({"budget": {"wall_hours": 0}}, "from 0.001"),
+        ({"budget": {"no_improvement": 1.5}}, "a whole number"),
+        ({"space": {}, "search": {"sampler": "gp"}}, "left out where nothing is searched"),
+        ({"space": {}, "constraints": {"psnr": {"min": 3}}}, "left out where nothing is searched"),
+        ({"space": {}, "first": {"a": {"head.kind": "mlp"}}}, "left out where nothing is searched"),
+        ({"space": {}, "forbidden": [{"head.kind": "mlp"}]}, "left out where nothing is searched"),
+        ({"space": {}, "budget": {"total_epochs": 9}}, "left out where nothing is searched"),
+        ({"space": {}, "objective": ["psnr", "cer"]}, "a single one where nothing is searched"),
+    ],
+)
 def test_a_setting_that_will_not_do_is_a_fault(sections, said):
     faults = faults_of(**sections)
     assert len(faults) == 1 and said in faults[0], faults
 
 
 def test_an_experiment_may_be_judged_and_derive():
-    space = space_of(space={}, verdict={"seeds": 5, "primary": "judge_cer"}, derived={"head.width": "head.dim * 2"})
+    space = space_of(
+        space={},
+        verdict={"seeds": 5, "primary": "judge_cer"},
+        derived={"head.width": "head.dim * 2"},
+    )
     assert (space.experiment, space.verdict.seeds, space.search.pruner) == (True, 5, "none")
     assert space.overrides({})["head.width"] == space.overrides(space.baseline)["head.width"] == 256
 
@@ -264,18 +380,35 @@ space:
     with pytest.raises(SpaceError) as caught:
         load_space(path)
     assert [fault.removeprefix(f"{path}:").split(" must")[0] for fault in caught.value.faults] == [
-        "1: objective", "3: search.sampler", "6: constraints.psnr.below", "8: verdict.margins.mse", "10: derived.head.width",
-        "12: forbidden.head.kind", "15: first.a.head.kind"]
+        "1: objective",
+        "3: search.sampler",
+        "6: constraints.psnr.below",
+        "8: verdict.margins.mse",
+        "10: derived.head.width",
+        "12: forbidden.head.kind",
+        "15: first.a.head.kind",
+    ]
 
 
 # --- what a study can be resumed with ---
 
+
 def test_what_may_change_in_the_life_of_a_study_leaves_its_digest():
     base = space_of()
-    same = space_of(budget={"trials": 99, "target": 3, "wall_hours": 1}, verdict={"seeds": 9}, first={"a": {"head.kind": "mlp"}})
+    same = space_of(
+        budget={"trials": 99, "target": 3, "wall_hours": 1},
+        verdict={"seeds": 9},
+        first={"a": {"head.kind": "mlp"}},
+    )
     assert digest_of(base) == digest_of(same)
-    for other in ({"search": {"sampler": "gp"}}, {"forbidden": [{"head.layers": 3}]}, {"derived": {"head.width": "2 * head.dim"}},
-                  {"constraints": {"psnr": {"min": 1}}}, {"objective": ["score", "psnr"]}, {"budget": {"epochs": 7}}):
+    for other in (
+        {"search": {"sampler": "gp"}},
+        {"forbidden": [{"head.layers": 3}]},
+        {"derived": {"head.width": "2 * head.dim"}},
+        {"constraints": {"psnr": {"min": 1}}},
+        {"objective": ["score", "psnr"]},
+        {"budget": {"epochs": 7}},
+    ):
         assert digest_of(space_of(**other)) != digest_of(base)
 
 
@@ -286,21 +419,52 @@ def test_the_order_of_rules_and_blanks_leave_the_digest():
 
     one, two = {"head.layers": [1, 2], "head.kind": "mlp"}, {"head.layers": 3}
     base = rules([one, two], ["mlp", "linear"], "2 * (head.dim)")
-    assert base == rules([two, {"head.kind": ["mlp"], "head.layers": [2, 1]}, two], ["linear", "mlp"], "2*head.dim")
+    assert base == rules(
+        [two, {"head.kind": ["mlp"], "head.layers": [2, 1]}, two], ["linear", "mlp"], "2*head.dim"
+    )
     assert base != rules([two], ["linear", "mlp"], "2*head.dim")
 
 
 # --- the OFF arm ---
 
-@pytest.mark.parametrize(("space", "shared"), [
-    (HEADS, []), ({**HEADS, "train.contrastive_lr": {"float": [0.1, 0.2]}, "text_encoder.dropout": {"float": [0, 0.5]}}, []),
-    ({**HEADS, "loss.pixel": {"float": [1, 2]}, "loss.ctc": {"float": [1, 2], "when": {"loss.pixel": {"min": 1.5}}}},
-     ["loss.pixel", "loss.ctc"]),
-    ({**HEADS, "loss.pixel": {"float": [1, 2], "when": {"head.kind": "mlp"}}, "loss.ctc": {"float": [1, 2], "when": {
-        "loss.pixel": {"min": 1.5}}}}, [])])
+
+@pytest.mark.parametrize(
+    ("space", "shared"),
+    [
+        (HEADS, []),
+        (
+            {
+                **HEADS,
+                "train.contrastive_lr": {"float": [0.1, 0.2]},
+                "text_encoder.dropout": {"float": [0, 0.5]},
+            },
+            [],
+        ),
+        (
+            {
+                **HEADS,
+                "loss.pixel": {"float": [1, 2]},
+                "loss.ctc": {"float": [1, 2], "when": {"loss.pixel": {"min": 1.5}}},
+            },
+            ["loss.pixel", "loss.ctc"],
+        ),
+        (
+            {
+                **HEADS,
+                "loss.pixel": {"float": [1, 2], "when": {"head.kind": "mlp"}},
+                "loss.ctc": {"float": [1, 2], "when": {"loss.pixel": {"min": 1.5}}},
+            },
+            [],
+        ),
+    ],
+)
 def test_the_off_arm_searches_what_matters_without_contrast(space, shared):
     found = space_of(space=space)
-    assert [parameter.key for parameter in found.shared_parameters] == shared and found.off_searches == bool(shared)
+    assert [
+        parameter.key for parameter in found.shared_parameters
+    ] == shared and found.off_searches == bool(shared)
     if shared:
         kept = space_of(space=space, baseline={"contrastive.formulation": "none", "loss.pixel": 3})
-        assert not kept.off_searches, "a key that the baseline settles is not searched, nor what hangs on it"
+        assert not kept.off_searches, (
+            "a key that the baseline settles is not searched, nor what hangs on it"
+        )

@@ -26,11 +26,16 @@ WHOLE = {"head.dim": 40, "head.layers": 6, "train.batch_size": 9}
 TEXT = ("head.kind", "augment.strategy", "contrastive.formulation", "train.discriminator_optimizer")
 FLAGS = ("contrastive.symmetric", "contrastive.learned_temperature")
 KEYS = (*FLOATS, *WHOLE, *TEXT, *FLAGS)
-EXPRESSIONS = ("min(64, 8 * train.batch_size)", "max(8, round(head.dim ** 0.5)) // 2 + head.layers", "100 % (head.layers + 90) + 2")
+EXPRESSIONS = (
+    "min(64, 8 * train.batch_size)",
+    "max(8, round(head.dim ** 0.5)) // 2 + head.layers",
+    "100 % (head.layers + 90) + 2",
+)
 SCHEMA = jsonschema.Draft202012Validator(json_schema())
 
 
 # --- the plain language, read once more ---
+
 
 def values_of(options):
     """Every value of a parameter in plain values, or None for a continuous one."""
@@ -43,7 +48,10 @@ def values_of(options):
     if "step" not in options and kind == "float":
         return None
     step = Fraction(str(options.get("step", 1)))
-    return [(int if kind == "int" else float)(low + n * step) for n in range(int((high - low) / step) + 1)]
+    return [
+        (int if kind == "int" else float)(low + n * step)
+        for n in range(int((high - low) / step) + 1)
+    ]
 
 
 def meets(condition, value):
@@ -53,8 +61,10 @@ def meets(condition, value):
 
 
 def is_active(space, key, values):
-    return all(name in values and is_active(space, name, values) and meets(condition, values[name])
-               for name, condition in space[key].get("when", {}).items())
+    return all(
+        name in values and is_active(space, name, values) and meets(condition, values[name])
+        for name, condition in space[key].get("when", {}).items()
+    )
 
 
 def never_active(space):
@@ -64,9 +74,15 @@ def never_active(space):
     for key, options in space.items():
         held = values_of(options) or next(iter(options.values()))
         named = [other["when"][key] for other in space.values() if key in other.get("when", {})]
-        ends = [end for condition in named if isinstance(condition, dict) for end in condition.values()]
+        ends = [
+            end for condition in named if isinstance(condition, dict) for end in condition.values()
+        ]
         marks = sorted({*held, *ends})
-        every[key] = held if values_of(options) else [(low + high) / 2 for low, high in itertools.pairwise(marks)]
+        every[key] = (
+            held
+            if values_of(options)
+            else [(low + high) / 2 for low, high in itertools.pairwise(marks)]
+        )
     if math.prod(map(len, every.values())) > 2000:
         return None
     points = [dict(zip(every, point, strict=True)) for point in itertools.product(*every.values())]
@@ -74,23 +90,39 @@ def never_active(space):
 
 
 def is_forbidden(plain, values):
-    return any(all(key in values and meets(condition, values[key]) for key, condition in clause.items())
-               for clause in plain.get("forbidden", []))
+    return any(
+        all(key in values and meets(condition, values[key]) for key, condition in clause.items())
+        for clause in plain.get("forbidden", [])
+    )
 
 
 # --- space files ---
+
 
 @st.composite
 def conditions(draw, options):
     """A condition on a parameter: a value, some of its values, or a range."""
     values = values_of(options)
     if values is None or (not isinstance(values[0], (str, bool)) and draw(st.booleans())):
-        ends = next(iter(options.values())) if values is None else sorted(draw(st.lists(st.sampled_from(values), min_size=1, max_size=2)))
+        ends = (
+            next(iter(options.values()))
+            if values is None
+            else sorted(draw(st.lists(st.sampled_from(values), min_size=1, max_size=2)))
+        )
         if values is None:  # of a continuous parameter no single value is drawn
             low, high = ends
-            ends = draw(st.sampled_from([(low, high), (low, (low + high) / 2), ((low + high) / 2, high)]))
-            return {**({"min": ends[0]} if ends[0] > low or draw(st.booleans()) else {}), "max": ends[1]}
-        return draw(st.sampled_from([{"min": ends[0]}, {"max": ends[-1]}, {"min": ends[0], "max": ends[-1]}]))
+            ends = draw(
+                st.sampled_from([(low, high), (low, (low + high) / 2), ((low + high) / 2, high)])
+            )
+            return {
+                **({"min": ends[0]} if ends[0] > low or draw(st.booleans()) else {}),
+                "max": ends[1],
+            }
+        return draw(
+            st.sampled_from(
+                [{"min": ends[0]}, {"max": ends[-1]}, {"min": ends[0], "max": ends[-1]}]
+            )
+        )
     some = draw(st.lists(st.sampled_from(values), min_size=1, max_size=3, unique=True))
     return some[0] if draw(st.booleans()) else some
 
@@ -101,19 +133,41 @@ def parameters(draw, key):
     if key in FLAGS:
         options = {"bool": True}
     elif key in TEXT:
-        options = {"choice": draw(st.lists(st.sampled_from(RULES[key].choices), min_size=1, max_size=3, unique=True))}
+        options = {
+            "choice": draw(
+                st.lists(st.sampled_from(RULES[key].choices), min_size=1, max_size=3, unique=True)
+            )
+        }
     elif key in WHOLE and draw(st.booleans()):
-        options = {"choice": draw(st.lists(st.integers(2, WHOLE[key]), min_size=1, max_size=3, unique=True))}
+        options = {
+            "choice": draw(
+                st.lists(st.integers(2, WHOLE[key]), min_size=1, max_size=3, unique=True)
+            )
+        }
     elif key in WHOLE:
-        low, step, steps = draw(st.integers(2, WHOLE[key] - 3)), draw(st.integers(1, 2)), draw(st.integers(1, 3))
+        low, step, steps = (
+            draw(st.integers(2, WHOLE[key] - 3)),
+            draw(st.integers(1, 2)),
+            draw(st.integers(1, 3)),
+        )
         high = min(low + step * steps, WHOLE[key])
-        scale = {"step": step} if (high - low) % step == 0 and draw(st.booleans()) else {"log": draw(st.booleans())}
+        scale = (
+            {"step": step}
+            if (high - low) % step == 0 and draw(st.booleans())
+            else {"log": draw(st.booleans())}
+        )
         options = {"int": [low, high], **scale}
     elif draw(st.booleans()):
-        low, step, steps = draw(st.integers(10, 30)), draw(st.integers(1, 3)), draw(st.integers(1, 4))
+        low, step, steps = (
+            draw(st.integers(10, 30)),
+            draw(st.integers(1, 3)),
+            draw(st.integers(1, 4)),
+        )
         options = {"float": [low / 10, (low + step * steps) / 10], "step": step / 10}
     else:
-        low, high = sorted(draw(st.lists(st.floats(1, FLOATS[key]), min_size=2, max_size=2, unique=True)))
+        low, high = sorted(
+            draw(st.lists(st.floats(1, FLOATS[key]), min_size=2, max_size=2, unique=True))
+        )
         options = {"float": [low, high], "log": draw(st.booleans())}
     if (values := values_of(options)) and draw(st.booleans()):
         options["default"] = draw(st.sampled_from(values))
@@ -128,21 +182,38 @@ def plain_spaces(draw):
     for key in keys:
         options = draw(parameters(key))
         if space and draw(st.booleans()):
-            ancestors = draw(st.lists(st.sampled_from(sorted(space)), min_size=1, max_size=2, unique=True))
-            options["when"] = {ancestor: draw(conditions(space[ancestor])) for ancestor in ancestors}
+            ancestors = draw(
+                st.lists(st.sampled_from(sorted(space)), min_size=1, max_size=2, unique=True)
+            )
+            options["when"] = {
+                ancestor: draw(conditions(space[ancestor])) for ancestor in ancestors
+            }
         space[key] = options
     plain = {"space": {key: space[key] for key in draw(st.permutations(keys))}}
     clauses = st.lists(st.sampled_from(keys), min_size=1, max_size=3, unique=True).flatmap(
-        lambda some: st.fixed_dictionaries({key: conditions(space[key]) for key in some}))
+        lambda some: st.fixed_dictionaries({key: conditions(space[key]) for key in some})
+    )
     if forbidden := draw(st.lists(clauses, max_size=3)):
         plain["forbidden"] = forbidden
     if draw(st.booleans()):
-        plain["derived"] = {"contrastive.windows": "head.width // 2", "head.width": draw(st.sampled_from(EXPRESSIONS))}
-    plain |= draw(st.fixed_dictionaries({}, optional={
-        "objective": st.sampled_from(["cer", ["psnr", "cer"]]), "constraints": st.just({"psnr": {"below_off": 0.5, "min": 3}}),
-        "search": st.just({"sampler": "gp", "pruner": "none", "duplicates": "repeat"}),
-        "verdict": st.just({"seeds": 5, "margins": {"psnr": 1}}),
-        "budget": st.just({"trials": 7, "epochs": 9, "no_improvement": 3, "wall_hours": 1.5})}))
+        plain["derived"] = {
+            "contrastive.windows": "head.width // 2",
+            "head.width": draw(st.sampled_from(EXPRESSIONS)),
+        }
+    plain |= draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "objective": st.sampled_from(["cer", ["psnr", "cer"]]),
+                "constraints": st.just({"psnr": {"below_off": 0.5, "min": 3}}),
+                "search": st.just({"sampler": "gp", "pruner": "none", "duplicates": "repeat"}),
+                "verdict": st.just({"seeds": 5, "margins": {"psnr": 1}}),
+                "budget": st.just(
+                    {"trials": 7, "epochs": 9, "no_improvement": 3, "wall_hours": 1.5}
+                ),
+            },
+        )
+    )
     try:
         found = space_from_plain(plain).random_values(draw(st.integers(0, 99)))
     except SpaceError as error:
@@ -161,21 +232,32 @@ def plain_spaces(draw):
 @given(plain_spaces(), st.integers(0, 2**31))
 def test_random_trials_are_allowed(plain, seed):
     assume(plain)
-    space, rng, held = space_from_plain(plain), random.Random(seed), distributions(space_from_plain(plain))
+    space, rng, held = (
+        space_from_plain(plain),
+        random.Random(seed),
+        distributions(space_from_plain(plain)),
+    )
     for _ in range(10):
         values = space.random_values(rng)
-        assert set(values) == {key for key in plain["space"] if is_active(plain["space"], key, values)}
+        assert set(values) == {
+            key for key in plain["space"] if is_active(plain["space"], key, values)
+        }
         assert not is_forbidden(plain, values) and not space.forbids(values)
         for key, value in values.items():
             options, countable = plain["space"][key], values_of(plain["space"][key])
             if countable is None:
-                assert options["float"][0] <= value <= options["float"][1] and isinstance(value, float)
+                assert options["float"][0] <= value <= options["float"][1] and isinstance(
+                    value, float
+                )
             else:
                 assert value in countable
                 assert type(value) is RULES[key].type or "int" in options
             assert held[key]._contains(held[key].to_internal_repr(value))
         whole = space.completed(values)
-        assert set(whole) - set(values) == set(plain.get("derived", ())) and values.items() <= whole.items()
+        assert (
+            set(whole) - set(values) == set(plain.get("derived", ()))
+            and values.items() <= whole.items()
+        )
         flat = build_config("tiny", space.overrides(values)).flat()
         assert all(flat[key] == value for key, value in whole.items())
 
@@ -191,7 +273,9 @@ def test_the_grid_is_what_plain_enumeration_finds(plain):
     found = set()
     for point in itertools.product(*every.values()):
         values = dict(zip(every, point, strict=True))
-        values = {key: value for key, value in values.items() if is_active(given_space, key, values)}
+        values = {
+            key: value for key, value in values.items() if is_active(given_space, key, values)
+        }
         if not is_forbidden(plain, values):
             found.add(frozenset(values.items()))
     grid = [frozenset(values.items()) for values in space.grid()]
@@ -204,13 +288,26 @@ def test_the_grid_is_what_plain_enumeration_finds(plain):
 def test_a_space_comes_back_as_it_was_written(plain):
     assume(plain)
     space = space_from_plain(plain)
-    again = space_from_plain(yaml.safe_load(yaml.safe_dump(plain_of(space), sort_keys=False)), "other")
-    assert again == space and plain_of(again) == plain_of(space) and digest_of(again) == digest_of(space)
-    assert space.first == plain.get("first", {}) and len(space.forbidden) == len(plain.get("forbidden", []))
+    again = space_from_plain(
+        yaml.safe_load(yaml.safe_dump(plain_of(space), sort_keys=False)), "other"
+    )
+    assert (
+        again == space
+        and plain_of(again) == plain_of(space)
+        and digest_of(again) == digest_of(space)
+    )
+    assert space.first == plain.get("first", {}) and len(space.forbidden) == len(
+        plain.get("forbidden", [])
+    )
     for written in (plain, plain_of(space)):
         assert not list(SCHEMA.iter_errors(written))
-    read = {key: json_to_distribution(json.dumps(held)) for key, held in json.loads(distributions_json(space)).items()}
-    assert read == distributions(space) and list(read) == [parameter.key for parameter in space.parameters]
+    read = {
+        key: json_to_distribution(json.dumps(held))
+        for key, held in json.loads(distributions_json(space)).items()
+    }
+    assert read == distributions(space) and list(read) == [
+        parameter.key for parameter in space.parameters
+    ]
     tree = "\n".join(space_tree(space))
     assert all(tree.count(f" {key}: ") == 1 for key in plain["space"])
 
@@ -230,7 +327,9 @@ def test_a_space_cut_in_two_files_is_the_space(tmp_path_factory, plain, chance):
                 base.setdefault(name, {})[key] = {"choice": [3]} if name == "space" else value
     folder = tmp_path_factory.mktemp("extends")
     for name, held in (("base", base), ("child", child)):
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump(held, sort_keys=False) if held else "{}")
+        (folder / f"{name}.yaml").write_text(
+            yaml.safe_dump(held, sort_keys=False) if held else "{}"
+        )
     space, whole = load_space(folder / "child.yaml"), space_from_plain(plain)
     assert digest_of(space) == digest_of(whole)
     assert (space.budget, space.verdict, space.first) == (whole.budget, whole.verdict, whole.first)

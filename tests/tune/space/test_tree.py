@@ -7,7 +7,11 @@ SPACE = {
     "contrastive.weight": {"float": [0.01, 30], "log": True},
     "head.kind": {"choice": ["none", "linear", "mlp"]},
     "head.dim": {"choice": [64, 128], "when": {"head.kind": ["linear", "mlp"]}, "default": 64},
-    "head.layers": {"int": [1, 5], "step": 2, "when": {"head.kind": "mlp", "contrastive.weight": {"min": 1}}},
+    "head.layers": {
+        "int": [1, 5],
+        "step": 2,
+        "when": {"head.kind": "mlp", "contrastive.weight": {"min": 1}},
+    },
     "contrastive.symmetric": {"bool": True, "when": {"head.layers": {"max": 3}}},
 }
 
@@ -23,11 +27,21 @@ def test_a_parameter_stands_under_what_decides_on_it():
 
 
 def test_every_rule_has_its_line():
-    lines = rule_lines(space_from_plain({
-        "space": SPACE, "objective": ["cer", "psnr"], "derived": {"head.width": "2 * head.dim"},
-        "forbidden": [{"head.dim": [64, 128], "contrastive.weight": {"min": 2, "max": 3}}], "first": {"flat": {"head.kind": "none"}},
-        "constraints": {"psnr": {"below_off": 0.5}}, "budget": {"trials": 30, "wall_hours": 2.5, "no_improvement": 8},
-        "search": {"sampler": "nsga2", "duplicates": "repeat"}, "verdict": {"primary": "ssim", "seeds": 5, "top": 2}}))
+    lines = rule_lines(
+        space_from_plain(
+            {
+                "space": SPACE,
+                "objective": ["cer", "psnr"],
+                "derived": {"head.width": "2 * head.dim"},
+                "forbidden": [{"head.dim": [64, 128], "contrastive.weight": {"min": 2, "max": 3}}],
+                "first": {"flat": {"head.kind": "none"}},
+                "constraints": {"psnr": {"below_off": 0.5}},
+                "budget": {"trials": 30, "wall_hours": 2.5, "no_improvement": 8},
+                "search": {"sampler": "nsga2", "duplicates": "repeat"},
+                "verdict": {"primary": "ssim", "seeds": 5, "top": 2},
+            }
+        )
+    )
     assert lines == [
         "derived    head.width = 2 * head.dim",
         "forbidden  head.dim 64 or 128 with contrastive.weight 2 to 3",
@@ -40,7 +54,21 @@ def test_every_rule_has_its_line():
 
 
 def test_an_experiment_has_no_search_and_a_search_may_have_no_verdict():
-    assert rule_lines(space_from_plain({"budget": {"seeds": 4}})) == ["verdict    on psnr, equal within ±0.2; 4 seeds"]
-    lines = rule_lines(space_from_plain({"space": SPACE, "verdict": {"seeds": 0}, "budget": {"target": 0.25}, "objective": "cer"}))
-    assert lines == ["search     sampler tpe, pruner asha from epoch 5; a configuration that was run is not run again",
-                     "budget     ends early at cer 0.25", "verdict    none"]
+    assert rule_lines(space_from_plain({"budget": {"seeds": 4}})) == [
+        "verdict    on psnr, equal within ±0.2; 4 seeds"
+    ]
+    lines = rule_lines(
+        space_from_plain(
+            {
+                "space": SPACE,
+                "verdict": {"seeds": 0},
+                "budget": {"target": 0.25},
+                "objective": "cer",
+            }
+        )
+    )
+    assert lines == [
+        "search     sampler tpe, pruner asha from epoch 5; a configuration that was run is not run again",
+        "budget     ends early at cer 0.25",
+        "verdict    none",
+    ]

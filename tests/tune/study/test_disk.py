@@ -44,18 +44,37 @@ def raised(error, cause=None):
         return caught
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO])
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO]
+)
 def test_a_disk_fault_is_found_wherever_it_surfaces(number):
     fault = OSError(number, os.strerror(number), "/a/file")
-    for outer in (fault, raised(RuntimeError("Ray's"), fault), raised(TypeError("while it was handled"), fault)):
+    for outer in (
+        fault,
+        raised(RuntimeError("Ray's"), fault),
+        raised(TypeError("while it was handled"), fault),
+    ):
         assert disk_fault(outer) is fault
     rule = "free space" if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "be writable"
-    with pytest.raises(ValueError, match=rf"^/a/file: .*{rule}, got: {os.strerror(number)}\. .* then run it again$"), \
-            disk_faults_told("run it again"):
+    with (
+        pytest.raises(
+            ValueError,
+            match=rf"^/a/file: .*{rule}, got: {os.strerror(number)}\. .* then run it again$",
+        ),
+        disk_faults_told("run it again"),
+    ):
         raise RuntimeError("Ray's") from fault
 
 
-@pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "gone"), BlockingIOError(errno.EAGAIN, "busy"), RuntimeError("x"), None])
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "gone"),
+        BlockingIOError(errno.EAGAIN, "busy"),
+        RuntimeError("x"),
+        None,
+    ],
+)
 def test_other_errors_are_not_the_disks(error):
     assert disk_fault(error) is None
     if error is not None:
@@ -68,9 +87,20 @@ def test_an_error_that_is_told_already_is_left_as_it_is():
         raise ValueError("its own words") from FULL
 
 
-@pytest.mark.parametrize("name", ["config.json", "best.safetensors", "training_metrics_fp32.json", "epoch_0002.npz", "last.pt",
-                                  "result.json"])
-def test_a_trial_whose_disk_is_full_has_not_failed_and_goes_on_as_if_nothing_had_been(study, inputs, monkeypatch, name):
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config.json",
+        "best.safetensors",
+        "training_metrics_fp32.json",
+        "epoch_0002.npz",
+        "last.pt",
+        "result.json",
+    ],
+)
+def test_a_trial_whose_disk_is_full_has_not_failed_and_goes_on_as_if_nothing_had_been(
+    study, inputs, monkeypatch, name
+):
     folder, request = study(epochs=3)
     make = trial_class(plan_of(request, folder, "score"), inputs, [1.0, 2.0, 3.0])
     drive(make(config_of("on-000")))
@@ -91,7 +121,14 @@ def test_a_trial_whose_disk_is_full_has_not_failed_and_goes_on_as_if_nothing_had
     assert (last["status"], last["epoch"], last["value"]) == ("complete", 3, 3.0)
     first, second = weights(folder, "on-000"), weights(folder, "on-001")
     assert first.keys() == second.keys() and all((first[key] == second[key]).all() for key in first)
-    assert len(json.loads((folder.path / "trials/on-001/metrics/training_metrics_fp32.json").read_text())["epochs"]) == 3
+    assert (
+        len(
+            json.loads(
+                (folder.path / "trials/on-001/metrics/training_metrics_fp32.json").read_text()
+            )["epochs"]
+        )
+        == 3
+    )
 
 
 def test_a_full_disk_in_a_trial_ends_the_search(space, tmp_path):
@@ -99,9 +136,20 @@ def test_a_full_disk_in_a_trial_ends_the_search(space, tmp_path):
     scheduler = StudyScheduler(searcher, ControlFiles(tmp_path))
     searcher.suggest("t")
     with pytest.raises(OSError, match="/a/file"):
-        scheduler.on_trial_result(None, None, {"trial": "off-000", "status": "running", "disk": [*FULL.args, "/a/file"], "done": False})
+        scheduler.on_trial_result(
+            None,
+            None,
+            {
+                "trial": "off-000",
+                "status": "running",
+                "disk": [*FULL.args, "/a/file"],
+                "done": False,
+            },
+        )
     searcher.open()
-    assert [trial.state for _, trial in opened(space, tmp_path).all_trials()] == [TrialState.WAITING]
+    assert [trial.state for _, trial in opened(space, tmp_path).all_trials()] == [
+        TrialState.WAITING
+    ]
 
 
 def test_a_trial_whose_end_could_not_be_told_has_not_ended(space, tmp_path):
@@ -119,13 +167,20 @@ def test_a_trial_whose_end_could_not_be_told_has_not_ended(space, tmp_path):
     again = opened(space, tmp_path)
     assert again.suggest("t")["id"] == "off-000"
     again.on_trial_complete("t", result(1.0, 3, "complete"))
-    assert [(trial.state, trial.value) for _, trial in again.all_trials()] == [(TrialState.COMPLETE, 1.0)]
+    assert [(trial.state, trial.value) for _, trial in again.all_trials()] == [
+        (TrialState.COMPLETE, 1.0)
+    ]
 
 
 @pytest.mark.skipif(not Path("/sys").exists(), reason="needs a folder that nobody can write to")
 def test_a_folder_that_cannot_be_written_is_told_with_the_way_on(request_of):
-    with pytest.raises(ValueError, match=r"^/sys/\.lock: its disk must be writable, got: .*--name sys --results / --resume$"), \
-            StudyFolder(Path("/sys")).locked():
+    with (
+        pytest.raises(
+            ValueError,
+            match=r"^/sys/\.lock: its disk must be writable, got: .*--name sys --results / --resume$",
+        ),
+        StudyFolder(Path("/sys")).locked(),
+    ):
         pass
     with pytest.raises(StudyError, match="^/sys/new: the results folder must be writable"):
         StudyFolder.planned(Path("/sys"), "new", request_of()).create(request_of())
@@ -157,8 +212,15 @@ cp -r small/s end
 
 
 def may_mount():
-    return shutil.which("unshare") and subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True,
-                                                      check=False).returncode == 0
+    return (
+        shutil.which("unshare")
+        and subprocess.run(
+            ["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"],
+            capture_output=True,
+            check=False,
+        ).returncode
+        == 0
+    )
 
 
 @pytest.mark.slow
@@ -166,20 +228,32 @@ def may_mount():
 def test_a_search_on_a_disk_that_fills_up_and_is_locked_and_gets_room_again(space_file, tmp_path):  # noqa: F811
     """A real file system, smaller than the study: one line each time, no trial lost, doubled or failed."""
     where = ["--results", tmp_path / "small"]
-    start = shlex.join(command("--space", space_file, *where, "--name", "s", "--trials", 4, "--epochs", 6))
+    start = shlex.join(
+        command("--space", space_file, *where, "--name", "s", "--trials", 4, "--epochs", 6)
+    )
     resume = shlex.join(command("--resume", "--name", "s", *where))
     other = shlex.join(command("--space", space_file, *where, "--name", "t"))
     (tmp_path / "small").mkdir()
     script = ON_A_SMALL_DISK.format(start=start, resume=resume, other=other)
     subprocess.run(["unshare", "-rm", "sh", "-c", script], cwd=tmp_path, timeout=400, check=True)
-    codes, errors = ([(tmp_path / f"{name}.{number}").read_text() for number in (1, 2, 3, 4)] for name in ("code", "err"))
+    codes, errors = (
+        [(tmp_path / f"{name}.{number}").read_text() for number in (1, 2, 3, 4)]
+        for name in ("code", "err")
+    )
     assert [int(code) for code in codes] == [2, 2, 2, 0], errors
     assert all(text.count("\n") == 1 for text in errors[:3]), errors
-    assert f"its disk must have free space, got: {os.strerror(errno.ENOSPC)}" in errors[0] and errors[0].endswith("--resume\n")
+    assert f"its disk must have free space, got: {os.strerror(errno.ENOSPC)}" in errors[
+        0
+    ] and errors[0].endswith("--resume\n")
     assert all(os.strerror(errno.EROFS) in text for text in errors[1:3])
     rows = list(csv.DictReader((tmp_path / "end/trials.csv").open(encoding="utf-8")))
     assert [(row["trial"], row["status"], row["epochs"]) for row in rows] == [
-        (name, "complete", "6") for name in ("off-000", "on-000", "on-001", "on-002")]
-    states = [trial.state for _, trial in tune.study.journal.trials_in(tmp_path / "end/study.journal")]
+        (name, "complete", "6") for name in ("off-000", "on-000", "on-001", "on-002")
+    ]
+    states = [
+        trial.state for _, trial in tune.study.journal.trials_in(tmp_path / "end/study.journal")
+    ]
     assert states == [TrialState.COMPLETE] * 4
-    assert not list((tmp_path / "end").rglob("traceback.txt")) and not list((tmp_path / "end").rglob("*.writing"))
+    assert not list((tmp_path / "end").rglob("traceback.txt")) and not list(
+        (tmp_path / "end").rglob("*.writing")
+    )

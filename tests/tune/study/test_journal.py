@@ -24,7 +24,9 @@ def stock(path):
 
 
 def study_in(storage):
-    return optuna.create_study(storage=storage, study_name="on", direction="maximize", load_if_exists=True)
+    return optuna.create_study(
+        storage=storage, study_name="on", direction="maximize", load_if_exists=True
+    )
 
 
 def run(study, trials=2):
@@ -39,8 +41,20 @@ def run(study, trials=2):
 
 
 def plain(study):
-    return [(t.number, t.state, t.params, t.distributions, repr(t.intermediate_values), t.user_attrs, t.values, t.datetime_start,
-             t.datetime_complete) for t in study.get_trials()]
+    return [
+        (
+            t.number,
+            t.state,
+            t.params,
+            t.distributions,
+            repr(t.intermediate_values),
+            t.user_attrs,
+            t.values,
+            t.datetime_start,
+            t.datetime_complete,
+        )
+        for t in study.get_trials()
+    ]
 
 
 def test_optunas_own_backend_reads_it_while_it_is_written(tmp_path):
@@ -72,14 +86,17 @@ def test_a_last_line_cut_off_anywhere_is_forgotten_and_nothing_else(share, block
     before = plain(study)
     whole = path.read_bytes()
     study.ask()
-    line = path.read_bytes()[len(whole):]
-    path.write_bytes(whole + line[:int(share * len(line))])
+    line = path.read_bytes()[len(whole) :]
+    path.write_bytes(whole + line[: int(share * len(line))])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tune.study.journal, "BLOCK", block)
         again = study_in(open_journal(path))
     assert plain(again)[:2] == before and len(again.trials) == 2
     run(again)
-    assert plain(optuna.load_study(storage=stock(path), study_name="on")) == plain(again) and len(again.trials) == 4
+    assert (
+        plain(optuna.load_study(storage=stock(path), study_name="on")) == plain(again)
+        and len(again.trials) == 4
+    )
 
 
 def test_a_first_line_that_was_cut_off_leaves_an_empty_journal(tmp_path):
@@ -92,8 +109,19 @@ def test_a_first_line_that_was_cut_off_leaves_an_empty_journal(tmp_path):
     assert not path.exists()
 
 
-@pytest.mark.parametrize("line", [b"\0\0\0", b"{", b"[1]", b"7", b'{"a":1}', b'{"op_code":77,"worker_id":"w"}', b"\xff",
-                                  b'{"op_code":6,"worker_id":"w","trial_id":0,"state":99,"values":null}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\0\0\0",
+        b"{",
+        b"[1]",
+        b"7",
+        b'{"a":1}',
+        b'{"op_code":77,"worker_id":"w"}',
+        b"\xff",
+        b'{"op_code":6,"worker_id":"w","trial_id":0,"state":99,"values":null}',
+    ],
+)
 def test_damage_inside_is_named_with_its_line(tmp_path, line):
     path = tmp_path / "study.journal"
     run(study_in(open_journal(path)), 1)
@@ -123,7 +151,7 @@ def test_reading_changes_nothing_and_follows_a_writer(tmp_path):
     looking = optuna.load_study(storage=read_journal(path), study_name="on")
     whole = path.read_bytes()
     study.ask()
-    line = path.read_bytes()[len(whole):]
+    line = path.read_bytes()[len(whole) :]
     path.write_bytes(whole + line[:20])
     os.symlink(path, tmp_path / "study.journal.lock")
     path.chmod(0o400)
@@ -131,14 +159,21 @@ def test_reading_changes_nothing_and_follows_a_writer(tmp_path):
     assert path.read_bytes() == whole + line[:20] and (tmp_path / "study.journal.lock").is_symlink()
     path.chmod(0o600)
     path.write_bytes(whole + line)
-    assert [t.state for t in looking.trials] == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.RUNNING]
+    assert [t.state for t in looking.trials] == [
+        TrialState.COMPLETE,
+        TrialState.COMPLETE,
+        TrialState.RUNNING,
+    ]
     with pytest.raises(AssertionError, match="opened for reading"):
         looking.ask()
 
 
 def room_for(size):
     """From now on no file of this process may grow beyond that many bytes; None: any size."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY if size is None else size, resource.RLIM_INFINITY))
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE,
+        (resource.RLIM_INFINITY if size is None else size, resource.RLIM_INFINITY),
+    )
 
 
 def test_a_full_disk_leaves_it_whole_and_says_so_until_it_is_opened_anew(tmp_path):
@@ -193,7 +228,10 @@ def test_a_line_that_could_not_be_cut_off_is_mended_at_the_next_opening(tmp_path
     assert not path.read_bytes().endswith(b"\n")
     again = study_in(open_journal(path))
     run(again, 1)
-    assert len(again.trials) == 2 and len(optuna.load_study(storage=stock(path), study_name="on").trials) == 2
+    assert (
+        len(again.trials) == 2
+        and len(optuna.load_study(storage=stock(path), study_name="on").trials) == 2
+    )
 
 
 def test_the_proposal_and_the_end_of_a_trial_are_forced_to_the_disk(tmp_path, monkeypatch):
@@ -229,7 +267,9 @@ for step in range(10**6):
 
 def test_what_a_killed_writer_had_written_is_there(tmp_path):
     path = tmp_path / "study.journal"
-    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
     for line in process.stdout:
         if line == "300\n":
             process.send_signal(signal.SIGKILL)
@@ -237,5 +277,7 @@ def test_what_a_killed_writer_had_written_is_there(tmp_path):
     said = [line for line in process.stdout if line.endswith("\n")]
     process.wait()
     last = int(said[-1]) if said else 300
-    (_, trial), = trials_in(path)
-    assert len(trial.intermediate_values) in (last + 1, last + 2) and trial.state == TrialState.RUNNING
+    ((_, trial),) = trials_in(path)
+    assert (
+        len(trial.intermediate_values) in (last + 1, last + 2) and trial.state == TrialState.RUNNING
+    )

@@ -13,9 +13,16 @@ from tune.study.mirror import mirror, mirrored
 @pytest.fixture
 def folder(tmp_path):
     """A study's files, some of which are not to be copied."""
-    for name, text in {"study.yaml": "a", "study.journal": "one\n", "trials/on-000/last.pt": "weights",
-                       "trials/on-000/.last.pt.7.writing": "half", "logs/ray.log": "said", "logs/ray/state.pkl": "p", ".lock": "",
-                       "control/pause": ""}.items():
+    for name, text in {
+        "study.yaml": "a",
+        "study.journal": "one\n",
+        "trials/on-000/last.pt": "weights",
+        "trials/on-000/.last.pt.7.writing": "half",
+        "logs/ray.log": "said",
+        "logs/ray/state.pkl": "p",
+        ".lock": "",
+        "control/pause": "",
+    }.items():
         path = tmp_path / "results/first" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -39,14 +46,22 @@ def test_the_study_is_copied_without_what_is_no_part_of_it(folder, target):
     assert mirror(folder, target) == 4
     held = at(target)
     assert {name: bytes_ for name, bytes_ in held.items() if not name.endswith("mirror.json")} == {
-        "first/study.yaml": b"a", "first/study.journal": b"one\n", "first/trials/on-000/last.pt": b"weights", "first/logs/ray.log": b"said"}
+        "first/study.yaml": b"a",
+        "first/study.journal": b"one\n",
+        "first/trials/on-000/last.pt": b"weights",
+        "first/logs/ray.log": b"said",
+    }
 
 
 def test_only_what_is_new_or_changed_is_copied_and_nothing_is_deleted(folder, target, monkeypatch):
     sent = []
     fs, _ = fsspec.core.url_to_fs(target)
     put = type(fs).put
-    monkeypatch.setattr(type(fs), "put", lambda self, ours, theirs: (sent.extend(theirs), put(self, ours, theirs))[1])
+    monkeypatch.setattr(
+        type(fs),
+        "put",
+        lambda self, ours, theirs: (sent.extend(theirs), put(self, ours, theirs))[1],
+    )
     mirror(folder, target)
     assert len(sent) == 3
     sent.clear()
@@ -58,8 +73,17 @@ def test_only_what_is_new_or_changed_is_copied_and_nothing_is_deleted(folder, ta
     mirror(folder, target)
     assert [path.rsplit("/", 1)[1] for path in sent] == ["report.md", "study.yaml"]
     held = at(target)
-    assert held["first/study.yaml"] == b"b" and held["first/trials/on-000/last.pt"] == b"weights" and held["first/report.md"] == b"result"
-    assert json.loads(held["first/mirror.json"])["files"].keys() == {"study.yaml", "trials/on-000/last.pt", "logs/ray.log", "report.md"}
+    assert (
+        held["first/study.yaml"] == b"b"
+        and held["first/trials/on-000/last.pt"] == b"weights"
+        and held["first/report.md"] == b"result"
+    )
+    assert json.loads(held["first/mirror.json"])["files"].keys() == {
+        "study.yaml",
+        "trials/on-000/last.pt",
+        "logs/ray.log",
+        "report.md",
+    }
 
 
 def test_the_journal_never_tells_of_what_is_not_there(folder, target, monkeypatch):
@@ -94,7 +118,9 @@ def test_files_that_did_not_arrive_are_sent_again(folder, target, monkeypatch):
         mirror(folder, target)
     assert "first/study.journal" not in at(target)
     assert mirror(folder, target) == 3  # the journal, and the two that had not come
-    assert at(target)["first/trials/on-000/last.pt"] == b"weights" and "first/study.journal" in at(target)
+    assert at(target)["first/trials/on-000/last.pt"] == b"weights" and "first/study.journal" in at(
+        target
+    )
 
 
 def test_a_damaged_record_costs_another_copy_only(folder, target):
@@ -105,10 +131,18 @@ def test_a_damaged_record_costs_another_copy_only(folder, target):
         assert mirror(folder, target) == 4
 
 
-@pytest.mark.parametrize("uri, named", [("s3://bucket/studies", "s3fs"), ("gs://bucket", "gcsfs"), ("nowhere://x", "nowhere")])
-def test_a_uri_that_cannot_be_opened_is_refused_before_anything_runs(folder, uri, named, monkeypatch):
+@pytest.mark.parametrize(
+    "uri, named",
+    [("s3://bucket/studies", "s3fs"), ("gs://bucket", "gcsfs"), ("nowhere://x", "nowhere")],
+)
+def test_a_uri_that_cannot_be_opened_is_refused_before_anything_runs(
+    folder, uri, named, monkeypatch
+):
     monkeypatch.setitem(__import__("sys").modules, named, None)  # also where it is installed
-    with pytest.raises(ValueError, match=rf"--mirror must be .*{uri}.*{named}"), mirrored(folder, uri, print):
+    with (
+        pytest.raises(ValueError, match=rf"--mirror must be .*{uri}.*{named}"),
+        mirrored(folder, uri, print),
+    ):
         raise AssertionError("the search began")
 
 
@@ -131,7 +165,9 @@ def test_a_search_that_breaks_leaves_a_whole_mirror(folder, target):
     assert "first/study.journal" in at(target)
 
 
-def test_a_mirror_that_cannot_be_reached_is_said_and_takes_nothing_down(folder, tmp_path, monkeypatch):
+def test_a_mirror_that_cannot_be_reached_is_said_and_takes_nothing_down(
+    folder, tmp_path, monkeypatch
+):
     monkeypatch.setattr(tune.study.mirror, "EVERY", 0.05)
     said = []
     (tmp_path / "away").write_text("a file where a folder should be")

@@ -32,7 +32,9 @@ def test_a_killed_session_lasted_until_a_trial_last_began_or_ended(sessions):
     study.tell(study.ask(), 1.0)
     time.sleep(0.5)
     study.ask()
-    os.utime(sessions.folder.journal, (0, 0))  # as where a folder is copied, the file's own time says nothing
+    os.utime(
+        sessions.folder.journal, (0, 0)
+    )  # as where a folder is copied, the file's own time says nothing
     assert sessions.spent_seconds() == 0, "nobody knows yet that it was killed"
     time.sleep(0.5)
     sessions.begin()
@@ -48,6 +50,8 @@ def test_a_session_killed_before_there_was_a_journal_took_nothing(sessions):
 
 
 def test_sessions_of_earlier_versions_count(sessions):
-    (sessions.folder.path / "sessions.json").write_text(json.dumps({"sessions": [{"started": "2026-01-01T10:00:00", "seconds": 12.5}]}))
+    (sessions.folder.path / "sessions.json").write_text(
+        json.dumps({"sessions": [{"started": "2026-01-01T10:00:00", "seconds": 12.5}]})
+    )
     sessions.begin()
     assert sessions.spent_seconds() == 12.5

@@ -8,10 +8,28 @@ import pytest
 from tests.tune.made_study import Made
 from tune.runner.single import run_single
 
-TOP = {"start_time", "hyperparameters", "epochs", "end_time", "best_val_psnr", "best_epoch", "total_epochs_completed", "early_stopped",
-       "final_patience_counter"}
-EPOCH = {"epoch", "phase", "current_ctc_weight", "losses", "training_losses", "validation", "best_model_saved", "patience_counter",
-         "epoch_time_seconds"}
+TOP = {
+    "start_time",
+    "hyperparameters",
+    "epochs",
+    "end_time",
+    "best_val_psnr",
+    "best_epoch",
+    "total_epochs_completed",
+    "early_stopped",
+    "final_patience_counter",
+}
+EPOCH = {
+    "epoch",
+    "phase",
+    "current_ctc_weight",
+    "losses",
+    "training_losses",
+    "validation",
+    "best_model_saved",
+    "patience_counter",
+    "epoch_time_seconds",
+}
 OURS = {"diagnostics"}
 PARTS = {"total", "pixel", "feature", "ctc", "adversarial", "discriminator"}
 
@@ -22,36 +40,71 @@ def written(request, study, inputs):
     folder, asked = study(epochs=3, **{"contrastive.formulation": request.param})
     result = run_single(folder, asked, inputs.pairs, io.StringIO())
     assert result["status"] == "complete", result
-    return json.loads((folder.path / "trials/single/metrics/training_metrics_fp32.json").read_text()), request.param == "infonce"
+    return json.loads(
+        (folder.path / "trials/single/metrics/training_metrics_fp32.json").read_text()
+    ), request.param == "infonce"
 
 
 def test_the_layout(written):
     held, on = written
     parts = PARTS | ({"contrastive"} if on else set())
     assert held.keys() == TOP
-    assert held["hyperparameters"]["loss.pixel"] == 200 and held["hyperparameters"]["train.seed"] == 0
-    assert held["start_time"] and held["end_time"] and held["total_epochs_completed"] == 3 == len(held["epochs"])
+    assert (
+        held["hyperparameters"]["loss.pixel"] == 200 and held["hyperparameters"]["train.seed"] == 0
+    )
+    assert (
+        held["start_time"]
+        and held["end_time"]
+        and held["total_epochs_completed"] == 3 == len(held["epochs"])
+    )
     assert held["early_stopped"] is False and 1 <= held["best_epoch"] <= 3
     assert held["best_val_psnr"] == max(entry["validation"]["psnr"] for entry in held["epochs"])
     for number, entry in enumerate(held["epochs"], start=1):
-        assert entry.keys() == EPOCH | OURS and entry["epoch"] == number and entry["current_ctc_weight"] == 1
-        assert entry["losses"].keys() == parts and all(len(values) == 2 for values in entry["losses"].values())
+        assert (
+            entry.keys() == EPOCH | OURS
+            and entry["epoch"] == number
+            and entry["current_ctc_weight"] == 1
+        )
+        assert entry["losses"].keys() == parts and all(
+            len(values) == 2 for values in entry["losses"].values()
+        )
         assert entry["training_losses"].keys() == parts | {"gradient_norm"}
-        assert entry["training_losses"]["gradient_norm"].keys() == {"generator_mean", "generator_max", "discriminator_mean"}
+        assert entry["training_losses"]["gradient_norm"].keys() == {
+            "generator_mean",
+            "generator_max",
+            "discriminator_mean",
+        }
         assert entry["validation"].keys() == {"psnr", "ssim", "cer", "wer"}
         for name in parts:
             assert entry["training_losses"][name] == pytest.approx(sum(entry["losses"][name]) / 2)
-        weights = {"pixel": 200, "feature": 5, "ctc": 1, "adversarial": 3, "contrastive": held["hyperparameters"]["contrastive.weight"]}
+        weights = {
+            "pixel": 200,
+            "feature": 5,
+            "ctc": 1,
+            "adversarial": 3,
+            "contrastive": held["hyperparameters"]["contrastive.weight"],
+        }
         assert entry["training_losses"]["total"] == pytest.approx(
-            sum(weight * entry["training_losses"][name] for name, weight in weights.items() if name in parts), rel=1e-4)
+            sum(
+                weight * entry["training_losses"][name]
+                for name, weight in weights.items()
+                if name in parts
+            ),
+            rel=1e-4,
+        )
 
 
 def test_the_made_study_of_these_tests_has_it_too(written):
     """What the report's tests read is what a trial writes."""
     held, on = written
     real, made = held["epochs"][0], Made("on-000" if on else "off-000", 0).entry(0)
-    for part in (lambda entry: entry, lambda entry: entry["losses"], lambda entry: entry["training_losses"],
-                 lambda entry: entry["training_losses"]["gradient_norm"], lambda entry: entry["validation"]):
+    for part in (
+        lambda entry: entry,
+        lambda entry: entry["losses"],
+        lambda entry: entry["training_losses"],
+        lambda entry: entry["training_losses"]["gradient_norm"],
+        lambda entry: entry["validation"],
+    ):
         assert part(real).keys() == part(made).keys()
     assert made["diagnostics"].keys() <= real["diagnostics"].keys()
     assert len(real["diagnostics"]["steps"]["generator_norm"]) == 2

@@ -21,9 +21,17 @@ CPU = torch.device("cpu")
 
 def frozen(name, **values):
     """A finished trial as the journal has it."""
-    proposal = {"id": name, "arm": name.split("-")[0], "proposed_by": "experiment", "values": values}
-    return optuna.trial.create_trial(state=TrialState.COMPLETE, value=1.0, user_attrs={"proposal": json.dumps(proposal),
-                                                                                       "status": "complete"})
+    proposal = {
+        "id": name,
+        "arm": name.split("-")[0],
+        "proposed_by": "experiment",
+        "values": values,
+    }
+    return optuna.trial.create_trial(
+        state=TrialState.COMPLETE,
+        value=1.0,
+        user_attrs={"proposal": json.dumps(proposal), "status": "complete"},
+    )
 
 
 @pytest.fixture
@@ -35,25 +43,37 @@ def trained(study, inputs):
     return folder, collect(folder, [("on", frozen("on-000", **{"train.seed": 5}))])
 
 
-@pytest.mark.parametrize("peak, row_has, cell", [(0.0, None, ""), (1234.56, 1234.56, "1234.6"), (None, None, "")])
+@pytest.mark.parametrize(
+    "peak, row_has, cell", [(0.0, None, ""), (1234.56, 1234.56, "1234.6"), (None, None, "")]
+)
 def test_memory_stands_in_the_table_where_it_was_measured(trained, peak, row_has, cell):
     folder, _ = trained
     path = folder.path / "trials/on-000/result.json"
     result = json.loads(path.read_text())
     assert result.pop("peak_memory_mb") == 0.0
-    path.write_text(json.dumps(result if peak is None else {**result, "peak_memory_mb": peak}))  # an older version wrote none
+    path.write_text(
+        json.dumps(result if peak is None else {**result, "peak_memory_mb": peak})
+    )  # an older version wrote none
     rows = collect(folder, [("on", frozen("on-000"))])
     write_csv(folder, rows)
-    read, = csv.DictReader((folder.path / "trials.csv").open(encoding="utf-8"))
+    (read,) = csv.DictReader((folder.path / "trials.csv").open(encoding="utf-8"))
     assert rows[0].peak_memory_mb == row_has and read["peak_memory_mb"] == cell
-    assert float(read["psnr"]) == rows[0].metrics["psnr"] and read["seconds"] == f"{rows[0].seconds:.1f}"
+    assert (
+        float(read["psnr"]) == rows[0].metrics["psnr"]
+        and read["seconds"] == f"{rows[0].seconds:.1f}"
+    )
 
 
 def test_a_study_keeps_the_recognizers_that_it_used(trained, inputs):
     folder, _ = trained
     for role, used in (("guide", inputs.guide), ("judge", inputs.judge)):
         kept = RecognizerWeights.load(folder.path / "recognizers" / f"{role}.safetensors")
-        assert (kept.config, kept.charset, kept.cer, kept.digest) == (used.config, used.charset, used.cer, used.digest)
+        assert (kept.config, kept.charset, kept.cer, kept.digest) == (
+            used.config,
+            used.charset,
+            used.cer,
+            used.digest,
+        )
         assert all((kept.arrays[name] == array).all() for name, array in used.arrays.items())
 
 
@@ -61,9 +81,17 @@ def test_best_can_be_restored_with_from_the_folder_alone(trained, inputs, tmp_pa
     folder, rows = trained
     write_best(folder, best_row(rows))
     moved = (folder.path / "best").rename(tmp_path / "elsewhere")
-    assert sorted(path.name for path in moved.iterdir()) == ["config.json", "generator.safetensors", "guide.safetensors"]
+    assert sorted(path.name for path in moved.iterdir()) == [
+        "config.json",
+        "generator.safetensors",
+        "guide.safetensors",
+    ]
     held = json.loads((moved / "config.json").read_text(encoding="utf-8"))
-    assert held["charset"] == inputs.guide.charset and held["config"]["train.seed"] == 5 and held["best_epoch"] == 1
+    assert (
+        held["charset"] == inputs.guide.charset
+        and held["config"]["train.seed"] == 5
+        and held["best_epoch"] == 1
+    )
     model = load_model(moved, CPU)
     assert model.charset == inputs.pairs.charset and model.config.train.seed == 5
     image = torch.rand(1, 1, 16, 64, generator=torch.Generator().manual_seed(0))
@@ -75,7 +103,10 @@ def test_best_of_an_older_study_has_no_guide(trained):
     for role in ("guide", "judge"):
         (folder.path / "recognizers" / f"{role}.safetensors").unlink()
     write_best(folder, best_row(rows))
-    assert sorted(path.name for path in (folder.path / "best").iterdir()) == ["config.json", "generator.safetensors"]
+    assert sorted(path.name for path in (folder.path / "best").iterdir()) == [
+        "config.json",
+        "generator.safetensors",
+    ]
 
 
 def test_an_older_study_gets_its_recognizers_when_it_goes_on_but_never_others(trained, inputs):
@@ -84,7 +115,9 @@ def test_an_older_study_gets_its_recognizers_when_it_goes_on_but_never_others(tr
     before = guide.read_bytes()
     guide.unlink()
     with pytest.raises(StudyError, match="recognizers that the study was begun with"):
-        write_start(folder, replace(inputs, guide=replace(inputs.guide, digest="another")), "score", "cpu")
+        write_start(
+            folder, replace(inputs, guide=replace(inputs.guide, digest="another")), "score", "cpu"
+        )
     assert not guide.exists()
     write_start(folder, inputs, "score", "cpu")
     assert guide.read_bytes() == before
@@ -95,7 +128,18 @@ def test_the_seed_of_a_proposal_is_the_seed_of_its_trial(study, inputs):
     folder, request = study(epochs=1)
     make = trial_class(plan_of(request, folder, "score"), inputs)
     off = {"contrastive.formulation": "none"}
-    first = {name: next(make(config_of(name, **values)).state.generator.parameters()) for name, values in (
-        ("off-000", {"train.seed": 0, **off}), ("on-000", {"train.seed": 0}), ("off-001", {"train.seed": 1, **off}))}
-    assert torch.equal(first["off-000"], first["on-000"]) and not torch.equal(first["off-000"], first["off-001"])
-    assert json.loads((folder.path / "trials/off-001/config.json").read_text())["config"]["train.seed"] == 1
+    first = {
+        name: next(make(config_of(name, **values)).state.generator.parameters())
+        for name, values in (
+            ("off-000", {"train.seed": 0, **off}),
+            ("on-000", {"train.seed": 0}),
+            ("off-001", {"train.seed": 1, **off}),
+        )
+    }
+    assert torch.equal(first["off-000"], first["on-000"]) and not torch.equal(
+        first["off-000"], first["off-001"]
+    )
+    assert (
+        json.loads((folder.path / "trials/off-001/config.json").read_text())["config"]["train.seed"]
+        == 1
+    )

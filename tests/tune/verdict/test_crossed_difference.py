@@ -17,20 +17,39 @@ def made(seeds=5, lines=40, run=0.3, line=0.5, rest=0.7, shift=0.2, seed=0, weig
     """off, on, weights with planted effects."""
     rng = np.random.default_rng(seed)
     off = rng.normal(20, 1, (seeds, lines))
-    on = off + shift + rng.normal(0, run, (seeds, 1)) + rng.normal(0, line, lines) + rng.normal(0, rest, (seeds, lines))
+    on = (
+        off
+        + shift
+        + rng.normal(0, run, (seeds, 1))
+        + rng.normal(0, line, lines)
+        + rng.normal(0, rest, (seeds, lines))
+    )
     return off, on, rng.integers(1, 60, lines).astype(float) if weighted else np.ones(lines)
 
 
 def naive(off, on, weights):
     """Estimate and mean squares by loops, from the definitions."""
     seeds, lines, total = len(off), len(weights), sum(weights)
-    rates = [sum(w * (b - a) for w, a, b in zip(weights, *pair, strict=True)) / total for pair in zip(off, on, strict=True)]
+    rates = [
+        sum(w * (b - a) for w, a, b in zip(weights, *pair, strict=True)) / total
+        for pair in zip(off, on, strict=True)
+    ]
     estimate = sum(rates) / seeds
-    z = [[lines * weights[j] / total * (on[i][j] - off[i][j] - estimate) for j in range(lines)] for i in range(seeds)]
-    rows, columns = [sum(row) / lines for row in z], [sum(row[j] for row in z) / seeds for j in range(lines)]
+    z = [
+        [lines * weights[j] / total * (on[i][j] - off[i][j] - estimate) for j in range(lines)]
+        for i in range(seeds)
+    ]
+    rows, columns = (
+        [sum(row) / lines for row in z],
+        [sum(row[j] for row in z) / seeds for j in range(lines)],
+    )
     rest = sum((z[i][j] - rows[i] - columns[j]) ** 2 for i in range(seeds) for j in range(lines))
-    return (estimate, lines * sum(r**2 for r in rows) / (seeds - 1), seeds * sum(c**2 for c in columns) / (lines - 1),
-            rest / ((seeds - 1) * (lines - 1)))
+    return (
+        estimate,
+        lines * sum(r**2 for r in rows) / (seeds - 1),
+        seeds * sum(c**2 for c in columns) / (lines - 1),
+        rest / ((seeds - 1) * (lines - 1)),
+    )
 
 
 def test_an_anova_table_by_hand():
@@ -38,9 +57,13 @@ def test_an_anova_table_by_hand():
     held = crossed_difference(np.zeros((2, 3)), np.array([[1, 2, 3], [3, 4, 8.0]]), np.ones(3))
     assert held.estimate == 3.5 and held.by_seed == (2, 5)
     assert (held.ms_seed, held.ms_line, held.ms_residual) == pytest.approx((13.5, 6.5, 1.5))
-    assert held.variance == pytest.approx((13.5 + 6.5 - 1.5) / 6) and held.paired_sd == pytest.approx(math.sqrt(4.5))
+    assert held.variance == pytest.approx(
+        (13.5 + 6.5 - 1.5) / 6
+    ) and held.paired_sd == pytest.approx(math.sqrt(4.5))
     assert held.shares == pytest.approx((12 / 18.5, 5 / 18.5))
-    bound = 13.5 / stats.chi2.ppf(0.25, 1)  # the mean square of the seeds with one degree of freedom, at its upper quartile bound
+    bound = 13.5 / stats.chi2.ppf(
+        0.25, 1
+    )  # the mean square of the seeds with one degree of freedom, at its upper quartile bound
     assert held.df == pytest.approx((bound + 5) ** 2 / (bound**2 + 6.5**2 / 2 + 1.5**2 / 2))
 
 
@@ -48,14 +71,19 @@ def test_an_anova_table_by_hand():
 def test_mean_squares_are_those_of_naive_loops(weighted):
     values = made(weighted=weighted)
     held = crossed_difference(*values)
-    assert (held.estimate, held.ms_seed, held.ms_line, held.ms_residual) == pytest.approx(naive(*values))
+    assert (held.estimate, held.ms_seed, held.ms_line, held.ms_residual) == pytest.approx(
+        naive(*values)
+    )
 
 
 def test_without_line_effects_it_is_the_paired_t_test():
     """Columns that have the same mean: the lines add nothing, and only the seeds' t with S - 1 is left."""
     change = np.array([[1.0, 2.0], [4.0, 3.0], [2.5, 2.5], [0.5, 0.5]]) * [[1, 1]]
     change[:, 1] += change[:, 0].mean() - change[:, 1].mean()
-    held, test = crossed_difference(np.zeros_like(change), change, np.ones(2)), stats.ttest_1samp(change.mean(axis=1), 0)
+    held, test = (
+        crossed_difference(np.zeros_like(change), change, np.ones(2)),
+        stats.ttest_1samp(change.mean(axis=1), 0),
+    )
     assert held.line_part == 0 and held.p == pytest.approx(test.pvalue)
     assert held.interval() == pytest.approx(tuple(test.confidence_interval(0.95)))
 
@@ -71,8 +99,14 @@ def test_where_only_lines_differ_it_is_the_t_test_over_lines():
 def test_the_corpus_difference_is_that_of_edits_and_lengths_summed():
     rng = np.random.default_rng(3)
     texts = ["".join(rng.choice(list("abcde"), rng.integers(1, 30))) + "x" for _ in range(12)]
-    read = [[["".join(c for c in text if rng.random() > drop) for text in texts] for _ in range(3)] for drop in (0.1, 0.3)]
-    edits = [[[len(t) * jiwer.cer(t, r) for t, r in zip(texts, run, strict=True)] for run in arm] for arm in read]
+    read = [
+        [["".join(c for c in text if rng.random() > drop) for text in texts] for _ in range(3)]
+        for drop in (0.1, 0.3)
+    ]
+    edits = [
+        [[len(t) * jiwer.cer(t, r) for t, r in zip(texts, run, strict=True)] for run in arm]
+        for arm in read
+    ]
     lengths = np.array([len(text) for text in texts], dtype=float)
     off, on = (np.array(arm) / lengths for arm in edits)
     whole = [np.mean([jiwer.cer(texts, run) for run in arm]) for arm in read]
@@ -84,10 +118,16 @@ def test_the_line_part_of_a_rate_is_that_of_its_jackknife():
     rng = np.random.default_rng(4)
     weights, change = rng.gamma(3, 10, 400), rng.normal(0.5, 0.2, 400)
     held = crossed_difference(np.zeros((3, 400)), np.tile(change, (3, 1)), weights)
-    left_out = np.array([np.delete(weights * change, i).sum() / np.delete(weights, i).sum() for i in range(400)])
-    assert held.variance == pytest.approx(399 / 400 * ((left_out - left_out.mean()) ** 2).sum(), rel=0.03)
+    left_out = np.array(
+        [np.delete(weights * change, i).sum() / np.delete(weights, i).sum() for i in range(400)]
+    )
+    assert held.variance == pytest.approx(
+        399 / 400 * ((left_out - left_out.mean()) ** 2).sum(), rel=0.03
+    )
     same = crossed_difference(np.zeros((3, 400)), np.full((3, 400), 0.5), weights)
-    assert same.variance == pytest.approx(0, abs=1e-20)  # unequal lengths alone make no rate uncertain
+    assert same.variance == pytest.approx(
+        0, abs=1e-20
+    )  # unequal lengths alone make no rate uncertain
 
 
 @given(st.integers(2, 8), st.integers(1, 30), st.integers(0, 10**6), st.booleans())
@@ -103,13 +143,17 @@ def test_degrees_of_freedom_never_fall_below_those_of_the_seeds(seeds, lines, se
 def test_swapping_arms_flips_the_sign_and_order_is_of_no_account(weighted):
     off, on, weights = made(weighted=weighted)
     held, flipped = crossed_difference(off, on, weights), crossed_difference(on, off, weights)
-    assert flipped.interval() == pytest.approx(tuple(-x for x in reversed(held.interval()))) and flipped.p == pytest.approx(held.p)
+    assert flipped.interval() == pytest.approx(
+        tuple(-x for x in reversed(held.interval()))
+    ) and flipped.p == pytest.approx(held.p)
     rng = np.random.default_rng(0)
     i, j = rng.permutation(len(off)), rng.permutation(len(weights))
     moved = crossed_difference(off[i][:, j], on[i][:, j], weights[j])
     assert moved.interval() == pytest.approx(held.interval()) and moved.df == pytest.approx(held.df)
     scaled = crossed_difference(3 * off + 1, 3 * on + 1, 7 * weights)
-    assert scaled.interval() == pytest.approx(tuple(3 * x for x in held.interval())) and scaled.p == pytest.approx(held.p)
+    assert scaled.interval() == pytest.approx(
+        tuple(3 * x for x in held.interval())
+    ) and scaled.p == pytest.approx(held.p)
 
 
 def test_equal_arms_differ_by_nothing_and_a_constant_change_is_certain():
@@ -131,4 +175,6 @@ def test_planted_variances_come_back_on_average():
 def test_intervals_of_three_seeds_cover_the_truth(setting):
     found = coverage(setting, 3, 200, 3000, np.random.default_rng(7))
     assert 0.94 < found["crossed"] < 0.97
-    assert found["df as it is"] < found["crossed"] - 0.01 and found["t over seeds"] < found["crossed"]
+    assert (
+        found["df as it is"] < found["crossed"] - 0.01 and found["t over seeds"] < found["crossed"]
+    )

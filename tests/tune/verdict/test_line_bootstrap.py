@@ -17,7 +17,9 @@ def test_it_is_what_drawing_rows_and_columns_one_by_one_gives():
     for _ in range(4000):
         i, j = rng.integers(0, 12, 12), rng.integers(0, 50, 50)
         drawn.append((weights[j] * (on - off)[np.ix_(i, j)]).sum() / (12 * weights[j].sum()))
-    assert interval((off, on, weights)) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.02)
+    assert interval((off, on, weights)) == pytest.approx(
+        np.quantile(drawn, [0.025, 0.975]), abs=0.02
+    )
 
 
 def test_it_is_near_the_crossed_interval_where_there_are_many_seeds():
@@ -36,7 +38,9 @@ def test_few_degrees_of_freedom_widen_it():
 
 def test_the_same_generator_gives_the_same_interval_in_any_portions(monkeypatch):
     values = made(10, 30)
-    assert (interval(values) == interval(values)).all() and (interval(values) != interval(values, seed=1)).any()
+    assert (interval(values) == interval(values)).all() and (
+        interval(values) != interval(values, seed=1)
+    ).any()
     whole = interval(values, resamples=20_000)
     monkeypatch.setattr("tune.verdict.crossed_difference._AT_ONCE", 1000)
     assert interval(values, resamples=20_000) == pytest.approx(whole, abs=0.02)

@@ -11,36 +11,53 @@ from tune.verdict.crossed_difference import CrossedDifference, lines_needed, pow
 
 def found(sd, line_sd=0.0, seeds=5, lines=200):
     """A difference with a paired SD over seeds, and lines that add line_sd² / lines to the variance."""
-    return CrossedDifference(0.0, seeds, lines, lines * sd**2, seeds * line_sd**2 + 1e-9, 1e-9, (0.0,) * seeds)
+    return CrossedDifference(
+        0.0, seeds, lines, lines * sd**2, seeds * line_sd**2 + 1e-9, 1e-9, (0.0,) * seeds
+    )
 
 
 @pytest.mark.parametrize(("size", "count"), [(0.5, 34), (0.8, 15), (1.0, 10), (2.0, 5)])
 def test_seeds_of_a_paired_t_test(size, count):
     """Cohen's tables (two-sided 5 %, power 80 %, one sample): d .5 -> 34, .8 -> 15, 1 -> 10, 2 -> 5 (4.2 in statsmodels' TTestPower)."""
     assert seeds_needed(found(1.0), size) == count
-    assert power(size, 1 / count, 0, count, 200) >= 0.8 > power(size, 1 / (count - 1), 0, count - 1, 200)
+    assert (
+        power(size, 1 / count, 0, count, 200)
+        >= 0.8
+        > power(size, 1 / (count - 1), 0, count - 1, 200)
+    )
 
 
 def test_power_is_the_share_of_tests_that_find_it():
     data = np.random.default_rng(0).normal(0.8, 1, (20_000, 12))
     test = stats.ttest_1samp(data, 0, axis=1)
-    assert power(0.8, 1 / 12, 0, 12, 200) == pytest.approx(((test.pvalue < 0.05) & (test.statistic > 0)).mean(), abs=0.01)
+    assert power(0.8, 1 / 12, 0, 12, 200) == pytest.approx(
+        ((test.pvalue < 0.05) & (test.statistic > 0)).mean(), abs=0.01
+    )
 
 
 def test_a_stricter_level_takes_more():
-    assert seeds_needed(found(1.0), 1.0, 1 - 0.05 / 8) == 17  # 300,000 simulated tests: power .78 with 16, .82 with 17
-    assert lines_needed(found(0.1, line_sd=2.0), 0.2, 1 - 0.05 / 8) > lines_needed(found(0.1, line_sd=2.0), 0.2)
+    assert (
+        seeds_needed(found(1.0), 1.0, 1 - 0.05 / 8) == 17
+    )  # 300,000 simulated tests: power .78 with 16, .82 with 17
+    assert lines_needed(found(0.1, line_sd=2.0), 0.2, 1 - 0.05 / 8) > lines_needed(
+        found(0.1, line_sd=2.0), 0.2
+    )
 
 
 def test_the_power_goes_on_where_it_is_approximate():
-    below, above = (power(size, 1 / 3, 0, 3, 200, 1 - 0.05 / 40) for size in (29.99 / 3**0.5, 30.01 / 3**0.5))
+    below, above = (
+        power(size, 1 / 3, 0, 3, 200, 1 - 0.05 / 40) for size in (29.99 / 3**0.5, 30.01 / 3**0.5)
+    )
     assert above == pytest.approx(below, abs=0.01) and 0.5 < below < 0.9
 
 
 def test_lines_can_forbid_what_seeds_cannot_give():
     held = found(0.1, line_sd=2.0)  # lines alone: s.e. .141, so that 2.8 times as much can be told
     assert seeds_needed(held, 0.2) is None and seeds_needed(held, 0.45) is not None
-    assert lines_needed(held, 0.2) == pytest.approx(4 * (2.8016 / 0.2) ** 2, rel=0.01) and lines_needed(held, 0.45) is None
+    assert (
+        lines_needed(held, 0.2) == pytest.approx(4 * (2.8016 / 0.2) ** 2, rel=0.01)
+        and lines_needed(held, 0.45) is None
+    )
 
 
 def test_lines_make_more_seeds_needed_and_a_larger_size_fewer():

@@ -30,10 +30,15 @@ from tune.warm_start.mapping import Unfit, map_names, mapped_value
 
 SOURCES = Path(__file__).parent / "warm_sources"
 DUMPS, JOURNALS = sorted(SOURCES.glob("*.sql")), sorted(SOURCES.glob("*.journal"))
-SPACE = {"space": {
-    "contrastive.weight": {"float": [0.01, 100], "log": True}, "contrastive.temperature": {"float": [0.05, 0.5], "log": True},
-    "head.kind": {"choice": ["none", "mlp"]}, "head.layers": {"int": [1, 3], "when": {"head.kind": ["mlp"]}},
-    "train.batch_size": {"choice": [8, 16]}}}
+SPACE = {
+    "space": {
+        "contrastive.weight": {"float": [0.01, 100], "log": True},
+        "contrastive.temperature": {"float": [0.05, 0.5], "log": True},
+        "head.kind": {"choice": ["none", "mlp"]},
+        "head.layers": {"int": [1, 3], "when": {"head.kind": ["mlp"]}},
+        "train.batch_size": {"choice": [8, 16]},
+    }
+}
 
 
 @pytest.fixture
@@ -44,6 +49,7 @@ def space():
 @pytest.fixture
 def stored(tmp_path):
     """Makes a source of one of the files in SOURCES."""
+
     def make(made: Path) -> Path:
         target = tmp_path / "source" / f"{made.name}.db"
         target.parent.mkdir()
@@ -53,19 +59,32 @@ def stored(tmp_path):
             connection.executescript(made.read_text(encoding="utf-8"))
         connection.close()
         return target
+
     return make
 
 
 @pytest.fixture
 def foreign(tmp_path):
     """Makes a journal with one study: foreign(params, values=...) with a trial for each."""
+
     def make(*params, values=None, name="demo", direction="maximize"):
         path = tmp_path / f"{name}.journal"
-        study = optuna.create_study(storage=JournalStorage(JournalFileBackend(str(path))), study_name=name, direction=direction)
+        study = optuna.create_study(
+            storage=JournalStorage(JournalFileBackend(str(path))),
+            study_name=name,
+            direction=direction,
+        )
         for number, given_params in enumerate(params):
             kinds = {key: _distribution(value) for key, value in given_params.items()}
-            study.add_trial(create_trial(params=given_params, distributions=kinds, value=values[number] if values else float(number)))
+            study.add_trial(
+                create_trial(
+                    params=given_params,
+                    distributions=kinds,
+                    value=values[number] if values else float(number),
+                )
+            )
         return path
+
     return make
 
 
@@ -73,13 +92,17 @@ def _distribution(value):
     if isinstance(value, (str, bool)) or value is None:
         return optuna.distributions.CategoricalDistribution([value])
     if isinstance(value, int):
-        return optuna.distributions.IntDistribution(-10**6, 10**6)
+        return optuna.distributions.IntDistribution(-(10**6), 10**6)
     return optuna.distributions.FloatDistribution(-1e9, 1e9)
 
 
 def fingerprint(folder: Path) -> dict:
     """All of a folder: names, bytes and times."""
-    return {path.name: (sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns) for path in [*folder.rglob("*")] if path.is_file()}
+    return {
+        path.name: (sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+        for path in [*folder.rglob("*")]
+        if path.is_file()
+    }
 
 
 def text_of(history) -> str:
@@ -88,23 +111,42 @@ def text_of(history) -> str:
 
 # Storages of older versions -------------------------------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("made", [*DUMPS, *JOURNALS], ids=lambda path: path.name)
 def test_every_version_gives_the_same_trials(made, stored, space):
     source = stored(made)
     before = fingerprint(source.parent)
     history = read_history(f"{source}::recipe", space, ("score",))
     assert fingerprint(source.parent) == before
-    assert {trial.user_attrs["warm_start"] for trial in history.trials} == {f"{source.name}/recipe#{number}" for number in (0, 1, 6, 7, 8)}
+    assert {trial.user_attrs["warm_start"] for trial in history.trials} == {
+        f"{source.name}/recipe#{number}" for number in (0, 1, 6, 7, 8)
+    }
     for trial in history.trials:
         values = trial.params
-        assert trial.state == TrialState.COMPLETE and set(values) == {parameter.key for parameter in space.active(values)}
-        expected = 20 - 3 * math.log10(values["contrastive.weight"]) ** 2 + values.get("head.layers", 0) - values["contrastive.temperature"]
+        assert trial.state == TrialState.COMPLETE and set(values) == {
+            parameter.key for parameter in space.active(values)
+        }
+        expected = (
+            20
+            - 3 * math.log10(values["contrastive.weight"]) ** 2
+            + values.get("head.layers", 0)
+            - values["contrastive.temperature"]
+        )
         assert trial.value == pytest.approx(expected, abs=1e-12)
         assert values["train.batch_size"] in (8, 16)
     said = text_of(history)
-    assert "5 of " in said and "1 pruned" in said and "2 failed" in said and "1 running" in said and "1 waiting" in said
+    assert (
+        "5 of " in said
+        and "1 pruned" in said
+        and "2 failed" in said
+        and "1 running" in said
+        and "1 waiting" in said
+    )
     assert "1 without a finite value" in said
-    assert "temperature is read as contrastive.temperature" in said and "Head.Layers is read as head.layers" in said
+    assert (
+        "temperature is read as contrastive.temperature" in said
+        and "Head.Layers is read as head.layers" in said
+    )
     assert "does not search it: dropout" in said and "taken to be score" in said
 
 
@@ -114,7 +156,12 @@ def test_minimised_values_are_turned(made, stored, space):
     assert len(trials) == 2
     for trial in trials:
         values = trial.params
-        expected = 20 - 3 * math.log10(values["contrastive.weight"]) ** 2 + values.get("head.layers", 0) - values["contrastive.temperature"]
+        expected = (
+            20
+            - 3 * math.log10(values["contrastive.weight"]) ** 2
+            + values.get("head.layers", 0)
+            - values["contrastive.temperature"]
+        )
         assert trial.value == pytest.approx(expected, abs=1e-12)
 
 
@@ -136,11 +183,17 @@ def test_a_log_of_sqlite_beside_the_file_is_read_and_left(tmp_path, space):
     """While a study runs in WAL mode its newest trials stand in -wal alone."""
     source = tmp_path / "live" / "live.db"
     source.parent.mkdir()
-    study = optuna.create_study(storage=f"sqlite:///{source}", study_name="live", direction="maximize")
+    study = optuna.create_study(
+        storage=f"sqlite:///{source}", study_name="live", direction="maximize"
+    )
     connection = sqlite3.connect(source)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA wal_autocheckpoint=0")
-    study.add_trial(create_trial(params={"weight": 1.0}, distributions={"weight": _distribution(1.0)}, value=3.0))
+    study.add_trial(
+        create_trial(
+            params={"weight": 1.0}, distributions={"weight": _distribution(1.0)}, value=3.0
+        )
+    )
     before = fingerprint(source.parent)
     assert before[f"{source.name}-wal"][0] != sha256(b"").hexdigest()
     assert [trial.value for trial in read_history(source, space, ("score",)).trials] == [3.0]
@@ -168,27 +221,49 @@ def test_urls_and_links_lead_to_the_file(stored, space, tmp_path):
     assert [path.name for path in source.parent.iterdir()] == [source.name]
 
 
-@pytest.mark.parametrize("place, studies, wanted", [
-    ("a :: b.db", ("one", "two"), "two"), ("par::dir/x.db", ("one", "two"), "two"), ("par::dir/x.db", ("one",), ""),
-    ("one::two/y.db", ("a::b", "c"), "a::b"), ("plain/y.db", ("a::b", "c"), "a::b"), ("plain/y.db", ("http://x::1", "c"), "http://x::1"),
-    ("three:::y.db", ("one", "two"), "two")])
-def test_paths_and_studies_may_hold_the_sign_between_them(tmp_path, space, monkeypatch, place, studies, wanted):
+@pytest.mark.parametrize(
+    "place, studies, wanted",
+    [
+        ("a :: b.db", ("one", "two"), "two"),
+        ("par::dir/x.db", ("one", "two"), "two"),
+        ("par::dir/x.db", ("one",), ""),
+        ("one::two/y.db", ("a::b", "c"), "a::b"),
+        ("plain/y.db", ("a::b", "c"), "a::b"),
+        ("plain/y.db", ("http://x::1", "c"), "http://x::1"),
+        ("three:::y.db", ("one", "two"), "two"),
+    ],
+)
+def test_paths_and_studies_may_hold_the_sign_between_them(
+    tmp_path, space, monkeypatch, place, studies, wanted
+):
     path = tmp_path / place
     path.parent.mkdir(exist_ok=True)
     for name in studies:
-        study = optuna.create_study(storage=f"sqlite:///{path}", study_name=name, direction="maximize")
-        study.add_trial(create_trial(params={"weight": 1.0}, distributions={"weight": _distribution(1.0)}, value=float(name == wanted)))
+        study = optuna.create_study(
+            storage=f"sqlite:///{path}", study_name=name, direction="maximize"
+        )
+        study.add_trial(
+            create_trial(
+                params={"weight": 1.0},
+                distributions={"weight": _distribution(1.0)},
+                value=float(name == wanted),
+            )
+        )
     monkeypatch.chdir(tmp_path)
     for source in (f"{place}::{wanted}" if wanted else place, f"sqlite:///{path}::{wanted}"):
         absolute = absolute_source(source)
         assert absolute == (f"{path}::{wanted}" if wanted else str(path))
         for each in (source, absolute):
-            assert [trial.value for trial in read_history(each, space, ("score",)).trials] == [float(bool(wanted))]
+            assert [trial.value for trial in read_history(each, space, ("score",)).trials] == [
+                float(bool(wanted))
+            ]
 
 
 def test_the_dry_run_says_what_a_source_gives(foreign, space):
     source = str(foreign({"weight": 1.0}, {"weight": 900.0}))
-    request = Request(space, "tiny", "", {}, "builtin", None, None, 3, 0, 1, 0, warm=(source, "/no"))
+    request = Request(
+        space, "tiny", "", {}, "builtin", None, None, 3, 0, 1, 0, warm=(source, "/no")
+    )
     said = "\n".join(learned(request, request.config()))
     assert "warm start: demo.journal/demo: 1 of 2 trials are used" in said
     assert "warm start: cannot be read: /no: must be a study folder of ours" in said
@@ -199,34 +274,59 @@ def test_the_dry_run_says_what_a_source_gives(foreign, space):
 KEYS = ["contrastive.weight", "train.generator_lr", "head.dim", "text_encoder.dim", "head.kind"]
 
 
-@pytest.mark.parametrize("names, found, said", [
-    (["contrastive.weight"], {"contrastive.weight": "contrastive.weight"}, ""),
-    (["weight"], {"contrastive.weight": "weight"}, "weight is read as contrastive.weight"),
-    (["Contrastive_Weight"], {"contrastive.weight": "Contrastive_Weight"}, "is read as"),
-    (["contrastive/weight"], {"contrastive.weight": "contrastive/weight"}, "is read as"),
-    (["GENERATOR_LR"], {"train.generator_lr": "GENERATOR_LR"}, "is read as"),
-    (["lr"], {}, "does not search it: lr"),
-    (["dim"], {}, "dim is not used: it could be head.dim or text_encoder.dim"),
-    (["dim", "head_dim"], {"head.dim": "head_dim", "text_encoder.dim": "dim"}, "is read as"),
-    (["weight", "WEIGHT"], {}, "WEIGHT is not used: others could be contrastive.weight too"),
-    (["weight", "contrastive.weight"], {"contrastive.weight": "contrastive.weight"}, "weight is not used: another name is nearer to"),
-    (["Weight", "contrastive_weight", "CONTRASTIVE-WEIGHT"], {}, "Weight is not used: another name is nearer to contrastive.weight"),
-    (["head-kind", "head_kind", "kind"], {}, "head_kind is not used"),
-    (["model.weight"], {}, "does not search it: model.weight"),
-])
+@pytest.mark.parametrize(
+    "names, found, said",
+    [
+        (["contrastive.weight"], {"contrastive.weight": "contrastive.weight"}, ""),
+        (["weight"], {"contrastive.weight": "weight"}, "weight is read as contrastive.weight"),
+        (["Contrastive_Weight"], {"contrastive.weight": "Contrastive_Weight"}, "is read as"),
+        (["contrastive/weight"], {"contrastive.weight": "contrastive/weight"}, "is read as"),
+        (["GENERATOR_LR"], {"train.generator_lr": "GENERATOR_LR"}, "is read as"),
+        (["lr"], {}, "does not search it: lr"),
+        (["dim"], {}, "dim is not used: it could be head.dim or text_encoder.dim"),
+        (["dim", "head_dim"], {"head.dim": "head_dim", "text_encoder.dim": "dim"}, "is read as"),
+        (["weight", "WEIGHT"], {}, "WEIGHT is not used: others could be contrastive.weight too"),
+        (
+            ["weight", "contrastive.weight"],
+            {"contrastive.weight": "contrastive.weight"},
+            "weight is not used: another name is nearer to",
+        ),
+        (
+            ["Weight", "contrastive_weight", "CONTRASTIVE-WEIGHT"],
+            {},
+            "Weight is not used: another name is nearer to contrastive.weight",
+        ),
+        (["head-kind", "head_kind", "kind"], {}, "head_kind is not used"),
+        (["model.weight"], {}, "does not search it: model.weight"),
+    ],
+)
 def test_names(names, found, said):
     got = map_names(names, KEYS)
     assert got.found == found and said in "\n".join(got.said)
 
 
-NAMES = ["weight", "Weight", "contrastive.weight", "contrastive_weight", "dim", "head.dim", "kind", "KIND", "x"]
+NAMES = [
+    "weight",
+    "Weight",
+    "contrastive.weight",
+    "contrastive_weight",
+    "dim",
+    "head.dim",
+    "kind",
+    "KIND",
+    "x",
+]
 
 
 @given(st.lists(st.sampled_from(NAMES), unique=True))
 def test_each_name_is_used_once_or_said(names):
     mapped = map_names(names, KEYS)
     found, said = mapped.found, mapped.said
-    assert len(set(found.values())) == len(found) and set(found.values()) <= set(names) and set(found) <= set(KEYS)
+    assert (
+        len(set(found.values())) == len(found)
+        and set(found.values()) <= set(names)
+        and set(found) <= set(KEYS)
+    )
     for name in names:
         assert found.get(name) == name or any(name in line for line in said)
     assert not set(mapped.unclear) & set(found) and map_names(reversed(names), KEYS) == mapped
@@ -234,43 +334,66 @@ def test_each_name_is_used_once_or_said(names):
 
 # Values ---------------------------------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("parameter, value, expected", [
-    (Parameter("head.layers", "int", 1, 3), 2.0, 2),
-    (Parameter("head.layers", "int", 1, 3), "3", 3),
-    (Parameter("head.layers", "int", 1, 3), 2.5, None),
-    (Parameter("head.layers", "int", 1, 3), True, None),
-    (Parameter("head.layers", "int", 1, 3), 4, None),
-    (Parameter("contrastive.weight", "float", 0.01, 30.0), 2, 2.0),
-    (Parameter("contrastive.weight", "float", 0.01, 30.0), "1e-1", 0.1),
-    (Parameter("contrastive.weight", "float", 0.01, 30.0), 30.000000000000004, 30.0),
-    (Parameter("contrastive.weight", "float", 0.01, 30.0), 30.001, None),
-    (Parameter("contrastive.weight", "float", 0.01, 30.0), "nan", None),
-    (Parameter("contrastive.weight", "float", 0.01, 30.0), None, None),
-    (Parameter("loss.ctc", "float", 0.0, 1.0, step=0.1), 0.30000000000000004, 0.30000000000000004),
-    (Parameter("loss.ctc", "float", 0.0, 1.0, step=0.1), 0.35, None),
-    (Parameter("head.dim", "choice", choices=(64, 128)), "128", 128),
-    (Parameter("head.dim", "choice", choices=(64, 128)), 64.0, 64),
-    (Parameter("head.dim", "choice", choices=(64, 128)), 256, None),
-    (Parameter("head.kind", "choice", choices=("none", "mlp")), "MLP", "mlp"),
-    (Parameter("head.kind", "choice", choices=("none", "mlp")), None, None),
-    (Parameter("head.kind", "choice", choices=("none", "mlp")), "None", "none"),
-    (Parameter("contrastive.symmetric", "bool", choices=(False, True)), "True", True),
-    (Parameter("contrastive.symmetric", "bool", choices=(False, True)), 0, False),
-    (Parameter("head.layers", "choice", choices=(1, 2)), True, None),
-])
+
+@pytest.mark.parametrize(
+    "parameter, value, expected",
+    [
+        (Parameter("head.layers", "int", 1, 3), 2.0, 2),
+        (Parameter("head.layers", "int", 1, 3), "3", 3),
+        (Parameter("head.layers", "int", 1, 3), 2.5, None),
+        (Parameter("head.layers", "int", 1, 3), True, None),
+        (Parameter("head.layers", "int", 1, 3), 4, None),
+        (Parameter("contrastive.weight", "float", 0.01, 30.0), 2, 2.0),
+        (Parameter("contrastive.weight", "float", 0.01, 30.0), "1e-1", 0.1),
+        (Parameter("contrastive.weight", "float", 0.01, 30.0), 30.000000000000004, 30.0),
+        (Parameter("contrastive.weight", "float", 0.01, 30.0), 30.001, None),
+        (Parameter("contrastive.weight", "float", 0.01, 30.0), "nan", None),
+        (Parameter("contrastive.weight", "float", 0.01, 30.0), None, None),
+        (
+            Parameter("loss.ctc", "float", 0.0, 1.0, step=0.1),
+            0.30000000000000004,
+            0.30000000000000004,
+        ),
+        (Parameter("loss.ctc", "float", 0.0, 1.0, step=0.1), 0.35, None),
+        (Parameter("head.dim", "choice", choices=(64, 128)), "128", 128),
+        (Parameter("head.dim", "choice", choices=(64, 128)), 64.0, 64),
+        (Parameter("head.dim", "choice", choices=(64, 128)), 256, None),
+        (Parameter("head.kind", "choice", choices=("none", "mlp")), "MLP", "mlp"),
+        (Parameter("head.kind", "choice", choices=("none", "mlp")), None, None),
+        (Parameter("head.kind", "choice", choices=("none", "mlp")), "None", "none"),
+        (Parameter("contrastive.symmetric", "bool", choices=(False, True)), "True", True),
+        (Parameter("contrastive.symmetric", "bool", choices=(False, True)), 0, False),
+        (Parameter("head.layers", "choice", choices=(1, 2)), True, None),
+    ],
+)
 def test_values(parameter, value, expected):
     if expected is None:
         with pytest.raises(Unfit, match=parameter.key):
             mapped_value(parameter, value)
     else:
         got = mapped_value(parameter, value)
-        assert got == pytest.approx(expected) if isinstance(expected, float) else got is expected or got == expected
+        assert (
+            got == pytest.approx(expected)
+            if isinstance(expected, float)
+            else got is expected or got == expected
+        )
         assert type(got) is type(expected)
 
 
 def test_what_does_not_fit_is_counted_with_an_example(foreign, space):
-    full = {"contrastive.weight": 1.0, "temperature": 0.1, "head.kind": "mlp", "head.layers": 2, "batch_size": 8}
-    source = foreign(full, {**full, "contrastive.weight": 300.0}, {**full, "contrastive.weight": 400.0}, {**full, "batch_size": 12})
+    full = {
+        "contrastive.weight": 1.0,
+        "temperature": 0.1,
+        "head.kind": "mlp",
+        "head.layers": 2,
+        "batch_size": 8,
+    }
+    source = foreign(
+        full,
+        {**full, "contrastive.weight": 300.0},
+        {**full, "contrastive.weight": 400.0},
+        {**full, "batch_size": 12},
+    )
     history = read_history(source, space, ("score",))
     assert [trial.params["head.layers"] for trial in history.trials] == [2]
     said = text_of(history)
@@ -280,7 +403,9 @@ def test_what_does_not_fit_is_counted_with_an_example(foreign, space):
 
 
 def test_inactive_parameters_are_dropped(foreign, space):
-    source = foreign({"weight": 1.0, "temperature": 0.1, "head.kind": "none", "head.layers": 2, "batch_size": 8})
+    source = foreign(
+        {"weight": 1.0, "temperature": 0.1, "head.kind": "none", "head.layers": 2, "batch_size": 8}
+    )
     trials = read_history(source, space, ("score",)).trials
     assert "head.layers" not in trials[0].params and trials[0].params["head.kind"] == "none"
 
@@ -289,74 +414,136 @@ def test_a_missing_parameter_takes_its_default_or_leaves_the_trial_out(foreign):
     source = foreign({"weight": 1.0})
 
     def space_with(**options):
-        return space_from_plain({"space": {"contrastive.weight": {"float": [0.01, 30]},
-                                           "contrastive.temperature": {"float": [0.3, 0.9], **options}}})
+        return space_from_plain(
+            {
+                "space": {
+                    "contrastive.weight": {"float": [0.01, 30]},
+                    "contrastive.temperature": {"float": [0.3, 0.9], **options},
+                }
+            }
+        )
 
     own = read_history(source, space_with(default=0.5), ("score",))
     assert own.trials[0].params["contrastive.temperature"] == 0.5
     assert "contrastive.temperature is not given in 1 of 1 trials: taken to be 0.5" in text_of(own)
-    none = read_history(source, space_with(), ("score",))  # the configuration's 0.1 is below the range
+    none = read_history(
+        source, space_with(), ("score",)
+    )  # the configuration's 0.1 is below the range
     assert not none.trials and "1 left out: contrastive.temperature must be given" in text_of(none)
 
 
 def test_a_trial_of_another_matter_is_no_result_at_the_defaults(foreign, space):
-    history = read_history(foreign({"lr": 0.1, "dropout": 0.2}, {"temperature": 0.2}, {"layers": 2, "dropout": 0.3}), space, ("score",))
+    history = read_history(
+        foreign({"lr": 0.1, "dropout": 0.2}, {"temperature": 0.2}, {"layers": 2, "dropout": 0.3}),
+        space,
+        ("score",),
+    )
     assert [trial.params["contrastive.temperature"] for trial in history.trials] == [0.2, 0.1]
-    assert "1 left out: it gives none of this space's parameters that take part (#0)" in text_of(history)
-    flat = space_from_plain({"space": {"head.kind": {"choice": ["none", "mlp"], "default": "none"},
-                                       "head.layers": {"int": [1, 3], "when": {"head.kind": "mlp"}}}})
+    assert "1 left out: it gives none of this space's parameters that take part (#0)" in text_of(
+        history
+    )
+    flat = space_from_plain(
+        {
+            "space": {
+                "head.kind": {"choice": ["none", "mlp"], "default": "none"},
+                "head.layers": {"int": [1, 3], "when": {"head.kind": "mlp"}},
+            }
+        }
+    )
     assert not read_history(foreign({"layers": 2}, name="inactive"), flat, ("score",)).trials
 
 
 def test_a_key_whose_name_is_unclear_is_not_taken_to_be_at_its_default(foreign, space):
     full = {"temperature": 0.1, "head.kind": "none", "batch_size": 8}
-    history = read_history(foreign({**full, "Weight": 1.0, "contrastive__weight": 2.0, "CONTRASTIVE-WEIGHT": 3.0}, full, {"weight": 4.0}),
-                           space, ("score",))
+    history = read_history(
+        foreign(
+            {**full, "Weight": 1.0, "contrastive__weight": 2.0, "CONTRASTIVE-WEIGHT": 3.0},
+            full,
+            {"weight": 4.0},
+        ),
+        space,
+        ("score",),
+    )
     said = text_of(history)
     assert not history.trials and "taken to be 1.0" not in said and "does not search it" not in said
-    assert "3 left out: contrastive.weight must be given under one name, got CONTRASTIVE-WEIGHT and contrastive__weight" in said
+    assert (
+        "3 left out: contrastive.weight must be given under one name, got CONTRASTIVE-WEIGHT and contrastive__weight"
+        in said
+    )
     assert "Weight is not used: another name is nearer to contrastive.weight" in said
 
 
 def test_a_missing_parameter_is_the_one_of_the_searchs_own_configuration(foreign, space):
     source, given = foreign({"weight": 1.0}), {**space.start(), "train.batch_size": 16}
-    assert read_history(source, space, ("score",), base=given).trials[0].params["train.batch_size"] == 16
+    assert (
+        read_history(source, space, ("score",), base=given).trials[0].params["train.batch_size"]
+        == 16
+    )
     derived = space_from_plain({**SPACE, "derived": {"head.width": "generator.base * 100"}})
-    assert not read_history(source, derived, ("score",), base={**given, "generator.base": 96}).trials  # no width takes 9600
+    assert not read_history(
+        source, derived, ("score",), base={**given, "generator.base": 96}
+    ).trials  # no width takes 9600
     assert read_history(source, derived, ("score",), base={**given, "generator.base": 8}).trials
 
 
 def test_forbidden_combinations_are_left_out(foreign):
-    space = space_from_plain({"forbidden": [{"head.kind": ["mlp"], "head.dim": [64]}],
-                              "space": {"head.kind": {"choice": ["none", "mlp"]}, "head.dim": {"choice": [64, 128]}}})
-    history = read_history(foreign({"head.kind": "mlp", "head.dim": 64}, {"head.kind": "mlp", "head.dim": 128}), space, ("score",))
-    assert [trial.params["head.dim"] for trial in history.trials] == [128] and "forbids" in text_of(history)
+    space = space_from_plain(
+        {
+            "forbidden": [{"head.kind": ["mlp"], "head.dim": [64]}],
+            "space": {"head.kind": {"choice": ["none", "mlp"]}, "head.dim": {"choice": [64, 128]}},
+        }
+    )
+    history = read_history(
+        foreign({"head.kind": "mlp", "head.dim": 64}, {"head.kind": "mlp", "head.dim": 128}),
+        space,
+        ("score",),
+    )
+    assert [trial.params["head.dim"] for trial in history.trials] == [128] and "forbids" in text_of(
+        history
+    )
 
 
 def test_values_that_are_no_history_leave_the_three_best_points(foreign, space):
     weights = [1.0, 2.0, 3.0, 4.0, 4.0]
     full = {"temperature": 0.1, "head.kind": "none", "batch_size": 8}
-    source = foreign(*({**full, "weight": weight} for weight in weights), values=[5.0, 1.0, 4.0, 0.0, -1.0], direction="minimize")
+    source = foreign(
+        *({**full, "weight": weight} for weight in weights),
+        values=[5.0, 1.0, 4.0, 0.0, -1.0],
+        direction="minimize",
+    )
     history = read_history(source, space, ("score",), values=False)
-    assert not history.trials and [point["contrastive.weight"] for point in history.points] == [4.0, 2.0, 3.0]
+    assert not history.trials and [point["contrastive.weight"] for point in history.points] == [
+        4.0,
+        2.0,
+        3.0,
+    ]
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf])
 def test_infinite_values_are_no_results(foreign, space, value):
     history = read_history(foreign({"weight": 1.0}, values=[value]), space, ("score",))
-    assert not history.trials and not history.points and "1 without a finite value" in text_of(history)
+    assert (
+        not history.trials and not history.points and "1 without a finite value" in text_of(history)
+    )
 
 
 # Studies of ours ------------------------------------------------------------------------------------------------------------------------
 
+
 @pytest.fixture
 def own(tmp_path):
     """A study folder of ours with three ON trials that have a result; changes go to environment.json."""
+
     def make(space_changes=None, config=None, **environment):
         folder = tmp_path / "earlier"
         folder.mkdir()
         space = {**SPACE, "objective": "score", **(space_changes or {})}
-        held = {"objective": "score", "data": {"digest": "d"}, "recognizers": {"guide": {"digest": "g"}}, **environment}
+        held = {
+            "objective": "score",
+            "data": {"digest": "d"},
+            "recognizers": {"guide": {"digest": "g"}},
+            **environment,
+        }
         settings = {"head.kind": "mlp", "head.layers": 3, "train.epochs": 5, **(config or {})}
         (folder / "study.yaml").write_text(yaml.safe_dump({"space": space, "config": settings}))
         (folder / "environment.json").write_text(json.dumps(held))
@@ -365,17 +552,43 @@ def own(tmp_path):
         off.add_trial(create_trial(value=9.0, user_attrs={"proposal": "{}"}))
         on = optuna.create_study(storage=storage, study_name="on", direction="maximize")
         for number in range(3):
-            params = {"contrastive.weight": 1.0 + number, "contrastive.temperature": 0.1, "train.batch_size": 8}
-            kinds = {key: kind for key, kind in distributions(space_from_plain(SPACE)).items() if key in params}
-            on.add_trial(create_trial(value=float(number), params=params, distributions=kinds,
-                                      user_attrs={"proposal": "{}", "constraints": [float(number) - 1]}))
-        on.add_trial(create_trial(value=50.0, params=params, distributions=kinds, user_attrs={"warm_start": "older/on#1"}))
+            params = {
+                "contrastive.weight": 1.0 + number,
+                "contrastive.temperature": 0.1,
+                "train.batch_size": 8,
+            }
+            kinds = {
+                key: kind
+                for key, kind in distributions(space_from_plain(SPACE)).items()
+                if key in params
+            }
+            on.add_trial(
+                create_trial(
+                    value=float(number),
+                    params=params,
+                    distributions=kinds,
+                    user_attrs={"proposal": "{}", "constraints": [float(number) - 1]},
+                )
+            )
+        on.add_trial(
+            create_trial(
+                value=50.0,
+                params=params,
+                distributions=kinds,
+                user_attrs={"warm_start": "older/on#1"},
+            )
+        )
         on.add_trial(create_trial(state=TrialState.FAIL, user_attrs={"proposal": "{}"}))
         return folder
+
     return make
 
 
-ENVIRONMENT = {"objective": "score", "data": {"digest": "d"}, "recognizers": {"guide": {"digest": "g"}}}
+ENVIRONMENT = {
+    "objective": "score",
+    "data": {"digest": "d"},
+    "recognizers": {"guide": {"digest": "g"}},
+}
 
 
 @pytest.mark.parametrize("part", ["", "study.journal"])
@@ -384,22 +597,38 @@ def test_a_study_of_ours(own, space, part):
     before = fingerprint(folder)
     history = read_history(folder / part, space, ("score",), ENVIRONMENT)
     assert fingerprint(folder) == before
-    assert [(trial.user_attrs["warm_start"], trial.value) for trial in history.trials] == [(f"earlier/on#{n}", float(n)) for n in range(3)]
-    assert all(trial.params["head.kind"] == "mlp" and trial.params["head.layers"] == 3 for trial in history.trials)  # its configuration
+    assert [(trial.user_attrs["warm_start"], trial.value) for trial in history.trials] == [
+        (f"earlier/on#{n}", float(n)) for n in range(3)
+    ]
+    assert all(
+        trial.params["head.kind"] == "mlp" and trial.params["head.layers"] == 3
+        for trial in history.trials
+    )  # its configuration
     said = text_of(history)
-    assert "1 taken from another study itself" in said and "1 failed" in said and "head.layers is not given in 3 of 3 trials" in said
+    assert (
+        "1 taken from another study itself" in said
+        and "1 failed" in said
+        and "head.layers is not given in 3 of 3 trials" in said
+    )
     assert "cannot be known" not in said
 
 
-@pytest.mark.parametrize("changes, objectives, why", [
-    ({"objective": "psnr"}, ("score",), "it maximised psnr, and this search score"),
-    ({}, ("score", "ssim"), "it maximised score, and this search score and ssim"),
-    ({"data": {"digest": "other"}}, ("score",), "it ran on other data"),
-    ({"data": {}}, ("score",), "it ran on other data"),
-])
+@pytest.mark.parametrize(
+    "changes, objectives, why",
+    [
+        ({"objective": "psnr"}, ("score",), "it maximised psnr, and this search score"),
+        ({}, ("score", "ssim"), "it maximised score, and this search score and ssim"),
+        ({"data": {"digest": "other"}}, ("score",), "it ran on other data"),
+        ({"data": {}}, ("score",), "it ran on other data"),
+    ],
+)
 def test_values_of_another_scale_are_no_history(own, space, changes, objectives, why):
     history = read_history(own(**changes), space, objectives, ENVIRONMENT)
-    assert not history.trials and [point["contrastive.weight"] for point in history.points] == [3.0, 2.0, 1.0]
+    assert not history.trials and [point["contrastive.weight"] for point in history.points] == [
+        3.0,
+        2.0,
+        1.0,
+    ]
     assert why in text_of(history)
 
 
@@ -407,7 +636,9 @@ def test_another_guide_and_other_settings_are_said(own):
     space = space_from_plain({**SPACE, "budget": {"epochs": 20}})
     history = read_history(own(recognizers={}), space, ("score",), ENVIRONMENT)
     assert len(history.trials) == 3
-    assert "another guide" in text_of(history) and "its trials had train.epochs 5 (here 20)" in text_of(history)
+    assert "another guide" in text_of(
+        history
+    ) and "its trials had train.epochs 5 (here 20)" in text_of(history)
 
 
 def test_trials_with_another_value_of_what_is_settled_here_are_left_out(own):
@@ -416,32 +647,64 @@ def test_trials_with_another_value_of_what_is_settled_here_are_left_out(own):
     storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
     for kind in ("mlp", "none", "none"):
         params = {"contrastive.weight": 2.0, "head.kind": kind, "head.dim": 64}
-        kinds = {**{key: _distribution(value) for key, value in params.items()},
-                 "head.kind": optuna.distributions.CategoricalDistribution(["mlp", "none"])}
+        kinds = {
+            **{key: _distribution(value) for key, value in params.items()},
+            "head.kind": optuna.distributions.CategoricalDistribution(["mlp", "none"]),
+        }
         optuna.load_study(storage=storage, study_name="on").add_trial(
-            create_trial(value=7.0, params=params, distributions=kinds, user_attrs={"proposal": "{}"}))
-    fixed = read_history(folder, space_from_plain({"space": weight, "fixed": {"head.kind": "none", "head.layers": 2}}), ("score",))
-    assert [trial.user_attrs["warm_start"][-2:] for trial in fixed.trials] == ["#0", "#1", "#2", "#6", "#7"]
+            create_trial(
+                value=7.0, params=params, distributions=kinds, user_attrs={"proposal": "{}"}
+            )
+        )
+    fixed = read_history(
+        folder,
+        space_from_plain({"space": weight, "fixed": {"head.kind": "none", "head.layers": 2}}),
+        ("score",),
+    )
+    assert [trial.user_attrs["warm_start"][-2:] for trial in fixed.trials] == [
+        "#0",
+        "#1",
+        "#2",
+        "#6",
+        "#7",
+    ]
     said = text_of(fixed)
     assert '1 left out: head.kind is fixed to "none" here (#5 has "mlp")' in said
-    assert "head.layers 3 (here 2)" in said and 'head.kind "mlp" (here' not in said  # searched there: no setting of all its trials
-    derived = read_history(folder, space_from_plain({"space": weight, "derived": {"head.dim": "2 * 16"}}), ("score",))
-    assert len(derived.trials) == 3 and "3 left out: head.dim is derived as 32 here (#5 has 64)" in text_of(derived)
+    assert (
+        "head.layers 3 (here 2)" in said and 'head.kind "mlp" (here' not in said
+    )  # searched there: no setting of all its trials
+    derived = read_history(
+        folder, space_from_plain({"space": weight, "derived": {"head.dim": "2 * 16"}}), ("score",)
+    )
+    assert len(
+        derived.trials
+    ) == 3 and "3 left out: head.dim is derived as 32 here (#5 has 64)" in text_of(derived)
 
 
 def test_constraints_are_kept_where_they_are_the_same(own):
     rules = {"constraints": {"psnr": {"below_off": 0.5}}}
     space = space_from_plain({**SPACE, **rules}, "test")
     folder = own(space_changes=rules)
-    assert [trial.user_attrs["constraints"] for trial in read_history(folder, space, ("score",)).trials] == [[-1.0], [0.0], [1.0]]
+    assert [
+        trial.user_attrs["constraints"] for trial in read_history(folder, space, ("score",)).trials
+    ] == [[-1.0], [0.0], [1.0]]
     other = space_from_plain({**SPACE, "constraints": {"psnr": {"below_off": 0.4}}}, "test")
     history = read_history(folder, other, ("score",))
-    assert all("constraints" not in trial.user_attrs for trial in history.trials) and "constraints is not known" in text_of(history)
+    assert all(
+        "constraints" not in trial.user_attrs for trial in history.trials
+    ) and "constraints is not known" in text_of(history)
 
 
-@pytest.mark.parametrize("name, text", [
-    ("study.yaml", "a: [1"), ("study.yaml", "!!python/object/apply:os.system [true]"), ("environment.json", "[]"),
-    ("environment.json", "{"), ("environment.json", "[" * 100_000)])
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("study.yaml", "a: [1"),
+        ("study.yaml", "!!python/object/apply:os.system [true]"),
+        ("environment.json", "[]"),
+        ("environment.json", "{"),
+        ("environment.json", "[" * 100_000),
+    ],
+)
 def test_damaged_settings_of_ours_are_refused(own, space, name, text):
     folder = own()
     (folder / name).write_text(text)
@@ -452,12 +715,19 @@ def test_damaged_settings_of_ours_are_refused(own, space, name, text):
 def test_settings_that_grow_when_read_are_passed_over(own, space):
     folder = own()
     layers = "\n".join(f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))
-    (folder / "study.yaml").write_text(f"config:\n  a0: &a0 [x, x]\n{layers}\n  head.kind: *a11\nspace: {{objective: *a11}}\n")
+    (folder / "study.yaml").write_text(
+        f"config:\n  a0: &a0 [x, x]\n{layers}\n  head.kind: *a11\nspace: {{objective: *a11}}\n"
+    )
     history = read_history(folder, space, ("score",))
-    assert [trial.params["head.layers"] for trial in history.trials] == [1, 1, 1]  # the default: no setting could be taken
+    assert [trial.params["head.layers"] for trial in history.trials] == [
+        1,
+        1,
+        1,
+    ]  # the default: no setting could be taken
 
 
 # Sources of bad faith -------------------------------------------------------------------------------------------------------------------
+
 
 def _sqlite(path, *statements):
     with sqlite3.connect(path) as connection:
@@ -469,6 +739,7 @@ def _sqlite(path, *statements):
 @pytest.fixture
 def faulty(tmp_path, stored):
     """Makes a faulty source by name."""
+
     def make(kind):
         path = tmp_path / "faulty"
         if kind == "folder":
@@ -501,22 +772,47 @@ def faulty(tmp_path, stored):
             path.write_bytes(source.read_bytes()[:20_000])
         elif kind in ("view", "trigger"):
             path = stored(DUMPS[0])
-            _sqlite(path, {"view": "CREATE VIEW endless AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT * FROM n",
-                           "trigger": "CREATE TRIGGER t AFTER INSERT ON studies BEGIN DELETE FROM trials; END"}[kind])
+            _sqlite(
+                path,
+                {
+                    "view": "CREATE VIEW endless AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT * FROM n",
+                    "trigger": "CREATE TRIGGER t AFTER INSERT ON studies BEGIN DELETE FROM trials; END",
+                }[kind],
+            )
         elif kind == "new schema":
             path = stored(DUMPS[-1])
-            _sqlite(path, "ALTER TABLE trial_params RENAME COLUMN distribution_json TO distribution_text",
-                    "UPDATE version_info SET library_version = '9.1.0'")
+            _sqlite(
+                path,
+                "ALTER TABLE trial_params RENAME COLUMN distribution_json TO distribution_text",
+                "UPDATE version_info SET library_version = '9.1.0'",
+            )
         return path
+
     return make
 
 
-@pytest.mark.parametrize("kind, words", [
-    ("missing", "nothing there"), ("folder", "got one without"), ("garbage", "got none of them"), ("empty", "must hold a study"),
-    ("text", "got none of them"), ("other json", "got none of them"), ("huge", "at most 1024 MiB"), ("huge line", "got none of them"),
-    ("deep", "got none of them"), ("records", "cannot follow"), ("operation", "cannot follow"), ("pipe", "something else"),
-    ("other program", "without the tables"), ("cut off", "cannot be read"), ("view", "got the view endless"),
-    ("trigger", "got the trigger t"), ("new schema", "of Optuna 9.1.0 that cannot be read")])
+@pytest.mark.parametrize(
+    "kind, words",
+    [
+        ("missing", "nothing there"),
+        ("folder", "got one without"),
+        ("garbage", "got none of them"),
+        ("empty", "must hold a study"),
+        ("text", "got none of them"),
+        ("other json", "got none of them"),
+        ("huge", "at most 1024 MiB"),
+        ("huge line", "got none of them"),
+        ("deep", "got none of them"),
+        ("records", "cannot follow"),
+        ("operation", "cannot follow"),
+        ("pipe", "something else"),
+        ("other program", "without the tables"),
+        ("cut off", "cannot be read"),
+        ("view", "got the view endless"),
+        ("trigger", "got the trigger t"),
+        ("new schema", "of Optuna 9.1.0 that cannot be read"),
+    ],
+)
 def test_what_is_no_source_is_refused(faulty, space, kind, words):
     path = faulty(kind)
     with pytest.raises(ValueError, match=words) as caught:
@@ -525,11 +821,18 @@ def test_what_is_no_source_is_refused(faulty, space, kind, words):
     assert text.startswith(f"{path}: ") and len(text) < 1000
 
 
-@pytest.mark.parametrize("source, words", [
-    ("mysql://user@host/db", "mysql://…: .* got a server"), ("file:///x.db", "Write the path itself"), ("SQLITE:///x.db", "path itself"),
-    ("sqlite+pysqlite:///x.db", "Write the path itself"), ("x" * 300, "File name too long"),
-    ("{}::nowhere", "no 'nowhere'. There are: recipe, loss, front"),
-    ("{}", "got 3 of them. Write .*::NAME with one of: recipe, loss, front")])
+@pytest.mark.parametrize(
+    "source, words",
+    [
+        ("mysql://user@host/db", "mysql://…: .* got a server"),
+        ("file:///x.db", "Write the path itself"),
+        ("SQLITE:///x.db", "path itself"),
+        ("sqlite+pysqlite:///x.db", "Write the path itself"),
+        ("x" * 300, "File name too long"),
+        ("{}::nowhere", "no 'nowhere'. There are: recipe, loss, front"),
+        ("{}", "got 3 of them. Write .*::NAME with one of: recipe, loss, front"),
+    ],
+)
 def test_what_names_no_study_is_refused(stored, space, source, words):
     with pytest.raises(ValueError, match=words):
         read_history(source.format(stored(DUMPS[-1])), space, ("score",))
@@ -553,22 +856,31 @@ def test_lines_behind_a_damaged_one_are_left_out_and_said(stored, space):
     assert f"{source}:{finished[1] + 1}: no record of a journal" in text_of(history)
 
 
-@pytest.mark.parametrize("damage", [
-    "UPDATE trial_params SET param_value = -1 WHERE trial_id = 1 AND param_name = 'head_kind'",
-    "UPDATE trial_params SET param_value = 99 WHERE trial_id = 1 AND param_name = 'head_kind'",
-    "UPDATE trial_params SET distribution_json = '{' WHERE trial_id = 1 AND param_name = 'temperature'",
-    "UPDATE trial_params SET distribution_json = '[]' WHERE trial_id = 1 AND param_name = 'temperature'",
-    "UPDATE trial_params SET distribution_json = NULL WHERE trial_id = 1 AND param_name = 'temperature'",
-    "UPDATE trial_params SET param_value = 'x' WHERE trial_id = 1 AND param_name = 'temperature'",
-    "UPDATE trials SET state = 'DONE' WHERE trial_id = 1",
-    "UPDATE trials SET number = 'x' WHERE trial_id = 1",
-    "UPDATE trial_values SET value = 'x' WHERE trial_id = 1",
-    "UPDATE trial_values SET value = NULL WHERE trial_id = 1"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE trial_params SET param_value = -1 WHERE trial_id = 1 AND param_name = 'head_kind'",
+        "UPDATE trial_params SET param_value = 99 WHERE trial_id = 1 AND param_name = 'head_kind'",
+        "UPDATE trial_params SET distribution_json = '{' WHERE trial_id = 1 AND param_name = 'temperature'",
+        "UPDATE trial_params SET distribution_json = '[]' WHERE trial_id = 1 AND param_name = 'temperature'",
+        "UPDATE trial_params SET distribution_json = NULL WHERE trial_id = 1 AND param_name = 'temperature'",
+        "UPDATE trial_params SET param_value = 'x' WHERE trial_id = 1 AND param_name = 'temperature'",
+        "UPDATE trials SET state = 'DONE' WHERE trial_id = 1",
+        "UPDATE trials SET number = 'x' WHERE trial_id = 1",
+        "UPDATE trial_values SET value = 'x' WHERE trial_id = 1",
+        "UPDATE trial_values SET value = NULL WHERE trial_id = 1",
+    ],
+)
 def test_a_damaged_trial_is_left_out_and_the_rest_used(stored, space, damage):
     source = stored(DUMPS[-1])
     _sqlite(source, damage)
     history = read_history(f"{source}::recipe", space, ("score",))
-    assert [trial.user_attrs["warm_start"][-2:] for trial in history.trials] == ["#1", "#6", "#7", "#8"]
+    assert [trial.user_attrs["warm_start"][-2:] for trial in history.trials] == [
+        "#1",
+        "#6",
+        "#7",
+        "#8",
+    ]
     assert "1 damaged" in text_of(history) or "2 without a finite value" in text_of(history)
 
 
@@ -580,10 +892,13 @@ def test_any_damage_gives_trials_with_values_or_a_refusal(made, stored, space):
         damaged = bytearray(whole)
         for _ in range(rng.choice([1, 5, 50])):
             place = rng.randrange(len(damaged))
-            damaged[place:place + rng.choice([1, 1, 20])] = bytes([rng.randrange(256)])
+            damaged[place : place + rng.choice([1, 1, 20])] = bytes([rng.randrange(256)])
         source.write_bytes(damaged)
         try:
-            assert all(math.isfinite(trial.value) for trial in read_history(f"{source}::recipe", space, ("score",)).trials)
+            assert all(
+                math.isfinite(trial.value)
+                for trial in read_history(f"{source}::recipe", space, ("score",)).trials
+            )
         except ValueError as error:
             assert str(error).startswith(f"{source}: ")
             refused += 1
@@ -595,7 +910,13 @@ def test_a_file_cut_within_its_last_page_is_refused(tmp_path, space, missing):
     source = tmp_path / "cut.db"
     study = optuna.create_study(storage=f"sqlite:///{source}", study_name="n", direction="maximize")
     for n in range(40):
-        study.add_trial(create_trial(params={"weight": 1 + n / 1000}, distributions={"weight": _distribution(1.0)}, value=100.0 + n))
+        study.add_trial(
+            create_trial(
+                params={"weight": 1 + n / 1000},
+                distributions={"weight": _distribution(1.0)},
+                value=100.0 + n,
+            )
+        )
     source.write_bytes(source.read_bytes()[:-missing])
     with pytest.raises(ValueError, match=r"cut\.db: must be .* SQLite file"):
         read_history(source, space, ("score",))
@@ -609,24 +930,35 @@ def test_paths_are_fit_for_a_terminal(tmp_path, space, name):
 
 
 def test_names_of_strangers_are_fit_for_a_terminal(foreign, space):
-    history = read_history(foreign({"weight": 1.0, "\x1b[2Jred": 1.0, "x" * 5000: 2.0}), space, ("score",))
+    history = read_history(
+        foreign({"weight": 1.0, "\x1b[2Jred": 1.0, "x" * 5000: 2.0}), space, ("score",)
+    )
     assert "\x1b" not in text_of(history) and all(len(line) <= 600 for line in history.said)
 
 
 # What it is for -------------------------------------------------------------------------------------------------------------------------
 
+
 def test_a_sampler_that_knows_the_history_proposes_near_its_best(foreign):
-    space = space_from_plain({"space": {"contrastive.weight": {"float": [0.01, 100], "log": True}}}, "test")
+    space = space_from_plain(
+        {"space": {"contrastive.weight": {"float": [0.01, 100], "log": True}}}, "test"
+    )
     weights = [10 ** (-2 + 4 * n / 29) for n in range(30)]
     distances = [abs(math.log10(weight) - 1) for weight in weights]
-    source = foreign(*({"weight": weight} for weight in weights), values=distances, direction="minimize")
+    source = foreign(
+        *({"weight": weight} for weight in weights), values=distances, direction="minimize"
+    )
 
     def proposals(trials):
         found = []
         for seed in range(20):
-            study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+            study = optuna.create_study(
+                direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed)
+            )
             study.add_trials(trials)
-            found.append(abs(math.log10(study.ask(distributions(space)).params["contrastive.weight"]) - 1))
+            found.append(
+                abs(math.log10(study.ask(distributions(space)).params["contrastive.weight"]) - 1)
+            )
         return sum(found) / len(found)
 
     warm = proposals(read_history(source, space, ("score",)).trials)

@@ -35,8 +35,14 @@ def objective(trial):
 
 def fill(storage):
     """Three studies: one to maximise with every end that a trial can have, one to minimise, one with two values."""
+
     def study(name, seed=0, **goal):
-        return optuna.create_study(storage=storage, study_name=name, sampler=optuna.samplers.RandomSampler(seed=seed), **goal)
+        return optuna.create_study(
+            storage=storage,
+            study_name=name,
+            sampler=optuna.samplers.RandomSampler(seed=seed),
+            **goal,
+        )
 
     made = study("recipe", direction="maximize")
     made.optimize(objective, n_trials=9, catch=(RuntimeError,))
@@ -45,7 +51,9 @@ def fill(storage):
         made.enqueue_trial({"temperature": 0.1})  # stays waiting
     study("loss", 1, direction="minimize").optimize(lambda trial: -trial_values(trial), n_trials=2)
     if int(VERSION.split(".")[0]) > 1 and VERSION != "2.3.0":
-        study("front", 2, directions=["maximize", "minimize"]).optimize(lambda trial: (trial_values(trial), trial.number), n_trials=2)
+        study("front", 2, directions=["maximize", "minimize"]).optimize(
+            lambda trial: (trial_values(trial), trial.number), n_trials=2
+        )
 
 
 def main():
@@ -60,7 +68,11 @@ def main():
     database.unlink()
     if tuple(map(int, VERSION.split(".")[:2])) >= (3, 1):
         log = str(base / f"optuna-{VERSION}.journal")
-        backend = optuna.storages.journal.JournalFileBackend(log) if VERSION[0] >= "4" else optuna.storages.JournalFileStorage(log)
+        backend = (
+            optuna.storages.journal.JournalFileBackend(log)
+            if VERSION[0] >= "4"
+            else optuna.storages.JournalFileStorage(log)
+        )
         fill(optuna.storages.JournalStorage(backend))
 
 
