@@ -1,17 +1,16 @@
-"""Runs a study from its request to its report."""
+"""The story of a study: search, confirm, report."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TextIO
 
-from ganhtr.data.pairs import Lines, Pairs
-from ganhtr.data.source import load_test
+from ganhtr.data.pairs import Pairs
 from ganhtr.train.inputs import TrialInputs
 from tune.reporting.study_report import finish
-from tune.runner.cluster import noise_to
+from tune.runner.cluster import output_to
 from tune.runner.confirmation import Confirmation, candidates
-from tune.runner.preparation import begin
+from tune.runner.preparation import Say, begin, open_test_lines
 from tune.runner.workers import Workers, workers
 from tune.searcher.searcher import OptunaSearcher
 from tune.space.settings import VerdictSettings
@@ -25,53 +24,61 @@ from tune.verdict.line_table import table_of
 from tune.warm_start.history import read_history
 
 
+@dataclass(frozen=True)
+class ConfirmationOptions:
+    """How a study is confirmed: seeds of the judgement, candidates, and the shuffled control arm."""
+
+    seeds: int
+    top: int
+    shuffled: bool = False
+
+    @classmethod
+    def of(
+        cls, request: Request, seeds: int | None, top: int | None, shuffled: bool
+    ) -> ConfirmationOptions:
+        """The options of the command line, completed by those of the space."""
+        verdict = request.space.verdict
+        return cls(seeds or verdict.seeds or VerdictSettings.seeds, top or verdict.top, shuffled)
+
+    def __str__(self) -> str:
+        return f"--seeds {self.seeds} --top {self.top}" + " --shuffled" * self.shuffled
+
+
 def run_search(
     folder: StudyFolder, request: Request, pairs: Pairs, address: str | None, stream: TextIO
 ) -> bool:
-    """Runs what is left of a study, its confirmation too. Returns whether it is finished; False when it was interrupted.
+    """Run what is left of a study, its confirmation included, and write the report.
 
-    Raises: StudyError while another search has the folder.
+    Returns: whether the study is finished; False after an interruption.
+    Raises: StudyError if another search has the folder.
     """
-
-    def say(line: str) -> None:
-        print(line, file=stream, flush=True)
-
+    say = _printer(stream)
     with folder.locked():
         Sessions(folder).begin()
         ControlFiles(folder.path).clear()
         inputs, plan = begin(folder, request, pairs, say)
         searcher = open_searcher(folder, request, plan.objective)
-        for source in request.warm:
-            if source not in searcher.learned_from:
-                history = read_history(
-                    source,
-                    request.space,
-                    searcher.objectives,
-                    folder.read_json("environment.json"),
-                    base=request.config().flat(),
-                )
-                for line in history.said:
-                    say(f"warm start: {line}")
-                searcher.learn_from(source, history.trials, history.points)
-        left = left_seconds(folder, request)
-        finished = not searcher.remaining or left == 0
+        learn_from_earlier_studies(folder, request, searcher, say)
+        seconds = seconds_left(folder, request)
+        finished = not searcher.remaining or seconds == 0
         seeds = 0 if request.space.experiment else request.space.verdict.seeds
         if not finished or (seeds and not folder.read_json(f"{CONFIRM}/verdict.json")):
             with (
-                noise_to(folder.log) as real,
-                workers(request, plan, inputs, address, real) as crew,
+                output_to(folder.log) as terminal,
+                workers(request, plan, inputs, address, terminal) as crew,
             ):
                 if not finished:
-                    finished = crew.run(searcher, request.trials, seconds=left)
-                if spent := searcher.spent():
-                    print(f"the search ends: {spent}", file=real, flush=True)
+                    finished = crew.run(searcher, request.trials, seconds=seconds)
+                if reason := searcher.spent():
+                    _printer(terminal)(f"the search ends: {reason}")
                     finished = finished or searcher.out_of_time
                 if finished and seeds:
-                    finished = confirm(folder, request, searcher, inputs, crew, seeds)
+                    options = ConfirmationOptions(seeds, request.space.verdict.top)
+                    finished = confirm(folder, request, searcher, inputs, crew, options)
         Sessions(folder).end()
         finish(folder, request, searcher.all_trials(), stream)
         if not finished:
-            say(f"stopped. Go on with: {folder.command('search')} --resume")
+            say(f"stopped. Continue with: {folder.command('search')} --resume")
         return finished
 
 
@@ -81,41 +88,43 @@ def run_confirmation(
     pairs: Pairs,
     address: str | None,
     stream: TextIO,
-    seeds: int | None,
-    top: int | None,
-    shuffled: bool,
+    options: ConfirmationOptions,
 ) -> bool:
-    """Confirms a finished study, or goes on with a confirmation. Returns False when it was interrupted.
+    """Confirm a finished study, or continue a confirmation, and write the report.
 
-    Raises: StudyError for a study that is not finished, or while a search has the folder.
+    Returns: whether it is finished; False after an interruption.
+    Raises: StudyError if the search is not finished, or another one has the folder.
     """
-
-    def say(line: str) -> None:
-        print(line, file=stream, flush=True)
-
+    say = _printer(stream)
     with folder.locked():
         ControlFiles(folder.path).clear()
         searcher = open_searcher(folder, request)
-        if searcher.remaining and left_seconds(folder, request) != 0:
+        if searcher.remaining and seconds_left(folder, request) != 0:
             raise StudyError(
-                f"{folder.path}: the search must be finished, got {searcher.remaining} trials to run. First run: "
-                f"{folder.command('search')} --resume"
+                f"{folder.path}: the search is not finished, {searcher.remaining} trials are left. "
+                f"First run: {folder.command('search')} --resume"
             )
         inputs, plan = begin(folder, request, pairs, say)
-        with noise_to(folder.log) as real, workers(request, plan, inputs, address, real) as crew:
-            wanted = seeds or request.space.verdict.seeds or VerdictSettings.seeds
-            finished = confirm(folder, request, searcher, inputs, crew, wanted, top, shuffled)
+        with (
+            output_to(folder.log) as terminal,
+            workers(request, plan, inputs, address, terminal) as crew,
+        ):
+            finished = confirm(folder, request, searcher, inputs, crew, options)
         finish(folder, request, searcher.all_trials(), stream)
         if not finished:
-            options = (
-                f" --seeds {wanted}" + (f" --top {top}" if top else "") + " --shuffled" * shuffled
-            )
-            say(f"stopped. Go on with: {folder.command('confirm')}{options}")
+            say(f"stopped. Continue with: {folder.command('confirm')} {options}")
         return finished
 
 
-def left_seconds(folder: StudyFolder, request: Request) -> float | None:
-    """What is left of the study's time; None without a limit."""
+def _printer(stream: TextIO) -> Say:
+    def say(line: str) -> None:
+        print(line, file=stream, flush=True)
+
+    return say
+
+
+def seconds_left(folder: StudyFolder, request: Request) -> float | None:
+    """What is left of the study's time, in seconds; None without a limit."""
     hours = request.space.budget.wall_hours
     return None if hours is None else max(0.0, 3600 * hours - Sessions(folder).spent_seconds())
 
@@ -123,7 +132,7 @@ def left_seconds(folder: StudyFolder, request: Request) -> float | None:
 def open_searcher(
     folder: StudyFolder, request: Request, objective: str | None = None
 ) -> OptunaSearcher:
-    """The study's searcher, its journal read."""
+    """The study's searcher, with its journal read."""
     objective = objective or folder.read_json("environment.json").get("objective")
     searcher = OptunaSearcher(
         request.space,
@@ -138,46 +147,48 @@ def open_searcher(
     return searcher
 
 
+def learn_from_earlier_studies(
+    folder: StudyFolder, request: Request, searcher: OptunaSearcher, say: Say
+) -> None:
+    """Give the sampler the trials of each `--warm-start` source that it has not read yet."""
+    environment = folder.read_json("environment.json")
+    for source in request.warm:
+        if source in searcher.learned_from:
+            continue
+        base = request.config().flat()
+        history = read_history(source, request.space, searcher.objectives, environment, base=base)
+        for line in history.said:
+            say(f"warm start: {line}")
+        searcher.learn_from(source, history.trials, history.points)
+
+
 def confirm(
     folder: StudyFolder,
     request: Request,
     searcher: OptunaSearcher,
     inputs: TrialInputs,
     crew: Workers,
-    seeds: int,
-    top: int | None = None,
-    shuffled: bool = False,
+    options: ConfirmationOptions,
 ) -> bool:
-    """Chooses a configuration, judges it against OFF on the test lines and writes the verdict. Returns False when it was interrupted."""
+    """Choose a configuration, judge it against OFF on the test lines, and write the verdict.
 
-    def say(line: str) -> None:
-        print(line, file=crew.real, flush=True)
-
-    space = request.space
-    found = candidates(
-        space, collect(folder, searcher.all_trials(), space.constraints), top or space.verdict.top
-    )
-    if not all(found.values()):
-        say(
-            "confirm: there is nothing to judge, as an arm has no finished trial that keeps the constraints"
-        )
+    Returns: whether it is finished; False after an interruption.
+    """
+    space, say = request.space, _printer(crew.terminal)
+    rows = collect(folder, searcher.all_trials(), space.constraints)
+    by_arm = candidates(space, rows, options.top)
+    if not all(by_arm.values()):
+        say("confirm: nothing to judge, as an arm has no finished trial that keeps the constraints")
         return True
     folder.withdraw_verdict()
-    work = Confirmation(folder, space, crew.plan, inputs, request.seed, crew.run, say)
-    chosen = work.choose(found)
+    confirmation = Confirmation(folder, space, crew.plan, inputs, request.seed, crew.run, say)
+    chosen = confirmation.choose(by_arm)
     if chosen is None:
         return False
-    values = work.judge(chosen, seeds, shuffled, lambda: test_lines(request))
+    values = confirmation.judge(
+        chosen, options.seeds, options.shuffled, lambda: open_test_lines(request)
+    )
     if values is None:
         return False
-    work.write("verdict.json", judge(table_of(values), space.verdict).to_plain())
+    confirmation.write("verdict.json", judge(table_of(values), space.verdict).to_plain())
     return True
-
-
-def test_lines(request: Request) -> Lines:
-    """The study's test lines, opened."""
-    return load_test(
-        request.data,
-        request.config().data,
-        *(Path(p) if p else None for p in (request.charset, request.fonts)),
-    )

@@ -1,4 +1,4 @@
-"""Makes the recognizers that are shipped with the package: `python -m ganhtr.train.ship_recognizers [guide] [judge]`."""
+"""Makes the recognizers that are shipped with the package: `python -m ganhtr.recognizers.ship [guide] [judge]`."""
 
 from __future__ import annotations
 

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import optuna
 
-from tune.runner.trainable import FAILED
 from tune.searcher.distributions import distribution_of
 from tune.searcher.searcher import OptunaSearcher
 from tune.space.space import Space
+from tune.study.trial_status import TrialStatus
 
 Build = Callable[[Space, int], Any]  # a space, a seed -> a searcher
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,7 +88,7 @@ class StockRay:
     def on_trial_complete(self, name: str, result: dict[str, Any]) -> None:
         """The trial's end."""
         told, trial = told_of(result, "training_iteration"), self.trials.pop(name)
-        if result["status"] == FAILED:
+        if result["status"] == TrialStatus.FAILED:
             self.searcher.on_trial_complete(name, error=True)
         else:
             self.scheduler.on_trial_complete(None, trial, told)
@@ -218,7 +218,7 @@ class SyneTune:
         """The end of a trial; one that the scheduler stopped has ended already."""
         if name not in self.trials:
             return
-        if result["status"] == FAILED:
+        if result["status"] == TrialStatus.FAILED:
             self.scheduler.on_trial_error(self.trials.pop(name))
         elif not self.should_stop(name, result):
             self.scheduler.on_trial_complete(self.trials.pop(name), told_of(result, "epoch"))

@@ -140,7 +140,7 @@ def through_ray(folder: StudyFolder, trials: int) -> dict[str, float]:
     from ray import cloudpickle
     from ray import tune as ray_tune
 
-    from tune.runner.cluster import noise_to, ray_session
+    from tune.runner.cluster import output_to, ray_session
     from tune.runner.workers import Workers
 
     for module in (landscapes, simulator):  # the workers cannot import a benchmark
@@ -149,7 +149,7 @@ def through_ray(folder: StudyFolder, trials: int) -> dict[str, float]:
     searcher.open()
     plan = TrialPlan(request.config(), "score", 15, 0.01, folder.path, 1, "cpu")
     began = time.monotonic()
-    with noise_to(folder.log) as real, ray_session(None, 0) as _:
+    with output_to(folder.log) as real, ray_session(None, 0) as _:
         crew = Workers(request, plan, None, open(folder.path / "said.txt", "w"))  # type: ignore[arg-type]  # noqa: SIM115
         crew.trainable = ray_tune.with_resources(
             ray_tune.with_parameters(SimulatedTrial, landscape=LANDSCAPE, folder=folder.path),

@@ -17,8 +17,8 @@ from ray.tune import Trainable
 
 from ganhtr.seeds import derive_seed
 from tune.runner.patience import Patience
-from tune.runner.trainable import COMPLETE, FAILED, RUNNING, STOPPED
 from tune.study.trial_folder import TrialFolder
+from tune.study.trial_status import TrialStatus
 
 
 @dataclass
@@ -28,13 +28,19 @@ class Run:
     curve: list[Metrics]
     epochs: int
     patience: Patience = field(default_factory=lambda: Patience(15, 0.01))
-    last: dict[str, Any] = field(default_factory=lambda: {"epoch": 0, "status": RUNNING})
+    last: dict[str, Any] = field(
+        default_factory=lambda: {"epoch": 0, "status": TrialStatus.RUNNING}
+    )
 
     def step(self) -> dict[str, Any]:
-        """The result of the next epoch, in the form of tune/trainable.py."""
+        """The result of the next epoch, in the form of tune/runner/trainable.py."""
         epoch = self.last["epoch"] + 1
         if epoch > len(self.curve):
-            self.last = {**self.last, "status": FAILED, "error": "Diverged: the loss is not finite"}
+            self.last = {
+                **self.last,
+                "status": TrialStatus.FAILED,
+                "error": "Diverged: the loss is not finite",
+            }
             return self.last
         metrics = self.curve[epoch - 1]
         improved = self.patience.update(epoch, score(metrics))
@@ -43,11 +49,11 @@ class Run:
             "value": score(metrics),
             "best_value": self.patience.best,
             "best_epoch": self.patience.best_epoch,
-            "status": COMPLETE
+            "status": TrialStatus.COMPLETE
             if epoch == self.epochs
-            else STOPPED
+            else TrialStatus.STOPPED
             if self.patience.exhausted
-            else RUNNING,
+            else TrialStatus.RUNNING,
             "seconds": 0.0,
             "metrics": metrics,
             "best_metrics": metrics if improved else self.last["best_metrics"],
@@ -133,10 +139,10 @@ def replay(searcher: Any, landscape: Landscape, budget: int, seed: int, workers:
         now, number = heapq.heappop(clock)
         run, truth = runs[number]
         result = run.step()
-        if result["status"] != FAILED:
+        if result["status"] != TrialStatus.FAILED:
             spent += 1
             trace.note(spent, str(number), result["best_value"], truth)
-        if result["status"] != RUNNING or searcher.should_stop(str(number), result):
+        if result["status"] != TrialStatus.RUNNING or searcher.should_stop(str(number), result):
             searcher.on_trial_complete(str(number), result)
             del runs[number]
         else:
@@ -147,7 +153,7 @@ def replay(searcher: Any, landscape: Landscape, budget: int, seed: int, workers:
 class SimulatedTrial(Trainable):
     """A trial of a landscape under Ray, which costs nothing.
 
-    config: as tune/trainable.py's, or the values themselves, from a searcher that knows no arms. folder: of the study, in whose trials/ the
+    config: as tune/runner/trainable.py's, or the values themselves, from a searcher that knows no arms. folder: of the study, in whose trials/ the
     results are kept, or None.
     """
 
@@ -181,7 +187,7 @@ class SimulatedTrial(Trainable):
         result = self.run.step()
         if self.folder is not None:
             TrialFolder(self.folder / "trials" / self.name).write_result(result)
-        return {"trial": self.name, **result, "done": result["status"] != RUNNING}
+        return {"trial": self.name, **result, "done": result["status"] != TrialStatus.RUNNING}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing to keep."""

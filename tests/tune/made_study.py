@@ -1,4 +1,4 @@
-"""A study folder written by hand, with known numbers: trials in the layout of tune/trial_folder.py."""
+"""A study folder written by hand, with known numbers: trials in the layout of tune/study/trial_folder.py."""
 
 import json
 from dataclasses import dataclass, field, replace

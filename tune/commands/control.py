@@ -3,95 +3,98 @@
 from __future__ import annotations
 
 import json
-import sys
+from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-ACTIONS = ("status", "pause", "continue", "stop", "end")
-
+from tune.commands.errors import errors_reported
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class Action(StrEnum):
+    """What to do with the search."""
+
+    STATUS = "status"
+    PAUSE = "pause"
+    CONTINUE = "continue"
+    STOP = "stop"
+    END = "end"
 
 
 @app.command()
 def control(
     study: Annotated[Path, typer.Argument(help="The study's folder.")],
     action: Annotated[
-        str,
-        typer.Argument(
-            help="status, pause, continue, stop TRIAL, or end (as Ctrl-C; --resume goes on)."
-        ),
-    ] = "status",
+        Action, typer.Argument(help="`end` acts as Ctrl-C; search.py --resume continues.")
+    ] = Action.STATUS,
     trial: Annotated[str | None, typer.Argument(help="The trial to stop, such as on-004.")] = None,
 ) -> None:
-    """Looks at a running search, holds it, lets it go on, stops one of its trials, or ends it.
+    """Show the status of a running search, pause or continue it, stop one of its trials, or end it.
 
-    A trial stops, holds or goes on at the end of its epoch. A held trial keeps its place and its memory on the device; `end` frees both.
+    A trial stops or pauses at the end of its epoch. A paused trial keeps its place and its memory on
+    the device; `end` frees both.
     """
     from tune.study.folder import StudyError, StudyFolder
 
-    try:
-        if action not in ACTIONS:
-            raise ValueError(f"the action must be one of {', '.join(ACTIONS)}, got {action!r}")
-        if (trial is not None) != (action == "stop"):
-            raise ValueError(
-                f"stop must name a trial and nothing else may, got {' '.join(filter(None, (action, trial)))}"
-            )
+    with errors_reported("interrupted"):
+        if action == Action.STOP and trial is None:
+            raise ValueError("stop needs the name of a trial, such as stop on-004")
+        if action != Action.STOP and trial is not None:
+            raise ValueError(f"{action} takes no trial, got {trial}. Only stop does")
         folder = StudyFolder.existing(study.resolve().parent, study.resolve().name)
-        if action != "status" and not folder.is_locked():
+        if action != Action.STATUS and not folder.is_locked():
             raise StudyError(
-                f"{folder.path}: a search must be running in this folder, got none. Start it with --resume"
+                f"{folder.path}: no search is running in this folder. Start it with --resume"
             )
         print(act(folder.path, action, trial))
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(2) from None
 
 
 def act(study: Path, action: str, trial: str | None) -> str:
-    """Does it, and says what was done. Raises: StudyError for a trial that does not run."""
+    """Carry out the action. Returns a description. Raises: StudyError if the trial does not run."""
     from tune.study.control_files import ControlFiles
     from tune.study.folder import StudyError
+    from tune.study.trial_status import TrialStatus
 
-    files, trials = ControlFiles(study), standing(study)
-    if action == "pause":
-        files.ask_pause()
-        return "paused: running trials hold at the end of their epoch, none starts; `continue` lets them go on"
-    if action == "continue":
-        files.go_on()
-        return "goes on"
-    if action == "end":
-        files.go_on()
-        files.ask_end()
-        return "ends: running trials are kept as they are; python tune/search.py --resume goes on with them"
-    if action == "stop":
-        running = [name for name, held in trials.items() if held.get("status") == "running"]
+    files, trials = ControlFiles(study), results(study)
+    if action == Action.PAUSE:
+        files.request_pause()
+        return "paused: running trials wait at the end of their epoch. `continue` ends the pause"
+    if action == Action.CONTINUE:
+        files.end_pause()
+        return "continued"
+    if action == Action.END:
+        files.end_pause()
+        files.request_end()
+        return "ending: running trials are kept. python tune/search.py --resume continues them"
+    if action == Action.STOP and trial is not None:
+        running = [name for name, each in trials.items() if each["status"] == TrialStatus.RUNNING]
         if trial not in running:
-            raise StudyError(
-                f"{study}: the trial to stop must be one that runs, got {trial}. There are: {', '.join(running) or 'none'}"
-            )
-        files.ask_stop(trial)
-        return f"{trial} stops at the end of its epoch; it is kept as halted and cannot win"
-    lines = [
-        f"{name}: {held.get('status')}, epoch {held.get('epoch', 0)}"
-        + (
-            f", best {held['best_value']:.4g} in epoch {held['best_epoch']}"
-            if held.get("best_value") is not None
-            else ""
-        )
-        for name, held in trials.items()
-    ]
-    return "\n".join([*lines, "paused" if files.paused else f"{len(lines)} trials begun"])
+            names = ", ".join(running) or "none"
+            raise StudyError(f"{study}: trial {trial} is not running. Running trials: {names}")
+        files.request_stop(trial)
+        return f"{trial} stops at the end of its epoch. It is recorded as halted and cannot win"
+    lines = [describe(name, result) for name, result in trials.items()]
+    return "\n".join([*lines, "paused" if files.paused else f"{len(lines)} trials started"])
 
 
-def standing(study: Path) -> dict[str, dict]:
-    """How each trial that began stands, by its result file; one in its first epoch has none yet."""
-    found = {}
+def describe(name: str, result: dict[str, Any]) -> str:
+    """A trial's status in one line."""
+    line = f"{name}: {result['status']}, epoch {result.get('epoch', 0)}"
+    if result.get("best_value") is None:
+        return line
+    return f"{line}, best {result['best_value']:.4g} in epoch {result['best_epoch']}"
+
+
+def results(study: Path) -> dict[str, dict[str, Any]]:
+    """The latest result of each trial that has started. In its first epoch a trial has none yet."""
+    by_trial = {}
     for path in sorted((study / "trials").glob("*")):
-        try:
-            found[path.name] = json.loads((path / "result.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            found[path.name] = {"status": "running"}
-    return found
+        result = {"status": "running"}
+        with suppress(OSError, ValueError):
+            result |= json.loads((path / "result.json").read_text(encoding="utf-8"))
+        by_trial[path.name] = result
+    return by_trial

@@ -15,7 +15,7 @@ from tune.commands.request_options import SPACES, build_request
 from tune.space.load import find_space, load_space
 from tune.space.plain import digest_of
 from tune.space.schema import json_schema
-from tune.study.disk import disk_faults_told
+from tune.study.disk import disk_faults_explained
 from tune.study.folder import StudyError, StudyFolder
 from tune.study.request import Request
 
@@ -156,7 +156,7 @@ def search(
                 tuple(warm_start),
             )
             folder = StudyFolder.planned(results, name, request)
-        with disk_faults_told("give the same command again"):
+        with disk_faults_explained("give the same command again"):
             code = (
                 show(request, results)
                 if dry_run

@@ -144,7 +144,7 @@ def trial_section(
     held = in_order(rows)[:SHOWN]
     off = best_row(rows, "off")
     held += [off] if off and off not in held else []
-    counts = Counter(row.status for row in rows)
+    counts: Counter[str] = Counter(row.status for row in rows)
     more = (
         [
             f"{len(held)} of {len(rows):,} trials are shown, the best first; `trials.csv` has all "

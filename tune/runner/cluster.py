@@ -1,4 +1,4 @@
-"""Ray for the length of a search: started here or joined, its noise in a log file, its dashboard's address handed out."""
+"""Ray during a search: started on this machine or joined, its output in a log file."""
 
 from __future__ import annotations
 
@@ -15,22 +15,27 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tune import ROOT
 
+NODE_TIMEOUT = 60.0  # seconds for a node to look for a folder; the first look starts a worker
+
 
 @contextmanager
-def noise_to(log: Path) -> Iterator[TextIO]:
-    """Inside, standard output and error of this process and its children go to a file; yields a stream to the real output."""
+def output_to(log: Path) -> Iterator[TextIO]:
+    """Send the standard output and error of this process and its children to a file.
+
+    Yields: a stream to the real standard output.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     out, err = os.dup(1), os.dup(2)
     log.parent.mkdir(parents=True, exist_ok=True)
     with (
         open(log, "ab", buffering=0) as sink,
-        os.fdopen(os.dup(out), "w", encoding="utf-8", buffering=1) as real,
+        os.fdopen(os.dup(out), "w", encoding="utf-8", buffering=1) as terminal,
     ):
         os.dup2(sink.fileno(), 1)
         os.dup2(sink.fileno(), 2)
         try:
-            yield real
+            yield terminal
         finally:
             for stream in (sys.stdout, sys.stderr):
                 with suppress(OSError):  # the log's disk may be full
@@ -43,7 +48,7 @@ def noise_to(log: Path) -> Iterator[TextIO]:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running Ray: where its dashboard is, and what its largest nodes have; a trial runs on one node."""
+    """A running Ray: the dashboard's address, and the resources of the largest nodes."""
 
     dashboard: str | None
     cpus: float
@@ -54,90 +59,79 @@ class Cluster:
 def ray_session(
     address: str | None, shared_bytes: int, dashboard: bool = True
 ) -> Iterator[Cluster]:
-    """Starts Ray on this machine, or joins the cluster at `address`; leaves it at the end.
+    """Start Ray on this machine, or join the cluster at `address`; leave it on exit.
 
-    `shared_bytes` is what the trials share; the object store is made for it with room to spare.
+    shared_bytes: size of the data that trials share; the object store has twice that.
+    Raises: ValueError if the cluster cannot be joined.
     """
-    import ray
-
     if address:
-        packages = [
-            str(ROOT / name) for name in ("ganhtr", "tune")
-        ]  # sent to every node: their workers run this checkout
-        try:
-            context = ray.init(
-                address=address, runtime_env={"py_modules": packages}, log_to_driver=False
-            )
-        except ConnectionError as error:  # also where the token is wrong, and it does not say so
-            raise ValueError(
-                f"--address must be that of a running Ray cluster, got {address}: {error}. Where it asks for a token, set "
-                "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
-            ) from error
+        context = _join(address)
     else:
-        store = max(256 * 2**20, 2 * shared_bytes)
         context = ray.init(
             address="local",
             include_dashboard=dashboard,
             dashboard_host="127.0.0.1",
-            object_store_memory=store,
-            runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
+            object_store_memory=max(256 * 2**20, 2 * shared_bytes),
+            runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},  # workers start in any folder
             log_to_driver=False,
-        )  # from any folder
-    try:
-        held = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        url = context.dashboard_url if address or dashboard else None
-        yield Cluster(
-            f"http://{url}" if url else None,
-            *(max(node.get(name, 0) for node in held) for name in ("CPU", "GPU")),
         )
+    try:
+        nodes = [node["Resources"] for node in live_nodes()]
+        url = context.dashboard_url if address or dashboard else None
+        cpus, gpus = (max(node.get(name, 0) for node in nodes) for name in ("CPU", "GPU"))
+        yield Cluster(f"http://{url}" if url else None, cpus, gpus)
     finally:
         ray.shutdown()
 
 
-LOOK = 60.0  # seconds within which a node must have looked; the first look starts a worker there
+def _join(address: str) -> Any:
+    """Join a cluster. Its workers run the code of this checkout, which is sent to every node."""
+    packages = [str(ROOT / name) for name in ("ganhtr", "tune")]
+    try:
+        return ray.init(address=address, runtime_env={"py_modules": packages}, log_to_driver=False)
+    except ConnectionError as error:  # also for a wrong token, which Ray does not mention
+        raise ValueError(
+            f"--address {address}: no Ray cluster answers ({error}). If the cluster asks for a "
+            "token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
+        ) from error
 
 
-def alive() -> list[dict[str, Any]]:
-    """Ray's notes on the nodes that are there."""
+def live_nodes() -> list[dict[str, Any]]:
+    """Ray's description of the nodes that are alive."""
     return [node for node in ray.nodes() if node["Alive"]]
 
 
-def room(cpus: float, gpus: float) -> int:
-    """How many trials that take so much run at once. A trial runs on one node: two halves of it on two are no room."""
-    return sum(
-        int(
-            min(
-                node["Resources"].get(name, 0) / asked
-                for name, asked in (("CPU", cpus), ("GPU", gpus))
-                if asked
-            )
-            + 1e-6
-        )
-        for node in alive()
-    )
+def capacity(cpus: float, gpus: float) -> int:
+    """The number of trials with these resources that run at once. A trial runs on one node."""
+
+    def trials_on(node: dict[str, Any]) -> int:
+        limits = [
+            node["Resources"].get(name, 0) / amount
+            for name, amount in (("CPU", cpus), ("GPU", gpus))
+            if amount
+        ]
+        return int(min(limits) + 1e-6)  # 1 / 0.1 may be just below 10
+
+    return sum(map(trials_on, live_nodes()))
 
 
-def blind(folder: Path) -> list[str]:
-    """Addresses of the nodes on which a folder is not to be seen, or that do not answer; the trials there could not keep anything."""
+def nodes_without(folder: Path) -> list[str]:
+    """Addresses of the nodes that do not see a folder, or do not answer."""
     look = ray.remote(num_cpus=0, max_retries=0)(lambda: folder.is_dir())
-    nodes = alive()
-    answers = [
-        look.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote()
-        for node in nodes
-    ]
-    ray.wait(answers, num_returns=len(answers), timeout=LOOK)
+    nodes = live_nodes()
+    strategies = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+    answers = [look.options(scheduling_strategy=strategy).remote() for strategy in strategies]
+    ray.wait(answers, num_returns=len(answers), timeout=NODE_TIMEOUT)
     return [
         node["NodeManagerAddress"]
         for node, answer in zip(nodes, answers, strict=True)
-        if not seen(answer)
+        if not _answer(answer)
     ]
 
 
-def seen(answer: Any) -> bool:
-    """What a node said; False where it said nothing."""
+def _answer(reference: Any) -> bool:
+    """A node's answer; False if there is none."""
     try:
-        return bool(ray.get(answer, timeout=0))
-    except ray.exceptions.RayError:  # it went, or takes too long
+        return bool(ray.get(reference, timeout=0))
+    except ray.exceptions.RayError:  # the node died, or takes too long
         return False

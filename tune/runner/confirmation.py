@@ -1,13 +1,14 @@
-"""Confirm, then judge: chooses one configuration on fresh seeds, runs it against OFF on other seeds, and measures both on the test lines.
+"""The confirmation: choose one configuration on fresh seeds, then judge it against OFF on the test lines.
 
-    confirm/trials/<trial>-s<seed>/   a run, in the layout of trial_folder.py
-    confirm/choice.json               candidates, their runs over the choosing seeds, which was chosen
+    confirm/trials/<trial>-s<seed>/   a run, in the layout of tune/study/trial_folder.py
+    confirm/choice.json               candidates, their runs over the choosing seeds, the choice
     confirm/openings.json             when and why the test lines were opened
     confirm/lines.csv                 every test line of every judged run
-    confirm/judged.json               what the judged runs were worth on search-validation
+    confirm/judged.json               search-validation values of the judged runs
     confirm/verdict.json              the verdict
 
-Choosing and judging share no seed with each other nor with the search, and choosing never sees a test line.
+Choosing and judging share no seed with each other or with the search, and choosing never uses a
+test line.
 """
 
 from __future__ import annotations
@@ -34,21 +35,21 @@ from tune.searcher.proposal import OFF, ON, Proposal
 from tune.space.settings import VERDICT_METRICS
 from tune.space.space import Space
 from tune.study.folder import CONFIRM, StudyFolder
+from tune.study.trial_status import FINISHED
 from tune.study.trial_table import Row, ranked
 from tune.verdict.line_table import LineValue
 from tune.verdict.line_values import write_line_values
 
 SHUFFLED = "shuffled"
 CHOOSING_SEEDS = 3
-CHOOSING_FROM, JUDGING_FROM = (
-    1000,
-    2000,
-)  # added to the search's seed: no run of one stage shares its seed with another's
+# Added to the search's seed, so that no run of one stage shares its seed with another stage.
+CHOOSING_FROM, JUDGING_FROM = 1000, 2000
+SHUFFLE = {"contrastive.shuffled": True}
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A configuration of an arm that the choice is made among, as the search found it."""
+    """A configuration of an arm that may be chosen, as the search found it."""
 
     id: str
     arm: str
@@ -56,35 +57,34 @@ class Candidate:
     search_value: float | None
 
     def run(self, seed: int, arm: str | None = None, **changed: Any) -> Proposal:
-        """A run of it with another seed."""
+        """A run of this configuration with another seed."""
         name = self.id if arm is None else f"{self.id}-{arm}"
-        return Proposal(
-            f"{name}-s{seed}",
-            arm or self.arm,
-            "confirmation",
-            {**self.values, **changed, "train.seed": seed},
-        )
+        values = {**self.values, **changed, "train.seed": seed}
+        return Proposal(f"{name}-s{seed}", arm or self.arm, "confirmation", values)
 
 
 def candidates(space: Space, rows: Sequence[Row], top: int) -> dict[str, list[Candidate]]:
-    """The best configurations of each arm, each once whatever its seeds: `top` of the ON arm, and of OFF where that searches too."""
-    found: dict[str, list[Candidate]] = {}
+    """The best configurations of each arm, each once, whatever its seeds.
+
+    Of ON there are at most `top`. Of OFF there is one, or `top` if OFF searches too.
+    """
+    by_arm: dict[str, list[Candidate]] = {}
     for arm in (OFF, ON):
         distinct: dict[str, Candidate] = {}
         for row in ranked(rows, arm):
             values = {key: value for key, value in row.values.items() if key != "train.seed"}
-            distinct.setdefault(
-                repr(sorted(values.items())), Candidate(row.id, arm, values, row.value)
-            )
-        found[arm] = list(distinct.values())[: top if arm == ON or space.off_searches else 1]
-    return found
+            key = repr(sorted(values.items()))
+            distinct.setdefault(key, Candidate(row.id, arm, values, row.value))
+        by_arm[arm] = list(distinct.values())[: top if arm == ON or space.off_searches else 1]
+    return by_arm
 
 
 @dataclass
 class Confirmation:
-    """One confirmation of a study.
+    """A confirmation of a study.
 
-    run: runs the trials of a searcher, total of them, with a note for the user; whether all ended. say: tells the user a line.
+    run: runs the trials of a searcher, `total` of them, with a note for the user; returns whether
+    all ended. say: prints a line.
     """
 
     folder: StudyFolder
@@ -100,141 +100,140 @@ class Confirmation:
         return self.folder.path / CONFIRM
 
     def results(self, runs: Sequence[Proposal], note: str) -> dict[str, dict[str, Any]] | None:
-        """How each run ended, those that are missing run now; None when that was interrupted."""
+        """The results of these runs; missing ones run now. None after an interruption."""
         searcher = PlannedSearcher(self.folder.path, CONFIRM, runs)
         searcher.open()
         if searcher.remaining and not self.run(searcher, len(runs), note):
             return None
         return {run.id: searcher.result(run.id) for run in runs}
 
-    def choose(self, found: dict[str, list[Candidate]]) -> dict[str, Candidate] | None:
-        """The candidate of each arm with the best mean over the choosing seeds; None when interrupted.
+    def choose(self, by_arm: dict[str, list[Candidate]]) -> dict[str, Candidate] | None:
+        """Choose the candidate of each arm with the best mean over the choosing seeds.
 
-        One that failed with more of the seeds ranks behind one that failed with fewer. An arm of one candidate has nothing to choose.
+        A candidate that failed with more seeds ranks behind one that failed with fewer. An arm with
+        one candidate has nothing to choose. Returns None after an interruption.
         """
         seeds = [self.seed + CHOOSING_FROM + number for number in range(CHOOSING_SEEDS)]
-        contested = [candidate for side in found.values() if len(side) > 1 for candidate in side]
+        contested = [each for arm in by_arm.values() if len(arm) > 1 for each in arm]
         runs = [candidate.run(seed) for seed in seeds for candidate in contested]
-        ended = self.results(
-            runs,
-            f"confirm: {len(contested)} configurations x {len(seeds)} fresh seeds, to choose one",
-        )
-        if ended is None:
+        note = f"confirm: {len(contested)} configurations x {len(seeds)} fresh seeds, to choose one"
+        results = self.results(runs, note)
+        if results is None:
             return None
-        arms: dict[str, list[dict[str, Any]]] = {}
+        summaries: dict[str, list[dict[str, Any]]] = {}
         chosen = {}
-        for arm, side in found.items():
-            arms[arm] = [
+        for arm, arm_candidates in by_arm.items():
+            summaries[arm] = [
                 {
-                    "id": each.id,
-                    "values": each.values,
-                    "search_value": each.search_value,
-                    **summary({seed: ended.get(each.run(seed).id, {}) for seed in seeds}),
+                    "id": candidate.id,
+                    "values": candidate.values,
+                    "search_value": candidate.search_value,
+                    **summary({seed: results.get(candidate.run(seed).id, {}) for seed in seeds}),
                 }
-                for each in side
+                for candidate in arm_candidates
             ]
-            order = sorted(
-                range(len(side)),
-                key=lambda i: (
-                    sum(v is None for v in arms[arm][i]["values_by_seed"].values()),
-                    -(arms[arm][i]["mean"] or 0.0),
-                ),
-            )
-            chosen[arm] = side[order[0] if len(side) > 1 else 0]
-        self.write(
-            "choice.json",
-            {
-                "seeds": seeds,
-                "objective": self.plan.objective,
-                "arms": arms,
-                "chosen": {arm: each.id for arm, each in chosen.items()},
-            },
-        )
+            order = sorted(range(len(arm_candidates)), key=lambda i: rank(summaries[arm][i]))
+            chosen[arm] = arm_candidates[order[0] if len(arm_candidates) > 1 else 0]
+        choice = {
+            "seeds": seeds,
+            "objective": self.plan.objective,
+            "arms": summaries,
+            "chosen": {arm: candidate.id for arm, candidate in chosen.items()},
+        }
+        self.write("choice.json", choice)
         return chosen
 
     def judge(
         self, chosen: dict[str, Candidate], seeds: int, shuffled: bool, test: Callable[[], Lines]
     ) -> list[LineValue] | None:
-        """Runs the chosen ones over the judging seeds and measures every run on the test lines; None when interrupted."""
-        numbers = [self.seed + JUDGING_FROM + number for number in range(seeds)]
-        runs = {(arm, seed): chosen[arm].run(seed) for seed in numbers for arm in (OFF, ON)}
+        """Run the chosen ones over the judging seeds and measure every run on the test lines.
+
+        shuffled: also run ON with texts that belong to other lines. test: opens the test lines.
+        Returns None after an interruption.
+        """
+        on, off = chosen[ON], chosen[OFF]
+        runs: dict[tuple[str, int], Proposal] = {}
+        judging_seeds = [self.seed + JUDGING_FROM + number for number in range(seeds)]
+        for seed in judging_seeds:
+            runs |= {(OFF, seed): off.run(seed), (ON, seed): on.run(seed)}
+        names = f"{on.id} and {off.id}"
         if shuffled:
-            runs |= {
-                (SHUFFLED, seed): chosen[ON].run(seed, SHUFFLED, **{"contrastive.shuffled": True})
-                for seed in numbers
-            }
-        named = f"{chosen[ON].id} and {chosen[OFF].id}" + (
-            f" and {chosen[ON].id} with shuffled texts" if shuffled else ""
-        )
-        ended = self.results(
-            list(runs.values()), f"confirm: {named} x {seeds} other seeds, to be judged"
-        )
-        if ended is None:
+            names += f" and {on.id} with shuffled texts"
+            runs |= {(SHUFFLED, seed): on.run(seed, SHUFFLED, **SHUFFLE) for seed in judging_seeds}
+        note = f"confirm: {names} x {seeds} other seeds, to be judged"
+        results = self.results(list(runs.values()), note)
+        if results is None:
             return None
         lines = test()
-        self.note_opening(f"judge {named} over {seeds} seeds", len(runs), len(lines))
-        batches = LineBatches(lines, self.inputs.pairs.charset, local_device(self.plan.device))
-        values: list[LineValue] = []
-        names = distinct(lines.names)
-        worth: dict[str, dict[str, float | None]] = {}
-        for (arm, seed), run in runs.items():
-            result = ended[run.id]
-            failed = result.get("status") not in ("complete", "stopped")
-            worth.setdefault(arm, {})[str(seed)] = None if failed else result["best_value"]
-            values += (
-                diverged_rows(arm, seed)
-                if failed
-                else line_rows(arm, seed, names, self.measure(run, batches))
-            )
-        self.write("judged.json", worth)
+        self.record_opening(f"judge {names} over {seeds} seeds", len(runs), len(lines))
+        values = self._measure_all(runs, results, lines)
         write_line_values(self.path / "lines.csv", values)
         return values
 
+    def _measure_all(
+        self,
+        runs: dict[tuple[str, int], Proposal],
+        results: dict[str, dict[str, Any]],
+        lines: Lines,
+    ) -> list[LineValue]:
+        """Measure every run on the test lines; write their search-validation values (judged.json)."""
+        batches = LineBatches(lines, self.inputs.pairs.charset, local_device(self.plan.device))
+        line_names = distinct(lines.names)
+        values: list[LineValue] = []
+        search_values: dict[str, dict[str, float | None]] = {}
+        for (arm, seed), run in runs.items():
+            result = results[run.id]
+            finished = result.get("status") in FINISHED
+            search_values.setdefault(arm, {})[str(seed)] = (
+                result["best_value"] if finished else None
+            )
+            if finished:
+                values += line_rows(arm, seed, line_names, self.measure(run, batches))
+            else:
+                values += diverged_rows(arm, seed)
+        self.write("judged.json", search_values)
+        return values
+
     def measure(self, run: Proposal, lines: LineBatches) -> Evaluation:
-        """The test figures of a run at the epoch that search-validation chose."""
+        """The test metrics of a run at the epoch that search-validation chose."""
         device = local_device(self.plan.device)
         config = self.plan.config.replace(run.values)
-        generator = read_generator(
-            self.path / "trials" / run.id / "best.safetensors", config, device
-        )
-        return evaluate(
-            by_generator(generator),
-            lines,
-            self.inputs.guide.build(device),
-            self.inputs.judge.build(device),
-        )
+        weights = self.path / "trials" / run.id / "best.safetensors"
+        generator = read_generator(weights, config, device)
+        guide, judge = self.inputs.guide.build(device), self.inputs.judge.build(device)
+        return evaluate(by_generator(generator), lines, guide, judge)
 
-    def note_opening(self, why: str, runs: int, lines: int) -> None:
-        """Writes down that the test lines are opened, before they are."""
-        held = self.folder.read_json(f"{CONFIRM}/openings.json").get("openings", [])
-        held.append(
-            {
-                "when": datetime.now(UTC).isoformat(timespec="seconds"),
-                "why": why,
-                "runs": runs,
-                "lines": lines,
-            }
-        )
-        self.write("openings.json", {"openings": held})
-        self.say(
-            f"confirm: opens the test lines ({lines}), for the {'first' if len(held) == 1 else f'{len(held)}th'} time, to {why}"
-        )
+    def record_opening(self, why: str, runs: int, lines: int) -> None:
+        """Record that the test lines are opened, before they are used."""
+        openings = self.folder.read_json(f"{CONFIRM}/openings.json").get("openings", [])
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        openings.append({"when": when, "why": why, "runs": runs, "lines": lines})
+        self.write("openings.json", {"openings": openings})
+        count = len(openings)
+        times = "for the first time" if count == 1 else f"(opening {count})"
+        self.say(f"confirm: opens the {lines} test lines {times}, to {why}")
 
     def write(self, name: str, plain: Any) -> None:
-        """Writes one of the confirmation's JSON files."""
+        """Write one of the confirmation's JSON files."""
         self.path.mkdir(exist_ok=True)
         write_atomically(self.path / name, to_json(plain))
 
 
-def summary(ended: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    """The values of a candidate over the choosing seeds, None for a run that failed, and the mean of the others."""
+def summary(results: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """A candidate's values over the choosing seeds, None for a failed run; the mean of the others."""
     by_seed = {
-        str(seed): result["best_value"] if result.get("status") in ("complete", "stopped") else None
-        for seed, result in ended.items()
+        str(seed): result["best_value"] if result.get("status") in FINISHED else None
+        for seed, result in results.items()
         if result
     }
     finite = [value for value in by_seed.values() if value is not None]
     return {"values_by_seed": by_seed, "mean": math.fsum(finite) / len(finite) if finite else None}
+
+
+def rank(summary: dict[str, Any]) -> tuple[int, float]:
+    """Sort key of a candidate's summary: failed runs first, then the mean, best first."""
+    failures = sum(value is None for value in summary["values_by_seed"].values())
+    return failures, -(summary["mean"] or 0.0)
 
 
 def distinct(names: Sequence[str]) -> list[str]:
@@ -246,12 +245,17 @@ def distinct(names: Sequence[str]) -> list[str]:
 
 
 def line_rows(arm: str, seed: int, names: Sequence[str], measured: Evaluation) -> list[LineValue]:
-    """The test lines of one run. PSNR and SSIM weigh a line 1, error rates by the length of its transcription; they are the judge's."""
-    ones = np.ones(len(names))
-    columns = {"psnr": (measured.psnr, ones), "ssim": (measured.ssim, ones)}
-    columns |= {
-        "judge_cer": (measured.judge.line_cer, measured.judge.char_lengths),
-        "judge_wer": (measured.judge.line_wer, measured.judge.word_lengths),
+    """The test lines of one run.
+
+    PSNR and SSIM weigh a line 1. Error rates are the judge's, weighted by the length of the line's
+    transcription.
+    """
+    ones, judge = np.ones(len(names)), measured.judge
+    columns = {
+        "psnr": (measured.psnr, ones),
+        "ssim": (measured.ssim, ones),
+        "judge_cer": (judge.line_cer, judge.char_lengths),
+        "judge_wer": (judge.line_wer, judge.word_lengths),
     }
     return [
         LineValue(arm, seed, name, metric, float(value), float(weight))
@@ -261,5 +265,5 @@ def line_rows(arm: str, seed: int, names: Sequence[str], measured: Evaluation) -
 
 
 def diverged_rows(arm: str, seed: int) -> list[LineValue]:
-    """A run that failed, which counts in every metric."""
+    """A run that failed: it counts in every metric."""
     return [LineValue(arm, seed, "", metric, math.nan, math.nan) for metric in VERDICT_METRICS]

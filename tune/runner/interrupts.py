@@ -1,4 +1,4 @@
-"""Signals: what ends a search in good order."""
+"""Signals that end a search in good order."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from contextlib import contextmanager
 
 @contextmanager
 def sigterm_as_interrupt() -> Iterator[None]:
-    """Inside, SIGTERM does what Ctrl-C does, also where a script started the search in the background and so had SIGINT ignored.
+    """Make SIGTERM act as Ctrl-C, even if SIGINT was ignored (a script in the background).
 
-    Behind it both are as they were: Ray leaves a handler of its own, which swallows the next Ctrl-C.
+    On exit both handlers are restored: Ray leaves one that would swallow the next Ctrl-C.
     """
-    held = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    terminate = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     interrupt = signal.getsignal(signal.SIGINT)
     if interrupt is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, held)
+        signal.signal(signal.SIGTERM, terminate)
         signal.signal(signal.SIGINT, interrupt)

@@ -1,4 +1,4 @@
-"""What a person sees while a search runs: each trial as it starts and ends, and a line that says how far it all is."""
+"""What the user sees while a search runs: a line when a trial starts or ends, and the progress."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from rich.table import Table
 
 from tune.metric import OBJECTIVES
 from tune.report_markup import clock, short
+from tune.study.trial_status import TrialStatus
 
-EVERY = 15.0  # seconds between two progress lines where there is no terminal
+EVERY = 15.0  # seconds between two progress lines without a terminal
 
 
 class Monitor(Callback):
-    """Follows the trials. On a terminal it keeps a table up to date; elsewhere it prints lines."""
+    """Follows the trials: on a terminal in a live table, elsewhere in lines.
+
+    done: trials that have ended before. stopped: Ray's trial id -> how a trial ended that was
+    stopped from outside.
+    """
 
     def __init__(
         self,
@@ -27,30 +32,27 @@ class Monitor(Callback):
         epochs: int,
         objective: str,
         done: int = 0,
-        stopped: Mapping[str, str] | None = None,
+        stopped: Mapping[str, TrialStatus] | None = None,
     ):
         self.console = Console(file=stream, highlight=False, soft_wrap=True)
         self.trials, self.epochs, self.objective, self.ended = trials, epochs, objective, done
-        self.stopped = (
-            {} if stopped is None else stopped
-        )  # Ray's trial id -> how a trial ended that was stopped from outside
-        self.running: dict[
-            str, tuple[str, dict[str, Any]]
-        ] = {}  # Ray's trial id -> our id, last result
+        self.stopped = {} if stopped is None else stopped
+        # Ray's trial id -> the trial's name and latest result
+        self.running: dict[str, tuple[str, dict[str, Any]]] = {}
         self.best: tuple[float, str] | None = None
         self.started = self.last_line = time.monotonic()
-        self.worked = 0  # epochs since this search started
+        self.epochs_trained = 0  # since this search started
         self.live = Live(
             console=self.console,
             refresh_per_second=2,
             get_renderable=self.table,
             transient=True,
-            redirect_stdout=False,
+            redirect_stdout=False,  # Ray's output goes to its log
             redirect_stderr=False,
-        )  # what Ray prints goes to its log
+        )
 
     def __reduce__(self) -> tuple:
-        """Ray keeps copies of its callbacks by pickling; a copy of this one has nothing to show."""
+        """Ray pickles its callbacks. A copy of this one shows nothing."""
         return Callback, ()
 
     def __enter__(self) -> Monitor:
@@ -62,11 +64,11 @@ class Monitor(Callback):
         self.live.stop()
 
     def shown(self, value: float) -> str:
-        """A value as the objective's metric."""
+        """A value in the objective's own unit."""
         return OBJECTIVES[self.objective].shown(value)
 
     def say(self, line: str) -> None:
-        """Prints a line above the table."""
+        """Print a line above the table."""
         self.console.print(line, markup=False)
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
@@ -78,10 +80,10 @@ class Monitor(Callback):
     def on_trial_result(
         self, iteration: int, trials: list, trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Notes an epoch."""
+        """Count an epoch, and print the progress if it is time."""
         if "value" not in result:
             return
-        self.worked += 1
+        self.epochs_trained += 1
         self.running[trial.trial_id] = (result["trial"], result)
         if self.best is None or result["best_value"] > self.best[0]:
             self.best = (result["best_value"], result["trial"])
@@ -90,20 +92,21 @@ class Monitor(Callback):
             self.say(self.progress())
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        """Says how a trial ended."""
+        """Print how a trial ended."""
         name, _ = self.running.pop(trial.trial_id, (trial.config["id"], {}))
         result = trial.last_result or {}
         self.ended += 1
-        if result.get("status") == "failed":
-            self.say(
-                f"{name} FAILED in epoch {result.get('epoch', 0) + 1}: {result.get('error')} (traceback in its folder)"
-            )
+        if result.get("status") == TrialStatus.FAILED:
+            epoch = result.get("epoch", 0) + 1
+            self.say(f"{name} FAILED in epoch {epoch}: {result.get('error')} (see traceback.txt)")
         elif "best_metrics" in result:
-            m, status = result["best_metrics"], self.stopped.get(trial.trial_id, result["status"])
+            metrics = result["best_metrics"]
+            status = self.stopped.get(trial.trial_id, result["status"])
             self.say(
-                f"{name} {status} after {result['epoch']} epochs, {clock(result['seconds'])}: best {self.objective} "
-                f"{self.shown(result['best_value'])} in epoch {result['best_epoch']} (PSNR {m['psnr']:.2f} dB, SSIM {m['ssim']:.3f}, "
-                f"CER {m['cer']:.3f}, WER {m['wer']:.3f})"
+                f"{name} {status} after {result['epoch']} epochs, {clock(result['seconds'])}: best "
+                f"{self.objective} {self.shown(result['best_value'])} in epoch "
+                f"{result['best_epoch']} (PSNR {metrics['psnr']:.2f} dB, SSIM {metrics['ssim']:.3f}, "
+                f"CER {metrics['cer']:.3f}, WER {metrics['wer']:.3f})"
             )
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
@@ -112,47 +115,48 @@ class Monitor(Callback):
         self.say(f"{name} FAILED: its worker died (see logs/ray.log)")
 
     def progress(self) -> str:
-        """Trials done and running, epoch and value of each, the best, and the time to go."""
-        running = "  ".join(
-            f"{name} {r.get('epoch', 0)}/{self.epochs}"
-            + (f" {self.shown(r['value'])}" if "value" in r else "")
-            for name, r in self.running.values()
-        )
-        best = f"best {self.shown(self.best[0])} ({self.best[1]})" if self.best else "best -"
-        return (
-            f"{self.ended}/{self.trials} done · running: {running or '-'} · {best} · {self.eta()}"
-        )
+        """One line: trials done and running, the best trial, and the time left."""
+        return " · ".join([self._done(), f"running: {self._running() or '-'}", *self._outlook()])
+
+    def _done(self) -> str:
+        return f"{self.ended}/{self.trials} done"
+
+    def _running(self) -> str:
+        trials = []
+        for name, result in self.running.values():
+            value = f" {self.shown(result['value'])}" if "value" in result else ""
+            trials.append(f"{name} {result.get('epoch', 0)}/{self.epochs}{value}")
+        return "  ".join(trials)
+
+    def _outlook(self) -> list[str]:
+        best = f"{self.shown(self.best[0])} ({self.best[1]})" if self.best else "-"
+        return [f"best {best}", self.eta()]
 
     def eta(self) -> str:
-        """Time to go, from the epochs done since the search started."""
-        if not self.worked:
+        """The time left, from the pace since the search started."""
+        if not self.epochs_trained:
             return "ETA -"
-        in_hand = sum(r.get("epoch", 0) for _, r in self.running.values())
-        left = (self.trials - self.ended) * self.epochs - in_hand
-        return f"ETA {clock(left * (time.monotonic() - self.started) / self.worked)}"
+        in_progress = sum(result.get("epoch", 0) for _, result in self.running.values())
+        epochs_left = (self.trials - self.ended) * self.epochs - in_progress
+        pace = (time.monotonic() - self.started) / self.epochs_trained
+        return f"ETA {clock(epochs_left * pace)}"
 
     def table(self) -> Table:
-        """The running trials as a table, the progress line below it."""
-        table = Table(
-            box=None,
-            padding=(0, 2, 0, 0),
-            caption=self.progress().split(" · running")[0]
-            + " · "
-            + self.progress().split(" · ", 2)[2],
-            caption_justify="left",
-        )
+        """The running trials as a table, with the progress below it."""
+        caption = " · ".join([self._done(), *self._outlook()])
+        table = Table(box=None, padding=(0, 2, 0, 0), caption=caption, caption_justify="left")
         for column in ("trial", "epoch", self.objective, "best", "PSNR", "CER"):
             table.add_column(column, justify="left" if column == "trial" else "right")
-        for name, r in list(self.running.values()):
-            m = r.get("metrics", {})
-            values = [self.shown(r[key]) if key in r else "-" for key in ("value", "best_value")]
+        for name, result in list(self.running.values()):
+            metrics = result.get("metrics", {})
             table.add_row(
                 name,
-                f"{r.get('epoch', 0)}/{self.epochs}",
-                *values,
+                f"{result.get('epoch', 0)}/{self.epochs}",
                 *(
-                    f"{m[key]:.{places}f}" if key in m else "-"
-                    for key, places in (("psnr", 2), ("cer", 3))
+                    self.shown(result[key]) if key in result else "-"
+                    for key in ("value", "best_value")
                 ),
+                f"{metrics['psnr']:.2f}" if metrics else "-",
+                f"{metrics['cer']:.3f}" if metrics else "-",
             )
         return table

@@ -1,4 +1,8 @@
-"""Early stopping: patience in epochs, kept in the trial's checkpoint so that a restored trial neither forgets nor counts twice."""
+"""Early stopping: patience in epochs.
+
+The counter is part of the trial's checkpoint, so that a restored trial neither forgets an epoch nor
+counts it twice.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,10 @@ from typing import Any
 
 @dataclass
 class Patience:
-    """Counts the epochs since the value last rose by more than `min_delta`. The first value always counts as a rise."""
+    """Counts the epochs since the value last rose by more than `min_delta`.
+
+    The first value always counts as a rise.
+    """
 
     patience: int
     min_delta: float
@@ -17,7 +24,7 @@ class Patience:
     waited: int = 0
 
     def update(self, epoch: int, value: float) -> bool:
-        """Takes in an epoch's value; whether it is an improvement (more than best + min_delta)."""
+        """Count an epoch. Returns whether its value is an improvement."""
         if value > self.best + self.min_delta:
             self.best, self.best_epoch, self.waited = value, epoch, 0
             return True

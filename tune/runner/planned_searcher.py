@@ -1,4 +1,4 @@
-"""Trials from a list: a Searcher that proposes what it was given, and knows from the trials' own folders which of them ended."""
+"""A searcher that runs a given list of trials."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from ray.tune.search import Searcher
 
 from tune.searcher.proposal import Proposal
 from tune.study.trial_folder import TrialFolder
+from tune.study.trial_status import TrialStatus
 
 
 class PlannedSearcher(Searcher):
-    """Runs every proposal once. A trial that ended in an earlier run is not run again; one that was cut off goes on.
+    """Runs every proposal once; the trials' own folders tell which of them have ended.
 
+    A trial that ended in an earlier run is not run again; an interrupted one continues.
     folder: of the study; within: the part of it that holds these trials.
     """
 
@@ -25,48 +27,49 @@ class PlannedSearcher(Searcher):
         self.waiting: list[Proposal] = []
 
     def open(self) -> None:
-        """Looks which trials are still to run."""
+        """Find the trials that are still to run."""
         self.waiting = [
             proposal
             for proposal in self.proposals
-            if self.result(proposal.id).get("status", "running") == "running"
+            if self._folder(proposal.id).status == TrialStatus.RUNNING
         ]
 
     def result(self, trial: str) -> dict[str, Any]:
-        """How a trial stands; empty where it has not ended its first epoch."""
-        return TrialFolder(self.folder / self.within / "trials" / trial).result()
+        """A trial's latest result; empty before the end of its first epoch."""
+        return self._folder(trial).result()
+
+    def _folder(self, trial: str) -> TrialFolder:
+        return TrialFolder(self.folder / self.within / "trials" / trial)
 
     @property
     def remaining(self) -> int:
-        """Trials that were not handed out yet."""
+        """The number of trials that have not been proposed yet."""
         return len(self.waiting)
 
     def suggest(self, trial_id: str) -> Any:
-        """The next trial of the list."""
+        """The next trial of the list; None during a pause."""
         if self.paused:
             return None
-        return (
-            {**vars(self.waiting.pop(0)), "within": self.within}
-            if self.waiting
-            else Searcher.FINISHED
-        )
+        if not self.waiting:
+            return Searcher.FINISHED
+        return {**vars(self.waiting.pop(0)), "within": self.within}
 
     def should_stop(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Never: each trial runs as its arm's other trials do."""
+        """Never: all trials of a confirmation run under the same rules."""
         return False
 
     def halt(self, trial_id: str) -> None:
-        """A trial that a person stopped has not ended: it is run again when the list is gone through again."""
+        """Do nothing: a trial that a person stopped runs again with the next confirmation."""
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing to note: the trial's folder holds how it ended."""
+        """Do nothing: the trial's folder records how it ended."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Ray wants a file; the folders are the memory."""
+        """Write the file that Ray asks for. The trial folders are the memory."""
         Path(checkpoint_path).write_text(str(self.folder), encoding="utf-8")
 
     def restore(self, checkpoint_path: str) -> None:
-        """The folders are the memory."""
+        """Read the trial folders again."""
         self.open()

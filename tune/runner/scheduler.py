@@ -1,6 +1,7 @@
-"""The scheduler: Ray asks it after every epoch whether a trial goes on; it asks the study's pruner, and whoever wrote into `control/`.
+"""The scheduler: after every epoch it asks the pruner and the control files whether a trial continues.
 
-It keeps no state: the pruner's is the journal's, a person's wishes are files. A restored search decides as an unbroken one does.
+It keeps no state. The pruner's state is the journal, a person's requests are files, so a resumed
+search decides as an unbroken one does.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from tune.study.control_files import ControlFiles
 from tune.study.disk import raise_disk_fault
 from tune.study.trial_folder import TrialFolder
+from tune.study.trial_status import TrialStatus
 
 
 class TrialSource(Protocol):
-    """A searcher that knows what is left to run, can be held and cut off, and says which trials to give up."""
+    """A searcher that can be paused and opened again, and decides which trials to stop."""
 
     paused: bool
 
@@ -30,33 +32,36 @@ class TrialSource(Protocol):
 
 
 class StudyScheduler(FIFOScheduler):
-    """Starts trials in the order they were proposed, and stops those that the pruner or a person gives up."""
+    """Starts trials in the order of their proposals; stops those that the pruner or a person ends.
+
+    stopped: Ray's trial id -> PRUNED or HALTED.
+    """
 
     def __init__(self, searcher: TrialSource, control: ControlFiles):
         super().__init__()
         self.searcher, self.control = searcher, control
-        self.stopped: dict[
-            str, str
-        ] = {}  # Ray's trial id -> how it ended: pruned, or halted by a person
+        self.stopped: dict[str, TrialStatus] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """STOP or CONTINUE after an epoch. Raises: OSError where the trial's disk took no more, which ends the search."""
+        """STOP or CONTINUE after an epoch. Raises: OSError for a disk fault, which ends the search."""
         raise_disk_fault(result)
         name = trial.config["id"]
         if result.get("epoch", 0) > trial.last_result.get("epoch", 0):
-            trial.run_metadata.num_failures = 0  # a trial outlives any number of its workers, as long as each gets an epoch further
-        halted = self.control.takes_stop(name)
-        if halted:
+            # A trial may lose any number of workers, as long as each completes another epoch.
+            trial.run_metadata.num_failures = 0
+        if self.control.take_stop(name):
             self.searcher.halt(trial.trial_id)
-        elif not self.searcher.should_stop(trial.trial_id, result):
+            status = TrialStatus.HALTED
+        elif self.searcher.should_stop(trial.trial_id, result):
+            status = TrialStatus.PRUNED
+        else:
             return TrialScheduler.CONTINUE
-        self.stopped[trial.trial_id] = "halted" if halted else "pruned"
-        TrialFolder(self.control.study / "trials" / name).end(self.stopped[trial.trial_id])
+        self.stopped[trial.trial_id] = status
+        TrialFolder(self.control.study / "trials" / name).end(status)
         return TrialScheduler.STOP
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Notes in the trial's folder that it failed: its worker died over the same epoch every time."""
-        folder = TrialFolder(
-            self.control.study / trial.config.get("within", "") / "trials" / trial.config["id"]
-        )
-        folder.end("failed", "its worker died again and again (see logs/ray.log)")
+        """Record in the trial's folder that it failed: its worker died in the same epoch each time."""
+        part = self.control.study / trial.config.get("within", "")
+        folder = TrialFolder(part / "trials" / trial.config["id"])
+        folder.end(TrialStatus.FAILED, "its worker died repeatedly (see logs/ray.log)")

@@ -1,7 +1,8 @@
-"""One trial: a configuration trained epoch by epoch. Ray Tune drives it, or single-trial mode does, without Ray.
+"""A trial: one configuration, trained epoch by epoch. Ray Tune drives it; single-trial mode does without Ray.
 
-A trial keeps its own folder (see trial_folder.py), and its checkpoint there is the one truth: a trial that is set up again, by a resumed
-search or on another worker after a crash, goes on behind the last epoch that the checkpoint holds.
+A trial has its own folder (see tune/study/trial_folder.py), and the checkpoint there is the only
+truth. A trial that is set up again, by a resumed search or on another worker after a crash,
+continues after the last epoch in the checkpoint.
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ import torch
 from ray.tune import Trainable
 
 from ganhtr.config import Config
-from ganhtr.train.checkpoint import read_checkpoint, restore_state, save_checkpoint, save_generator
+from ganhtr.train.checkpoint import (
+    read_checkpoint,
+    restore_state,
+    save_checkpoint,
+    save_generator,
+)
 from ganhtr.train.fit import Bench, fit, samples
 from ganhtr.train.inputs import TrialInputs
 from ganhtr.train.state import build_state
@@ -26,14 +32,15 @@ from tune.runner.patience import Patience
 from tune.study.control_files import ControlFiles
 from tune.study.disk import disk_fault
 from tune.study.trial_folder import TrialFolder
+from tune.study.trial_status import TrialStatus
 
-RUNNING, COMPLETE, STOPPED, FAILED = "running", "complete", "stopped", "failed"
 SAMPLE_EVERY, SAMPLES = 5, 4  # epochs, lines
+PAUSE_CHECK = 0.5  # seconds between two looks whether a pause is over
 
 
 @dataclass(frozen=True)
 class TrialPlan:
-    """What all trials of a study have in common, beside the inputs."""
+    """What all trials of a study share, beside the inputs."""
 
     config: Config
     objective: str
@@ -45,18 +52,19 @@ class TrialPlan:
 
 
 class GanHtrTrial(Trainable):
-    """Trains one configuration; a step is an epoch.
+    """Trains one configuration. A step is an epoch.
 
-    config: `id` (names the folder), `arm` (off or on), `proposed_by`, `values` (flat keys laid over the plan's configuration), and
-    `within`, the part of the study that the trial belongs to (the search itself without).
-    A result's `status` says how it stands: running, complete, stopped (by patience) or failed; all but the first end the trial. An error
-    of a trial ends that trial alone: it is written to its folder and reported as failed. A disk that takes no more is no fault of a trial:
-    the result then holds it under `disk`, and whoever drives the trial ends the search, to be resumed. A trial that was set up again first
-    tells its last epoch once more, as the search may have been cut off before it heard of it.
+    config: `id` (also the folder's name), `arm` (off or on), `proposed_by`, `values` (configuration
+    keys that replace the plan's), and `within`, the part of the study that the trial belongs to
+    (by default the search).
+
+    The `status` of a result is that of the trial; all but RUNNING end it. An error ends this trial
+    alone: it is written to the trial's folder and reported as failed. A disk fault is not a failure
+    of the trial: the result holds it under `disk`, and the search ends, to be resumed.
     """
 
     def setup(self, config: dict[str, Any], plan: TrialPlan, inputs: TrialInputs) -> None:  # type: ignore[override]
-        """Builds the frozen bench, once a worker, and the first trial on it."""
+        """Build the frozen bench, once for each worker, and the first trial on it."""
         self.plan, self.inputs = plan, inputs
         torch.set_num_threads(plan.threads)
         self.device = torch.device(plan.device)
@@ -64,7 +72,7 @@ class GanHtrTrial(Trainable):
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Takes on another trial on the same worker: all but the frozen bench is made anew."""
+        """Begin another trial on this worker. Everything but the frozen bench is built anew."""
         self._begin(new_config)
         return True
 
@@ -73,36 +81,36 @@ class GanHtrTrial(Trainable):
         self.folder = TrialFolder(plan.folder / config.get("within", "") / "trials" / config["id"])
         self.patience = Patience(plan.patience, plan.min_delta)
         self.seconds = 0.0
-        self.last: dict[str, Any] = {"status": RUNNING}
-        self.fault: Exception | None = None
-        self.told = True
+        self.last: dict[str, Any] = {"status": TrialStatus.RUNNING.value}
+        self.error: Exception | None = None
+        self.reported = True  # whether the search has heard of the last epoch
         try:
-            self.run = plan.config.replace(config["values"])
+            self.trial_config = plan.config.replace(config["values"])
             self.state = build_state(
-                self.run, self.inputs.pairs.charset, self.bench.guide.widths, self.device
+                self.trial_config, self.inputs.pairs.charset, self.bench.guide.widths, self.device
             )
-            self.folder.create({**config, "preset": self.run.preset, "config": self.run.flat()})
+            flat = self.trial_config.flat()
+            self.folder.create({**config, "preset": self.trial_config.preset, "config": flat})
             if self.folder.last.exists():
                 self._restore()
             self.epochs = fit(self.state, self.bench)
-        except (
-            Exception
-        ) as error:  # a faulty configuration or checkpoint ends this trial alone: `step` reports it
-            self.fault = error
+        except Exception as error:  # ends this trial alone: `step` reports it
+            self.error = error
 
     def _restore(self) -> None:
-        """Goes on behind the last epoch of the checkpoint; what was written after it is forgotten."""
-        held = read_checkpoint(self.folder.last, self.device)
-        progress = held["progress"]
+        """Continue after the last epoch of the checkpoint. What was written later is dropped."""
+        checkpoint = read_checkpoint(self.folder.last, self.device)
+        progress = checkpoint["progress"]
         self.patience = Patience(**progress["patience"])
         self.seconds, self.last = progress["seconds"], progress["last"]
-        if self.last["status"] == RUNNING:
-            restore_state(self.state, held)
-            self.told = False
+        if self.last["status"] == TrialStatus.RUNNING:
+            restore_state(self.state, checkpoint)
+            # The search may have been killed before it heard of this epoch. Report it again.
+            self.reported = False
         self.folder.forget_after(self.last["epoch"])
 
     def step(self) -> dict[str, Any]:
-        """One epoch, and everything about it on disk."""
+        """Train one epoch and write everything about it to disk."""
         try:
             return self._step()
         except Exception as error:
@@ -111,54 +119,46 @@ class GanHtrTrial(Trainable):
                 raise
             return {
                 "trial": self.config["id"],
-                "status": RUNNING,
+                "status": TrialStatus.RUNNING.value,
                 "disk": [fault.errno, fault.strerror, fault.filename],
                 "done": False,
             }
 
     def _step(self) -> dict[str, Any]:
         try:
-            if self.fault is not None:
-                raise self.fault
+            if self.error is not None:
+                raise self.error
             self._wait_while_paused()
-            if (
-                self.last["status"] == RUNNING and self.told
-            ):  # else the search may not have heard of the last epoch, and does so again
+            if self.last["status"] == TrialStatus.RUNNING and self.reported:
                 self._epoch()
-            self.told = True
+            self.reported = True
         except Exception as error:
             if disk_fault(error) is not None:
                 raise
             self.folder.write_failure(error)
             self.last = {
                 **self.last,
-                "status": FAILED,
+                "status": TrialStatus.FAILED.value,
                 "error": f"{type(error).__name__}: {error}",
                 "seconds": self.seconds,
             }
         self.folder.write_result(self.last)
-        return {"trial": self.config["id"], **self.last, "done": self.last["status"] != RUNNING}
+        done = self.last["status"] != TrialStatus.RUNNING
+        return {"trial": self.config["id"], **self.last, "done": done}
 
     def _wait_while_paused(self) -> None:
         control = ControlFiles(self.plan.folder)
-        while control.paused and not control.end_asked:
-            time.sleep(0.5)
+        while control.paused and not control.end_requested:
+            time.sleep(PAUSE_CHECK)
 
     def _epoch(self) -> None:
         started = time.perf_counter()
         report = next(self.epochs)
         metrics = report.metrics()
         value = self.value_of(metrics)
-        accuracy = (metrics["accuracy_real"] + metrics["accuracy_fake"]) / 2
         improved = self.patience.update(report.epoch, value)
-        status = (
-            COMPLETE
-            if report.epoch == self.run.train.epochs
-            else STOPPED
-            if self.patience.exhausted
-            else RUNNING
-        )
-        regular = report.epoch % SAMPLE_EVERY == 0 or status != RUNNING
+        status = self._status(report.epoch)
+        regular = report.epoch % SAMPLE_EVERY == 0 or status != TrialStatus.RUNNING
         if improved:
             save_generator(self.folder.best, self.state)
         if improved or regular:
@@ -169,39 +169,45 @@ class GanHtrTrial(Trainable):
             for name in ["best"] * improved + [f"epoch_{report.epoch:04d}"] * regular:
                 self.folder.write_samples(name, images, widths)
         self.seconds += time.perf_counter() - started
+        accuracy = (metrics["accuracy_real"] + metrics["accuracy_fake"]) / 2
+        memory = metrics["peak_memory_mb"]
         self.last = {
             "epoch": report.epoch,
             "value": value,
             "best_value": self.patience.best,
             "best_epoch": self.patience.best_epoch,
-            "status": status,
+            "status": status.value,
             "seconds": self.seconds,
             "metrics": metrics,
             "peak_accuracy": max(accuracy, self.last.get("peak_accuracy", 0.0)),
-            "peak_memory_mb": max(metrics["peak_memory_mb"], self.last.get("peak_memory_mb", 0.0)),
+            "peak_memory_mb": max(memory, self.last.get("peak_memory_mb", 0.0)),
             "best_metrics": metrics if improved else self.last["best_metrics"],
         }
-        self.folder.write_epoch(
-            report, self.run, self.patience.best_epoch, self.patience.waited, status
-        )
-        save_checkpoint(
-            self.folder.last, self.state, self._progress(), optimizers=status == RUNNING
-        )  # last: it makes the epoch count
+        best_epoch, waited = self.patience.best_epoch, self.patience.waited
+        self.folder.write_epoch(report, self.trial_config, best_epoch, waited, status)
+        # The checkpoint comes last: it makes the epoch count.
+        running = status == TrialStatus.RUNNING
+        save_checkpoint(self.folder.last, self.state, self._progress(), optimizers=running)
+
+    def _status(self, epoch: int) -> TrialStatus:
+        if epoch == self.trial_config.train.epochs:
+            return TrialStatus.COMPLETE
+        return TrialStatus.STOPPED if self.patience.exhausted else TrialStatus.RUNNING
 
     def value_of(self, metrics: dict[str, float]) -> float:
-        """What the epoch is worth to the search."""
+        """The value of an epoch to the search, higher is better."""
         return objective_value(self.plan.objective, metrics)
 
     def _progress(self) -> dict[str, Any]:
         return {"patience": self.patience.plain(), "seconds": self.seconds, "last": self.last}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """For schedulers that pause trials: the trial's own checkpoint, copied; nothing where a trial failed before its first."""
+        """Copy the trial's own checkpoint, if there is one, for schedulers that pause trials."""
         if self.folder.last.exists():
             shutil.copy(self.folder.last, checkpoint_dir)
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing to do: the trial's own folder is the one truth, and `setup` has read it already."""
+        """Do nothing: `setup` has read the checkpoint in the trial's own folder."""
         assert self.config["id"] == self.folder.path.name
 
     def __repr__(self) -> str:
@@ -209,12 +215,15 @@ class GanHtrTrial(Trainable):
 
 
 def local_device(device: str) -> torch.device:
-    """Where the driver itself computes: as its trials do, if this machine can; the head of a cluster need not have their GPU."""
+    """The device of the driver: that of its trials if this machine has it, else the CPU.
+
+    The head of a cluster need not have the GPU of its nodes.
+    """
     return torch.device(device if torch.cuda.is_available() else "cpu")
 
 
 def local_trial(config: dict[str, Any], plan: TrialPlan, inputs: TrialInputs) -> GanHtrTrial:
-    """A trial in this process, with no Ray started."""
+    """A trial in this process. Ray is not started."""
 
     class LocalTrial(GanHtrTrial):
         def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]

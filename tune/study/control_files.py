@@ -1,8 +1,10 @@
-"""What a person asks of a running search from a second terminal: files in the study's `control/`, which every machine of a cluster sees.
+"""Requests to a running search from a second terminal: files in the study's `control/` folder.
 
-control/stop/<trial>   stop this trial at the end of its epoch
-control/pause          no trial starts, those that run wait at the end of their epoch
-control/end            end the search as Ctrl-C does
+Every machine of a cluster sees them.
+
+    control/stop/<trial>   stop this trial at the end of its epoch
+    control/pause          start no trial; running ones wait at the end of their epoch
+    control/end            end the search as Ctrl-C does
 """
 
 from __future__ import annotations
@@ -22,23 +24,23 @@ class ControlFiles:
     def folder(self) -> Path:
         return self.study / "control"
 
-    def ask_stop(self, trial: str) -> None:
-        """Asks for one trial to be stopped."""
+    def request_stop(self, trial: str) -> None:
+        """Request that one trial stops."""
         (self.folder / "stop").mkdir(parents=True, exist_ok=True)
         (self.folder / "stop" / trial).touch()
 
-    def ask_pause(self) -> None:
-        """Asks the search to hold."""
+    def request_pause(self) -> None:
+        """Request a pause."""
         self.folder.mkdir(exist_ok=True)
         (self.folder / "pause").touch()
 
-    def ask_end(self) -> None:
-        """Asks the search to end, to be resumed later."""
+    def request_end(self) -> None:
+        """Request the end of the search, which can be resumed later."""
         self.folder.mkdir(exist_ok=True)
         (self.folder / "end").touch()
 
-    def go_on(self) -> None:
-        """Takes a pause back."""
+    def end_pause(self) -> None:
+        """Withdraw the pause."""
         (self.folder / "pause").unlink(missing_ok=True)
 
     @property
@@ -46,11 +48,11 @@ class ControlFiles:
         return (self.folder / "pause").exists()
 
     @property
-    def end_asked(self) -> bool:
+    def end_requested(self) -> bool:
         return (self.folder / "end").exists()
 
-    def takes_stop(self, trial: str) -> bool:
-        """Whether this trial is asked to stop; the wish is taken down with that."""
+    def take_stop(self, trial: str) -> bool:
+        """Whether this trial shall stop. The request is removed with that."""
         path = self.folder / "stop" / trial
         if not path.exists():
             return False
@@ -58,5 +60,5 @@ class ControlFiles:
         return True
 
     def clear(self) -> None:
-        """Forgets all wishes: those of an earlier search are not meant for this one."""
+        """Remove all requests: those made to an earlier search do not apply to this one."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,6 +1,7 @@
-"""A disk that takes no more: recognised wherever its error surfaces, and told to the user as what it is.
+"""Disks that are full or read-only: recognised in any error, and reported as what they are.
 
-It is never a trial's fault: the search ends, and the trial goes on when the study is resumed.
+A disk fault is never a trial's failure. The search ends, and the trial continues when the study is
+resumed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EST
 
 
 def disk_fault(error: BaseException | None) -> OSError | None:
-    """The disk's own fault in an error, or in one that it was raised from; None where the disk has no part in it."""
+    """Find the disk fault in an error or in the errors that caused it; None if there is none."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, OSError) and error.errno in FULL | CLOSED:
@@ -25,19 +26,19 @@ def disk_fault(error: BaseException | None) -> OSError | None:
     return None
 
 
-def told(fault: OSError, go_on: str) -> str:
-    """The fault in words, with the way out."""
-    rule, cure = (
-        ("have free space", "Free some") if fault.errno in FULL else ("be writable", "Make it so")
-    )
-    return f"{fault.filename or 'a file'}: its disk must {rule}, got: {fault.strerror}. {cure}, then {go_on}"
+def explain(fault: OSError, next_step: str) -> str:
+    """Describe a disk fault and what to do about it."""
+    full = fault.errno in FULL
+    problem = "the disk is full" if full else "the disk or file cannot be written"
+    fix = "Free some space" if full else "Make it writable"
+    return f"{fault.filename or 'a file'}: {problem} ({fault.strerror}). {fix}, then {next_step}"
 
 
 @contextmanager
-def disk_faults_told(go_on: str) -> Iterator[None]:
-    """Inside, an error that is the disk's fault, or was raised from one, becomes a ValueError that says so.
+def disk_faults_explained(next_step: str) -> Iterator[None]:
+    """Turn any error caused by a disk fault into a ValueError for the user.
 
-    An error that is one for users already stays as it is. go_on: what to do when the disk is well again.
+    A ValueError passes unchanged. next_step: what to do when the disk can be written again.
     """
     try:
         yield
@@ -47,10 +48,10 @@ def disk_faults_told(go_on: str) -> Iterator[None]:
         fault = disk_fault(error)
         if fault is None:
             raise
-        raise ValueError(told(fault, go_on)) from error
+        raise ValueError(explain(fault, next_step)) from error
 
 
 def raise_disk_fault(result: Mapping[str, Any] | None) -> None:
-    """Raises the disk's fault that a trial's result holds, if it holds one."""
+    """Raise the OSError that a trial reported under `disk`, if it did."""
     if result and "disk" in result:
         raise OSError(*result["disk"])

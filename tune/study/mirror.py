@@ -1,7 +1,9 @@
-"""The mirror: a copy of a study's folder at an fsspec URI (s3://, gs://, file://), kept up while the search runs: it outlives the cluster.
+"""The mirror: a copy of a study folder at an fsspec URI (s3://, gs://, file://) that outlives the cluster.
 
-Nothing is ever deleted there. `mirror.json`, beside the copies, says which state of each file has arrived. The journal is read before all
-other files and written after them: it tells of no epoch whose files are not there. So a folder that is fetched back resumes.
+A thread updates it while the search runs. Nothing is ever deleted there. `mirror.json`, beside the
+copies, records which state of each file has arrived. The journal is read before all other files and
+written after them, so that it mentions no epoch whose files are missing: a folder copied back can
+be resumed.
 """
 
 from __future__ import annotations
@@ -16,41 +18,42 @@ from typing import Any
 from fsspec import AbstractFileSystem
 from fsspec.core import split_protocol, url_to_fs
 
-EVERY = 60.0  # seconds between two copies: what a lost cluster takes with it at most
-AT_ONCE = (
-    100  # files handed over in one go; those of a go that fails are sent again with the next copy
-)
+EVERY = 60.0  # seconds between two copies, the most that a lost cluster takes with it
+AT_ONCE = 100  # files in one transfer; a transfer that fails is repeated with the next copy
 JOURNAL, RECORD = "study.journal", "mirror.json"
 
 
 def open_target(uri: str) -> tuple[AbstractFileSystem, str]:
-    """The file system of a URI and the path on it. Raises: ValueError, naming the package that is not installed."""
+    """Open the file system of a URI.
+
+    Returns: the file system and the path on it.
+    Raises: ValueError if the URI is unknown, or names a package that is not installed.
+    """
     protocol, _ = split_protocol(uri)
+    options = {"auto_mkdir": True} if protocol in (None, "file", "local") else {}
     try:
-        return url_to_fs(
-            uri, **({"auto_mkdir": True} if protocol in (None, "file", "local") else {})
-        )
+        return url_to_fs(uri, **options)
     except ImportError as error:
         raise ValueError(
-            f"--mirror must be a URI whose fsspec package is installed, got {uri}: {error}. Install it into the environment "
-            "of the driver, with pip"
+            f"--mirror {uri}: the fsspec package of this protocol is not installed ({error}). "
+            "Install it into the environment of the driver with pip"
         ) from error
     except ValueError as error:
         raise ValueError(
-            f"--mirror must be a URI that fsspec knows, such as s3://bucket/studies, got {uri}: {error}. Correct it, or "
-            "install the package that knows it"
+            f"--mirror {uri}: not a URI that fsspec knows ({error}). Write for instance "
+            "s3://bucket/studies, or install the package that knows it"
         ) from error
 
 
 def mirror(folder: Path, uri: str) -> int:
-    """Copies what is new or changed in a study's folder to `uri`/<its name>. Returns how many files it copied.
+    """Copy what is new or changed in a study folder to `uri`/<its name>.
 
-    Raises: ValueError for a URI that will not do; whatever the file system raises when it cannot be reached or written.
+    Returns: the number of files copied.
+    Raises: ValueError for an unusable URI; any error of a file system that cannot be written.
     """
     fs, root = open_target(uri)
     root = f"{root.rstrip('/')}/{folder.name}"
-    journal = folder / JOURNAL
-    held = journal.read_bytes() if journal.exists() else None
+    journal = (folder / JOURNAL).read_bytes() if (folder / JOURNAL).exists() else None
     arrived = read_record(fs, f"{root}/{RECORD}")
     new = {name: stamp for name, stamp in stamps(folder).items() if arrived.get(name) != stamp}
     try:
@@ -61,37 +64,35 @@ def mirror(folder: Path, uri: str) -> int:
     finally:
         if new:
             fs.pipe_file(f"{root}/{RECORD}", json.dumps({"files": arrived}).encode())
-    if held is not None:
-        fs.pipe_file(f"{root}/{JOURNAL}", held)
-    return len(new) + (held is not None)
+    if journal is None:
+        return len(new)
+    fs.pipe_file(f"{root}/{JOURNAL}", journal)
+    return len(new) + 1
 
 
 def stamps(folder: Path) -> dict[str, list[int]]:
-    """Size and time of every file to copy, by its path in the folder.
+    """Size and modification time (ns) of every file to copy, by its path in the folder.
 
-    Left out: the journal, half-written files, the lock, what a person asks of this run (control/), Ray's own state.
+    Left out: the journal, half-written files, the lock, control/, and Ray's own state.
     """
-    found = {}
+    files = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
-        if (
-            path.name.startswith(".")
-            or name.parts[0] == "control"
-            or name.parts[:2] == ("logs", "ray")
-            or str(name) in (JOURNAL, RECORD)
-        ):
+        hidden = path.name.startswith(".")
+        private = name.parts[0] == "control" or name.parts[:2] == ("logs", "ray")
+        if hidden or private or str(name) in (JOURNAL, RECORD):
             continue
         try:
             if path.is_file():
-                held = path.stat()
-                found[name.as_posix()] = [held.st_size, held.st_mtime_ns]
-        except FileNotFoundError:  # it went as we looked
+                status = path.stat()
+                files[name.as_posix()] = [status.st_size, status.st_mtime_ns]
+        except FileNotFoundError:  # removed meanwhile
             continue
-    return found
+    return files
 
 
 def read_record(fs: AbstractFileSystem, path: str) -> dict[str, Any]:
-    """What has arrived; nothing where there is no record, or one that does not read."""
+    """What has arrived; empty if there is no readable record."""
     try:
         return dict(json.loads(fs.cat_file(path))["files"])
     except (FileNotFoundError, ValueError, TypeError, KeyError):
@@ -100,9 +101,10 @@ def read_record(fs: AbstractFileSystem, path: str) -> dict[str, Any]:
 
 @contextmanager
 def mirrored(folder: Path, uri: str | None, say: Callable[[str], None]) -> Iterator[None]:
-    """Inside, a thread keeps the mirror up, and once more at the end. Nothing without a URI.
+    """Update the mirror in a thread, and once more at the end. Does nothing without a URI.
 
-    A mirror that cannot be reached is said and never takes the search down. Raises: ValueError for a URI that will not do.
+    A mirror that cannot be reached is reported and never ends the search.
+    Raises: ValueError for an unusable URI.
     """
     if uri is None:
         yield
@@ -111,23 +113,19 @@ def mirrored(folder: Path, uri: str | None, say: Callable[[str], None]) -> Itera
     over, fault = threading.Event(), ""
 
     def work() -> None:
-        """Copies again and again, and once more when it is over."""
+        """Copy at intervals, and once more at the end."""
         nonlocal fault
-        while True:
+        last = False
+        while not last:
             last = over.wait(EVERY)
             try:
                 mirror(folder, uri)
                 fault = ""
-            except (
-                Exception
-            ) as error:  # each file system has faults of its own, and none of them is the search's
+            except Exception as error:  # every file system has its own errors
+                message = f"{type(error).__name__}: {error}"
                 if not fault:
-                    say(
-                        f"note: the mirror {uri} cannot be written ({type(error).__name__}: {error}); the search goes on without"
-                    )
-                fault = f"{type(error).__name__}: {error}"
-            if last:
-                return
+                    say(f"note: cannot write the mirror {uri} ({message}); the search continues")
+                fault = message
 
     thread = threading.Thread(target=work, name="mirror", daemon=True)
     thread.start()
@@ -138,5 +136,6 @@ def mirrored(folder: Path, uri: str | None, say: Callable[[str], None]) -> Itera
         thread.join()
         if fault:
             say(
-                f"note: not all of {folder} is at {uri} ({fault}). Copy the folder there by hand, or search on with --resume and --mirror"
+                f"note: the mirror {uri} of {folder} is incomplete ({fault}). Copy the folder by "
+                "hand, or resume with --resume and --mirror"
             )

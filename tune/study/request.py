@@ -1,4 +1,4 @@
-"""A study as it was asked for: space, data, options. study.yaml holds it."""
+"""The request for a study: space, data, options. study.yaml holds it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tune.space.space import Space
 
 @dataclass(frozen=True)
 class Request:
-    """A study as it was asked for; study.yaml holds it."""
+    """What a study runs, as the command line requested it."""
 
     space: Space
     preset: str
@@ -30,7 +30,7 @@ class Request:
     warm: tuple[str, ...] = ()  # earlier studies that the sampler learns from
 
     def config(self) -> Config:
-        """The configuration that every trial starts from. Raises: ConfigError."""
+        """Build the configuration that every trial starts from. Raises: ConfigError."""
         config = build_config(
             self.preset,
             {**self.space.overrides({}, self.preset), **self.settings, "train.seed": self.seed},
@@ -43,14 +43,14 @@ class Request:
 
     @property
     def device(self) -> str:
-        """Where a trial trains."""
+        """The device on which trials train."""
         return "cuda" if self.gpus_per_trial else "cpu"
 
     def plain(self) -> dict[str, Any]:
-        """As study.yaml has it, the configuration resolved."""
-        held = {name: value for name, value in vars(self).items() if name != "space"}
+        """The request as study.yaml holds it, the configuration resolved."""
+        options = {name: value for name, value in vars(self).items() if name != "space"}
         return {
-            **held,
+            **options,
             "warm": list(self.warm),
             "space_name": self.space.name,
             "space": plain_of(self.space),
@@ -59,7 +59,7 @@ class Request:
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> Request:
-        """Reads `plain` back."""
+        """Build the request that `plain` describes."""
         rest = {
             name: value
             for name, value in plain.items()
@@ -71,7 +71,7 @@ class Request:
         )
 
     def extended(self, trials: int) -> Request:
-        """The same study with more trials (seeds, for an experiment), and without what ended it before its last trial."""
+        """The same study with more trials (seeds, for an experiment) and no other budget."""
         budget = self.space.budget
         if self.space.experiment:
             budget, trials = replace(budget, seeds=budget.seeds + trials), 2 * trials

@@ -1,4 +1,4 @@
-"""The folder of one trial: configuration, metrics, per-line values, checkpoint, best weights, samples, and why it failed."""
+"""The folder of a trial: configuration, metrics, per-line values, checkpoint, weights, samples."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from PIL import Image
 
 from ganhtr.atomic import to_json, write_atomically
 from ganhtr.train.fit import NORMS
+from tune.study.trial_status import TrialStatus
 
 if TYPE_CHECKING:
     from ganhtr.config import Config
     from ganhtr.train.fit import EpochReport
 
 METRICS = "metrics/training_metrics_fp32.json"
+VALIDATION = ("psnr", "ssim", "cer", "wer")  # the metrics that the original file has
 
 
 class TrialFolder:
-    """Writes and rewrites the files of a trial, each in one move."""
+    """The files of a trial, each written atomically."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -31,43 +33,51 @@ class TrialFolder:
         self.best = path / "best.safetensors"
 
     def create(self, config: dict[str, Any]) -> None:
-        """Makes the folder and writes the trial's configuration."""
+        """Make the folder and write the trial's configuration."""
         for part in ("metrics", "lines", "samples"):
             (self.path / part).mkdir(parents=True, exist_ok=True)
         write_atomically(self.path / "config.json", to_json(config))
 
     def metrics(self) -> dict[str, Any] | None:
-        """The metrics written so far, or None."""
+        """Read the metrics written so far; None if there are none."""
         path = self.path / METRICS
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
     def forget_after(self, epoch: int) -> None:
-        """Drops the epochs beyond `epoch`: those that were written, but whose checkpoint was not."""
-        held = self.metrics()
-        if held and len(held["epochs"]) > epoch:
-            held["epochs"] = held["epochs"][:epoch]
-            write_atomically(self.path / METRICS, to_json(held))
+        """Drop the epochs after `epoch`, which were written without a checkpoint."""
+        metrics = self.metrics()
+        if metrics and len(metrics["epochs"]) > epoch:
+            metrics["epochs"] = metrics["epochs"][:epoch]
+            write_atomically(self.path / METRICS, to_json(metrics))
 
     def write_epoch(
-        self, report: EpochReport, config: Config, best_epoch: int, waited: int, status: str
+        self, report: EpochReport, config: Config, best_epoch: int, waited: int, status: TrialStatus
     ) -> None:
-        """Adds an epoch to the metrics, in the layout of the original experiment's file, and keeps its per-line values.
+        """Add an epoch to the metrics file, in the original experiment's layout, and its line values.
 
         best_epoch, waited: the best epoch so far, and the epochs since it.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        held = self.metrics() or {"start_time": now, "hyperparameters": config.flat(), "epochs": []}
-        held["epochs"] = [
-            *held["epochs"][: report.epoch - 1],
-            epoch_entry(report, config, best_epoch, waited),
-        ]
-        held["end_time"] = None if status == "running" else now
-        held["best_val_psnr"] = max(entry["validation"]["psnr"] for entry in held["epochs"])
-        held["best_epoch"] = best_epoch
-        held["total_epochs_completed"] = report.epoch
-        held["early_stopped"] = status == "stopped"
-        held["final_patience_counter"] = waited
-        write_atomically(self.path / METRICS, to_json(held))
+        metrics = self.metrics() or {
+            "start_time": now,
+            "hyperparameters": config.flat(),
+            "epochs": [],
+        }
+        earlier = metrics["epochs"][: report.epoch - 1]
+        epochs = [*earlier, epoch_entry(report, config, best_epoch, waited)]
+        metrics |= {
+            "epochs": epochs,
+            "end_time": None if status == TrialStatus.RUNNING else now,
+            "best_val_psnr": max(entry["validation"]["psnr"] for entry in epochs),
+            "best_epoch": best_epoch,
+            "total_epochs_completed": report.epoch,
+            "early_stopped": status == TrialStatus.STOPPED,
+            "final_patience_counter": waited,
+        }
+        write_atomically(self.path / METRICS, to_json(metrics))
+        self._write_lines(report)
+
+    def _write_lines(self, report: EpochReport) -> None:
         measured = report.evaluation
         buffer = io.BytesIO()
         np.savez_compressed(
@@ -85,23 +95,30 @@ class TrialFolder:
         write_atomically(self.path / "lines" / f"epoch_{report.epoch:04d}.npz", buffer.getvalue())
 
     def write_result(self, result: dict[str, Any]) -> None:
-        """Keeps how the trial stands: status, best value and epoch, metrics of the best and of the last epoch."""
+        """Write the result: status, best value and epoch, metrics of the best and the last epoch."""
         write_atomically(self.path / "result.json", to_json(result))
 
     def result(self) -> dict[str, Any]:
-        """How the trial stands, as it was written last; empty where it has not ended its first epoch."""
+        """Read the latest result; empty before the end of the first epoch."""
         path = self.path / "result.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
-    def end(self, status: str, error: str | None = None) -> None:
-        """Notes how a trial ended that was stopped from outside."""
+    @property
+    def status(self) -> TrialStatus:
+        """The status in the latest result; RUNNING before the end of the first epoch."""
+        return TrialStatus(self.result().get("status", TrialStatus.RUNNING))
+
+    def end(self, status: TrialStatus, error: str | None = None) -> None:
+        """Record the end of a trial that was stopped from outside."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self.write_result(
-            {**self.result(), "status": status, **({"error": error} if error else {})}
-        )
+        reason = {"error": error} if error else {}
+        self.write_result({**self.result(), "status": status, **reason})
 
     def write_samples(self, name: str, images: np.ndarray, widths: np.ndarray) -> None:
-        """Writes restored lines and degraded | restored | clean comparisons as PNG. Shapes: images (n, 3, H, W) uint8, widths (N,)."""
+        """Write restored lines, and degraded | restored | clean comparisons, as PNG.
+
+        Shapes: images (n, 3, H, W) uint8; widths (N,).
+        """
         for i, (rows, width) in enumerate(zip(images, widths, strict=False)):
             own = rows[:, :, :width]
             gap = np.full((own.shape[1], 8), 128, dtype=np.uint8)
@@ -113,17 +130,16 @@ class TrialFolder:
                 write_atomically(self.path / "samples" / file, buffer.getvalue())
 
     def write_failure(self, error: BaseException) -> None:
-        """Keeps the traceback of what ended the trial."""
+        """Write the traceback of the error that ended the trial."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(
-            self.path / "traceback.txt", "".join(traceback.format_exception(error)).encode()
-        )
+        text = "".join(traceback.format_exception(error))
+        write_atomically(self.path / "traceback.txt", text.encode())
 
 
 def epoch_entry(
     report: EpochReport, config: Config, best_epoch: int, waited: int
 ) -> dict[str, Any]:
-    """One epoch in the layout of the original's metrics file; what that file did not have stands under `diagnostics`."""
+    """An epoch in the layout of the original's metrics file; `diagnostics` holds what is new here."""
     metrics = report.metrics()
     losses = {name: values for name, values in report.steps.items() if f"train_{name}" in metrics}
     norms = report.steps["generator_norm"]
@@ -140,13 +156,9 @@ def epoch_entry(
                 "discriminator_mean": report.mean("discriminator_norm"),
             },
         },
-        "validation": {name: metrics[name] for name in ("psnr", "ssim", "cer", "wer")},
+        "validation": {name: metrics[name] for name in VALIDATION},
         "diagnostics": {
-            **{
-                name: value
-                for name, value in metrics.items()
-                if name not in ("psnr", "ssim", "cer", "wer")
-            },
+            **{name: value for name, value in metrics.items() if name not in VALIDATION},
             "steps": {name: report.steps[name] for name in NORMS if name in report.steps},
         },
         "best_model_saved": best_epoch == report.epoch,

@@ -1,4 +1,4 @@
-"""The rows of a study: one a trial, put together from Optuna's journal and the trials' folders; trials.csv and the best trial."""
+"""The table of a study: a row for each trial, from Optuna's journal and the trials' folders."""
 
 from __future__ import annotations
 
@@ -9,31 +9,30 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from ganhtr.atomic import to_json, write_atomically
+from tune.metric import METRICS
 from tune.space.settings import Constraint, keeps
-from tune.study.folder import METRICS, StudyFolder
+from tune.study.folder import StudyFolder
+from tune.study.trial_status import FINISHED, TrialStatus
 
-STATUS = {
-    TrialState.RUNNING: "running",
-    TrialState.WAITING: "waiting",
-    TrialState.FAIL: "failed",
-    TrialState.PRUNED: "pruned",
-    TrialState.COMPLETE: "complete",
-}
+COLUMNS = (*(metric.key for metric in METRICS), "ctc", "infeasible")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One trial as it stands. `metrics` are those of its best epoch; `value` is its best, higher is better."""
+    """A trial as it stands. `metrics` are those of its best epoch; `value` is its best, higher is better.
+
+    peak_accuracy: of the discriminator in its best epoch, mean of real and fake lines.
+    peak_memory_mb: on the device, in the epoch that took most; None without CUDA.
+    feasible: whether the trial keeps the space's constraints. Only such a trial can win.
+    """
 
     id: str
     arm: str
     proposed_by: str
-    status: (
-        str  # running, waiting, complete, stopped (patience), pruned, halted (by a person), failed
-    )
+    status: TrialStatus
     value: float | None
     best_epoch: int | None
     epochs: int
@@ -42,16 +41,14 @@ class Row:
     last_metrics: dict[str, float]
     values: dict[str, Any]
     error: str | None
-    peak_accuracy: float | None  # of the discriminator, mean of real and fake, in its best epoch
-    peak_memory_mb: float | None = (
-        None  # on the device, in the epoch that took most; None without CUDA
-    )
-    feasible: bool = True  # whether it keeps the space's constraints; only such a trial can win
+    peak_accuracy: float | None
+    peak_memory_mb: float | None = None
+    feasible: bool = True
 
     @property
     def finished(self) -> bool:
-        """Whether it ran to its end, or to the end of its patience."""
-        return self.status in ("complete", "stopped")
+        """Whether the trial ran to its end or until its patience was exhausted."""
+        return self.status in FINISHED
 
 
 def collect(
@@ -59,31 +56,13 @@ def collect(
     trials: Iterable[tuple[str, FrozenTrial]],
     constraints: Sequence[Constraint] = (),
 ) -> list[Row]:
-    """A row for every trial of the journal, OFF first. Constraints are told from the figures as they stand, OFF's mean among them."""
-    rows = []
-    for _, trial in trials:
-        if "proposal" not in trial.user_attrs:
-            continue  # asked for an instant before a crash: it has no name yet
-        proposal = json.loads(trial.user_attrs["proposal"])
-        result = folder.read_json(f"trials/{proposal['id']}/result.json")
-        rows.append(
-            Row(
-                proposal["id"],
-                proposal["arm"],
-                proposal["proposed_by"],
-                trial.user_attrs.get("status", STATUS[trial.state]),
-                result.get("best_value"),
-                result.get("best_epoch"),
-                result.get("epoch", 0),
-                result.get("seconds", 0.0),
-                result.get("best_metrics", {}),
-                result.get("metrics", {}),
-                proposal["values"],
-                result.get("error"),
-                result.get("peak_accuracy"),
-                result.get("peak_memory_mb") or None,
-            )
-        )
+    """Make a row for every trial of the journal, OFF first.
+
+    Constraints are evaluated on the present figures, with the present mean of OFF.
+    """
+    # A crash can leave a trial without a proposal: it has no name yet.
+    named = [trial for _, trial in trials if "proposal" in trial.user_attrs]
+    rows = [_row(folder, trial) for trial in named]
     if not constraints:
         return rows
     held = [row.metrics for row in rows if row.arm == "off" and row.finished and row.metrics]
@@ -96,59 +75,67 @@ def collect(
     ]
 
 
+def _row(folder: StudyFolder, trial: FrozenTrial) -> Row:
+    proposal = json.loads(trial.user_attrs["proposal"])
+    result = folder.read_json(f"trials/{proposal['id']}/result.json")
+    status = trial.user_attrs.get("status")
+    return Row(
+        id=proposal["id"],
+        arm=proposal["arm"],
+        proposed_by=proposal["proposed_by"],
+        status=TrialStatus(status) if status else TrialStatus.of(trial.state),
+        value=result.get("best_value"),
+        best_epoch=result.get("best_epoch"),
+        epochs=result.get("epoch", 0),
+        seconds=result.get("seconds", 0.0),
+        metrics=result.get("best_metrics", {}),
+        last_metrics=result.get("metrics", {}),
+        values=proposal["values"],
+        error=result.get("error"),
+        peak_accuracy=result.get("peak_accuracy"),
+        peak_memory_mb=result.get("peak_memory_mb") or None,
+    )
+
+
 def best_row(rows: Iterable[Row], arm: str | None = None) -> Row | None:
-    """The winner of one arm or of all: the finished trial of the highest value that keeps the constraints."""
+    """The winner of one arm or of all; None if no trial can win."""
     return next(iter(ranked(rows, arm)), None)
 
 
 def ranked(rows: Iterable[Row], arm: str | None = None) -> list[Row]:
-    """The trials that can win, best first; of equal ones the earlier first."""
-    held = [
+    """The trials that can win, best first; of equal ones the earlier first.
+
+    A trial can win if it finished, has a value and keeps the constraints.
+    """
+    eligible = [
         row
         for row in rows
         if row.finished and row.feasible and row.value is not None and arm in (None, row.arm)
     ]
-    return sorted(held, key=lambda row: -(row.value or 0.0))
+    return sorted(eligible, key=lambda row: -(row.value or 0.0))
 
 
 def write_csv(folder: StudyFolder, rows: list[Row]) -> None:
-    """Writes trials.csv."""
+    """Write trials.csv."""
     keys = sorted({key for row in rows for key in row.values})
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(
-        [
-            "trial",
-            "arm",
-            "proposed_by",
-            "status",
-            "feasible",
-            "value",
-            "best_epoch",
-            "epochs",
-            "seconds",
-            "peak_memory_mb",
-            *METRICS,
-            *keys,
-            "error",
-        ]
-    )
+    header = "trial arm proposed_by status feasible value best_epoch epochs seconds peak_memory_mb"
+    writer.writerow([*header.split(), *COLUMNS, *keys, "error"])
     for row in rows:
-        memory = None if row.peak_memory_mb is None else f"{row.peak_memory_mb:.1f}"
-        feasible = "yes" if row.feasible else "no"
         writer.writerow(
             [
                 row.id,
                 row.arm,
                 row.proposed_by,
                 row.status,
-                feasible,
+                "yes" if row.feasible else "no",
                 row.value,
                 row.best_epoch,
                 row.epochs,
                 f"{row.seconds:.1f}",
-                memory,
-                *(row.metrics.get(name) for name in METRICS),
+                None if row.peak_memory_mb is None else f"{row.peak_memory_mb:.1f}",
+                *(row.metrics.get(name) for name in COLUMNS),
                 *(row.values.get(key) for key in keys),
                 row.error,
             ]
@@ -157,18 +144,13 @@ def write_csv(folder: StudyFolder, rows: list[Row]) -> None:
 
 
 def write_best(folder: StudyFolder, row: Row) -> None:
-    """Puts the best trial into best/, with all that is needed to restore lines with it: weights, the guide, configuration and charset.
-
-    A study of an older version kept no recognizers: its best/ has no guide.
-    """
+    """Write best/: the trial's generator, the guide, the configuration and the charset."""
     source, target = folder.path / "trials" / row.id, folder.path / "best"
     target.mkdir(exist_ok=True)
     write_atomically(target / "generator.safetensors", (source / "best.safetensors").read_bytes())
     if folder.recognizer("guide").exists():
         write_atomically(target / "guide.safetensors", folder.recognizer("guide").read_bytes())
-    held = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    trial = json.loads((source / "config.json").read_text(encoding="utf-8"))
     charset = folder.read_json("environment.json").get("data", {}).get("charset")
-    write_atomically(
-        target / "config.json",
-        to_json({**held, "charset": charset, "best_epoch": row.best_epoch, "metrics": row.metrics}),
-    )
+    best = {"charset": charset, "best_epoch": row.best_epoch, "metrics": row.metrics}
+    write_atomically(target / "config.json", to_json({**trial, **best}))

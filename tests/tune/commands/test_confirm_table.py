@@ -19,12 +19,12 @@ def table(tmp_path):
 
 
 def test_a_primary_metric_that_was_named_must_be_there_even_where_there_is_but_one(table):
-    assert "CER guide (primary)" in judged(table, None, None, {}) == judged(table, None, "cer", {})
+    assert "CER guide (primary)" in judged(table, None, None) == judged(table, None, "cer")
     for name in ("psnr", "fid"):
         with pytest.raises(
             ValueError, match=f"primary metric must be in the table, got {name}, and metrics cer"
         ):
-            judged(table, None, name, {})
+            judged(table, None, name)
 
 
 def test_the_primary_metric_of_a_space_must_be_there(table):
@@ -32,8 +32,8 @@ def test_the_primary_metric_of_a_space_must_be_there(table):
     with pytest.raises(
         ValueError, match="primary metric must be in the table, got psnr, and metrics cer"
     ):
-        judged(table, space, None, {})
-    assert judged(table, space, "cer", {})
+        judged(table, space, None)
+    assert judged(table, space, "cer")
 
 
 def test_a_terminal_that_knows_ascii_only_gets_the_report(table, monkeypatch):

@@ -1,4 +1,4 @@
-"""Steering from a second terminal: files that are asked for, taken down, and what a trial and the scheduler make of them."""
+"""Steering from a second terminal: control files, and how trials and the scheduler obey them."""
 
 import json
 import threading
@@ -9,7 +9,7 @@ import pytest
 from ray.tune.schedulers import TrialScheduler
 from typer.testing import CliRunner
 
-from tune.commands.control import act, app, standing
+from tune.commands.control import act, app, results
 from tune.runner.planned_searcher import PlannedSearcher
 from tune.runner.scheduler import StudyScheduler
 from tune.runner.trainable import TrialPlan, local_trial
@@ -59,11 +59,11 @@ def test_a_trial_that_is_asked_to_stop_stops_once_and_is_kept_as_halted(trial_fo
     )
     assert scheduler.on_trial_result(None, RayTrial("on-001"), {"epoch": 2}) == TrialScheduler.STOP
     assert (
-        searcher.halted == ["ray-on-001"] and standing(trial_folder)["on-001"]["status"] == "halted"
+        searcher.halted == ["ray-on-001"] and results(trial_folder)["on-001"]["status"] == "halted"
     )
     assert (
         scheduler.on_trial_result(None, RayTrial("on-001"), {"epoch": 3}) == TrialScheduler.CONTINUE
-    ), "the wish was taken down"
+    ), "the request was removed"
 
 
 def test_what_the_pruner_gives_up_stops_and_is_kept_as_pruned(trial_folder):
@@ -71,7 +71,7 @@ def test_what_the_pruner_gives_up_stops_and_is_kept_as_pruned(trial_folder):
     scheduler = StudyScheduler(searcher, ControlFiles(trial_folder))
     assert scheduler.on_trial_result(None, RayTrial("on-001"), {"epoch": 2}) == TrialScheduler.STOP
     assert (
-        standing(trial_folder)["on-001"]["status"] == "pruned"
+        results(trial_folder)["on-001"]["status"] == "pruned"
         and searcher.asked == [("ray-on-001", 2)]
         and not searcher.halted
     )
@@ -81,7 +81,9 @@ def test_only_a_running_trial_can_be_stopped(trial_folder):
     (trial_folder / "trials" / "on-000").mkdir()
     (trial_folder / "trials" / "on-000" / "result.json").write_text('{"status": "complete"}')
     for name in ("on-000", "on-9"):
-        with pytest.raises(StudyError, match=f"got {name}. There are: on-001"):
+        with pytest.raises(
+            StudyError, match=f"trial {name} is not running. Running trials: on-001"
+        ):
             act(trial_folder, "stop", name)
 
 
@@ -99,9 +101,9 @@ def test_an_end_takes_a_pause_back_so_that_trials_can_end(trial_folder):
     act(trial_folder, "pause", None)
     act(trial_folder, "end", None)
     files = ControlFiles(trial_folder)
-    assert files.end_asked and not files.paused
+    assert files.end_requested and not files.paused
     files.clear()
-    assert not files.end_asked
+    assert not files.end_requested
 
 
 def test_a_paused_trial_holds_until_it_may_go_on(tmp_path, inputs, request_of):
@@ -112,13 +114,13 @@ def test_a_paused_trial_holds_until_it_may_go_on(tmp_path, inputs, request_of):
     )
     assert trial.train()["epoch"] == 1
     files = ControlFiles(tmp_path)
-    files.ask_pause()
+    files.request_pause()
     ended = []
     thread = threading.Thread(target=lambda: ended.append(trial.train()["epoch"]))
     thread.start()
     time.sleep(1.5)
     assert not ended, "it trains although it is paused"
-    files.go_on()
+    files.end_pause()
     thread.join(20)
     assert ended == [2]
 
@@ -139,15 +141,15 @@ def test_a_paused_searcher_proposes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words, said",
+    "words, message",
     [
-        (["sleep"], "one of status, pause"),
-        (["stop"], "stop must name a trial"),
-        (["pause", "on-001"], "stop must name a trial"),
-        (["pause"], "a search must be running in this folder"),
+        (["sleep"], "is not one of"),
+        (["stop"], "stop needs the name of a trial"),
+        (["pause", "on-001"], "pause takes no trial, got on-001"),
+        (["pause"], "no search is running in this folder"),
     ],
 )
-def test_what_cannot_be_done_is_said(trial_folder, words, said):
+def test_an_impossible_action_is_refused(trial_folder, words, message):
     (trial_folder / "study.yaml").write_text("{}")
     ended = CliRunner().invoke(app, [str(trial_folder), *words])
-    assert ended.exit_code == 2 and said in ended.output
+    assert ended.exit_code == 2 and message in ended.output

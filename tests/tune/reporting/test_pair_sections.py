@@ -328,8 +328,8 @@ def test_a_true_study(study, inputs):
     )
     for words, said in (
         (("--arms", "off-000", "on-7"), "must name trials of the study, got on-7"),
-        (("--first", "off-000"), "--second must be given too"),
-        (("--arms", "off-000", "on-000", "--first", "off-000"), "--arms must stand alone"),
+        (("--first", "off-000"), "--second is missing"),
+        (("--arms", "off-000", "on-000", "--first", "off-000"), "--arms cannot be combined"),
     ):
         done = command(folder, *words)
         assert done.exit_code == 2 and said in done.stderr

@@ -175,7 +175,7 @@ def test_the_lines_measured_are_those_of_the_chosen_epoch(work, unseen, inputs):
             assert len(held) == 7 and np.dot(values, weights) / weights.sum() == pytest.approx(
                 figures[metric], rel=1e-6
             )
-    assert "opens the test lines (7), for the first time" in said[0]
+    assert "opens the 7 test lines for the first time" in said[0]
 
 
 def test_every_opening_is_written_down_before_the_lines_are_opened(work, unseen):

@@ -66,7 +66,7 @@ def test_a_trial_that_is_given_up_has_failed_and_is_not_run_again(searcher, tmp_
     assert folder.result() == {
         **held,
         "status": "failed",
-        "error": "its worker died again and again (see logs/ray.log)",
+        "error": "its worker died repeatedly (see logs/ray.log)",
     }
     searcher.open()
     assert searcher.remaining == 0

@@ -408,7 +408,7 @@ def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
         (["--set", "train.batch_size=many"], "train.batch_size must be a whole number"),
         (["--data", "/nowhere/at/all"], "/nowhere/at/all"),
         (["--charset", "/nowhere.txt"], "/nowhere.txt"),
-        (["--resume", "--name", "never"], "--resume must name a study that exists"),
+        (["--resume", "--name", "never"], "no study is here"),
         (["--resume", "--trials", "9"], "got --trials"),
         (["--resume", "--seeds", "9"], "got --seeds"),
         (["--space", "experiment", "--seeds", "0"], "--seeds must be at least 1 with experiment"),
@@ -416,13 +416,13 @@ def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
             ["--space", "experiment", "--warm-start", "x"],
             "--warm-start must be left to a search, got it with experiment",
         ),
-        (["--extend", "3", "--name", "never"], "--resume must name a study that exists"),
+        (["--extend", "3", "--name", "never"], "no study is here"),
         (["--space", "experiment", "--trials", "4"], "Use --seeds, or set budget.seeds"),
         (
             ["--space", "experiment", "--set", "contrastive.formulation=none"],
             "add --single-trial to train OFF alone",
         ),
-        (["--name", "../up"], "--name must be the plain name of a folder"),
+        (["--name", "../up"], "is not a plain folder name"),
     ],
 )
 def test_bad_options_are_told_and_leave_nothing(tmp_path, words, said):

@@ -16,7 +16,7 @@ def test_a_full_disk_ends_it_with_what_to_do(study, inputs, monkeypatch):
 
     folder, asked = study(epochs=3)
     monkeypatch.setattr(TrialFolder, "write_epoch", full)
-    with pytest.raises(ValueError, match="metrics.json: its disk must have free space"):
+    with pytest.raises(ValueError, match="metrics.json: the disk is full"):
         run_single(folder, asked, inputs.pairs, io.StringIO())
 
 
@@ -26,11 +26,11 @@ def test_it_ends_when_it_is_asked_to_and_goes_on_later(study, inputs):
 
         def write(self, text):
             if text.startswith("epoch 1/3"):
-                ControlFiles(folder.path).ask_end()
+                ControlFiles(folder.path).request_end()
             return super().write(text)
 
     folder, asked = study(epochs=3)
-    ControlFiles(folder.path).ask_end()
+    ControlFiles(folder.path).request_end()
     said = Asking()
     with pytest.raises(KeyboardInterrupt):
         run_single(folder, asked, inputs.pairs, said)

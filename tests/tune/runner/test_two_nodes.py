@@ -22,7 +22,7 @@ import tune.driver
 from tests.tune.ray_node import RAY, cluster, environment
 from tests.tune.runner.test_search import TINY, command, epochs_of, journal_of, search, wait_for
 from tune import ROOT
-from tune.runner.cluster import blind, room
+from tune.runner.cluster import capacity, nodes_without
 from tune.runner.trainable import GanHtrTrial
 from tune.study.request import Request
 
@@ -223,7 +223,14 @@ def test_trials_share_a_card_by_fractions(
 def test_a_trial_has_room_on_one_node_and_every_node_must_see_the_study(joined, tmp_path):
     nodes = joined("--num-cpus", 2, "--num-gpus", 1)
     ray.init(address=nodes[0].address, log_to_driver=False)
-    assert [room(1, 0), room(2, 0), room(3, 0), room(0.5, 0.5), room(2, 0.5), room(1, 2)] == [
+    assert [
+        capacity(1, 0),
+        capacity(2, 0),
+        capacity(3, 0),
+        capacity(0.5, 0.5),
+        capacity(2, 0.5),
+        capacity(1, 2),
+    ] == [
         4,
         2,
         0,
@@ -231,9 +238,11 @@ def test_a_trial_has_room_on_one_node_and_every_node_must_see_the_study(joined, 
         2,
         0,
     ]
-    assert room(0.1, 0.1) == 20
-    assert blind(tmp_path) == []
-    assert blind(tmp_path / "elsewhere") == [node["NodeManagerAddress"] for node in ray.nodes()]
+    assert capacity(0.1, 0.1) == 20
+    assert nodes_without(tmp_path) == []
+    assert nodes_without(tmp_path / "elsewhere") == [
+        node["NodeManagerAddress"] for node in ray.nodes()
+    ]
 
 
 def test_a_job_is_submitted_and_its_workers_find_the_packages_on_another_node(

@@ -23,7 +23,7 @@ from tests.tune.searcher.test_searcher import opened, result
 from tune.runner.preparation import plan_of
 from tune.runner.scheduler import StudyScheduler
 from tune.study.control_files import ControlFiles
-from tune.study.disk import disk_fault, disk_faults_told
+from tune.study.disk import disk_fault, disk_faults_explained
 from tune.study.folder import StudyError, StudyFolder
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/a/file")
@@ -55,13 +55,14 @@ def test_a_disk_fault_is_found_wherever_it_surfaces(number):
         raised(TypeError("while it was handled"), fault),
     ):
         assert disk_fault(outer) is fault
-    rule = "free space" if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "be writable"
+    full = number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    problem = "disk is full" if full else "cannot be written"
     with (
         pytest.raises(
             ValueError,
-            match=rf"^/a/file: .*{rule}, got: {os.strerror(number)}\. .* then run it again$",
+            match=rf"^/a/file: .*{problem} \({os.strerror(number)}\)\. .* then run it again$",
         ),
-        disk_faults_told("run it again"),
+        disk_faults_explained("run it again"),
     ):
         raise RuntimeError("Ray's") from fault
 
@@ -78,12 +79,12 @@ def test_a_disk_fault_is_found_wherever_it_surfaces(number):
 def test_other_errors_are_not_the_disks(error):
     assert disk_fault(error) is None
     if error is not None:
-        with pytest.raises(type(error)), disk_faults_told("run it again"):
+        with pytest.raises(type(error)), disk_faults_explained("run it again"):
             raise error
 
 
 def test_an_error_that_is_told_already_is_left_as_it_is():
-    with pytest.raises(ValueError, match="^its own words$"), disk_faults_told("run it again"):
+    with pytest.raises(ValueError, match="^its own words$"), disk_faults_explained("run it again"):
         raise ValueError("its own words") from FULL
 
 
@@ -177,12 +178,12 @@ def test_a_folder_that_cannot_be_written_is_told_with_the_way_on(request_of):
     with (
         pytest.raises(
             ValueError,
-            match=r"^/sys/\.lock: its disk must be writable, got: .*--name sys --results / --resume$",
+            match=r"^/sys/\.lock: the disk or file cannot be written \(.*--name sys --results / --resume$",
         ),
         StudyFolder(Path("/sys")).locked(),
     ):
         pass
-    with pytest.raises(StudyError, match="^/sys/new: the results folder must be writable"):
+    with pytest.raises(StudyError, match="^/sys/new: cannot write the results folder"):
         StudyFolder.planned(Path("/sys"), "new", request_of()).create(request_of())
 
 
@@ -195,7 +196,7 @@ def test_a_study_that_was_cut_off_before_it_began_can_begin(tmp_path, request_of
         StudyFolder.planned(tmp_path, "new", request)
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/mine.txt").touch()
-    with pytest.raises(StudyError, match="must be new"):
+    with pytest.raises(StudyError, match="a study of this name exists"):
         StudyFolder.planned(tmp_path, "notes", request)
 
 
@@ -242,9 +243,9 @@ def test_a_search_on_a_disk_that_fills_up_and_is_locked_and_gets_room_again(spac
     )
     assert [int(code) for code in codes] == [2, 2, 2, 0], errors
     assert all(text.count("\n") == 1 for text in errors[:3]), errors
-    assert f"its disk must have free space, got: {os.strerror(errno.ENOSPC)}" in errors[
-        0
-    ] and errors[0].endswith("--resume\n")
+    assert f"the disk is full ({os.strerror(errno.ENOSPC)})" in errors[0] and errors[0].endswith(
+        "--resume\n"
+    )
     assert all(os.strerror(errno.EROFS) in text for text in errors[1:3])
     rows = list(csv.DictReader((tmp_path / "end/trials.csv").open(encoding="utf-8")))
     assert [(row["trial"], row["status"], row["epochs"]) for row in rows] == [

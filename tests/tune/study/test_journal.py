@@ -255,7 +255,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import optuna
-from tune.journal import open_journal
+from tune.study.journal import open_journal
 study = optuna.create_study(storage=open_journal(Path(sys.argv[1])), study_name="on", direction="maximize")
 trial = study.ask()
 for step in range(10**6):

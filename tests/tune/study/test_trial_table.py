@@ -114,7 +114,7 @@ def test_an_older_study_gets_its_recognizers_when_it_goes_on_but_never_others(tr
     guide = folder.path / "recognizers/guide.safetensors"
     before = guide.read_bytes()
     guide.unlink()
-    with pytest.raises(StudyError, match="recognizers that the study was begun with"):
+    with pytest.raises(StudyError, match="recognizers differ from those the study began with"):
         write_start(
             folder, replace(inputs, guide=replace(inputs.guide, digest="another")), "score", "cpu"
         )
