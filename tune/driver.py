@@ -157,7 +157,7 @@ def learn_from_earlier_studies(
             continue
         base = request.config().flat()
         history = read_history(source, request.space, searcher.objectives, environment, base=base)
-        for line in history.said:
+        for line in history.notes:
             say(f"warm start: {line}")
         searcher.learn_from(source, history.trials, history.points)
 

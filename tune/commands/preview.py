@@ -64,7 +64,7 @@ def learned(request: Request, config: Config) -> list[str]:
         try:
             lines += read_history(
                 source, request.space, request.space.objectives, base=config.flat()
-            ).said
+            ).notes
         except ValueError as error:
             lines.append(f"cannot be read: {error}")
     return ["", *(f"warm start: {line}" for line in lines)] if lines else []

@@ -158,7 +158,7 @@ def search(
             folder = StudyFolder.planned(results, name, request)
         with disk_faults_explained("give the same command again"):
             code = (
-                show(request, results)
+                dry_run_of(request, results)
                 if dry_run
                 else run(folder, request, new=not going_on, address=address, mirror=mirror)
             )
@@ -194,7 +194,7 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def show(request: Request, results: Path) -> int:
+def dry_run_of(request: Request, results: Path) -> int:
     """The dry run."""
     from tune.commands.preview import preview
 

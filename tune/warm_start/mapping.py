@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from tune.space.expression import ExpressionError
@@ -14,11 +15,11 @@ from tune.space.parameter import Parameter, on_grid, values_in_words
 from tune.space.source import show
 from tune.space.space import Space
 
-ROUNDING = 1e-9  # how far, relatively, a value may miss an end of the range
+ROUNDING = 1e-9  # the relative error by which a value may miss an end of its range
 
 
 class Unfit(ValueError):
-    """Why a trial cannot be one of the space; `example` is the value met."""
+    """Why a trial cannot be one of the space; `example` is the value in question."""
 
     def __init__(self, why: str, example: str = ""):
         super().__init__(why)
@@ -27,72 +28,70 @@ class Unfit(ValueError):
 
 @dataclass(frozen=True)
 class Names:
-    """`found`: our key -> the name that it has in the source. `unclear`: our key -> names of which any could be its own."""
+    """Which name of the source stands for which of our keys.
 
-    found: Mapping[str, str]
-    unclear: Mapping[str, Sequence[str]]
-    said: Sequence[str]
+    `matched` maps a key to its name, `ambiguous` a key without a match to the names that may mean
+    it. `notes` tell of every name that is not exactly a key.
+    """
+
+    matched: Mapping[str, str]
+    ambiguous: Mapping[str, Sequence[str]]
+    notes: Sequence[str]
 
 
 def map_names(names: Iterable[str], keys: Iterable[str]) -> Names:
-    """Which names of a source stand for which of our keys.
+    """Match the names of a source to keys.
 
-    A name stands for the key that it equals; else for the one that it equals but for case and the signs between its parts; else for the one
-    whose last part it is. A name that could stand for several keys, or one of several names for a key, stands for none.
+    A name stands for the key that it equals; else for the one that it equals but for case and
+    punctuation; else for the one whose last part it is. A name that may stand for several keys, or
+    one of several names for a key, stands for none.
     """
     names, keys = sorted(set(names)), list(keys)
-    found: dict[str, str] = {}
-    ambiguous: dict[str, list[str]] = {}
-    for same in (_exactly, _in_other_signs, _by_last_part):
-        settled = {
-            *found,
-            *found.values(),
-            *ambiguous,
-            *(key for held in ambiguous.values() for key in held),
-        }
+    matched: dict[str, str] = {}
+    rivals: dict[str, list[str]] = {}  # name -> the keys that it may mean
+    for same in (_exactly, _but_for_punctuation, _by_last_part):
+        # A closer match settles both sides, as does an ambiguity: a looser rule cannot resolve it.
+        settled = {*matched, *matched.values(), *rivals, *chain(*rivals.values())}
+        free = [key for key in keys if key not in settled]
         pairs = [
-            (key, name)
-            for name in names
-            if name not in settled
-            for key in keys
-            if key not in settled and same(name, key)
+            (key, name) for name in names if name not in settled for key in free if same(name, key)
         ]
         per_key, per_name = Counter(key for key, _ in pairs), Counter(name for _, name in pairs)
         for key, name in pairs:
             if per_key[key] == per_name[name] == 1:
-                found[key] = name
+                matched[key] = name
             else:
-                ambiguous.setdefault(name, []).append(key)
-    said = [f"{name} is read as {key}" for key, name in found.items() if name != key]
-    said += [
-        f"{name} is not used: {'it could be ' + ' or '.join(held) if len(held) > 1 else 'others could be ' + held[0] + ' too'}"
-        for name, held in ambiguous.items()
+                rivals.setdefault(name, []).append(key)
+    notes = [f"{name} is read as {key}" for key, name in matched.items() if name != key]
+    notes += [
+        f"{name} is not used: no clear match ({', '.join(candidates)})"
+        for name, candidates in rivals.items()
     ]
-    left = [name for name in names if name not in found.values() and name not in ambiguous]
-    farther = {
-        name: [key for key in keys if _in_other_signs(name, key) or _by_last_part(name, key)]
+    left = [name for name in names if name not in rivals and name not in matched.values()]
+    close = {
+        name: [key for key in keys if _but_for_punctuation(name, key) or _by_last_part(name, key)]
         for name in left
     }
-    said += [
-        f"{name} is not used: another name is nearer to {' and '.join(near)}"
-        for name, near in farther.items()
-        if near
+    notes += [
+        f"{name} is not used: another name is closer to {' and '.join(candidates)}"
+        for name, candidates in close.items()
+        if candidates
     ]
-    unknown = [name for name in left if not farther[name]]
-    said += [f"not used, as this space does not search it: {', '.join(unknown)}"] if unknown else []
-    unclear = {
-        key: [name for name, held in ambiguous.items() if key in held]
+    if unknown := [name for name in left if not close[name]]:
+        notes.append(f"not used, as this space does not search it: {', '.join(unknown)}")
+    ambiguous = {
+        key: [name for name, candidates in rivals.items() if key in candidates]
         for key in keys
-        if key not in found
+        if key not in matched
     }
-    return Names(found, {key: held for key, held in unclear.items() if held}, said)
+    return Names(matched, {key: each for key, each in ambiguous.items() if each}, notes)
 
 
 def _exactly(name: str, key: str) -> bool:
     return name == key
 
 
-def _in_other_signs(name: str, key: str) -> bool:
+def _but_for_punctuation(name: str, key: str) -> bool:
     return _plain(name) == _plain(key)
 
 
@@ -105,14 +104,17 @@ def _plain(name: str) -> str:
 
 
 def mapped_value(parameter: Parameter, value: Any) -> Any:
-    """The value as the parameter takes it: numbers may come as text or as the other kind of number, choices as text.
+    """The value as the parameter takes it.
 
-    Raises: Unfit for one that the parameter cannot take.
+    Numbers may come as text or as the other kind of number, choices as text.
+
+    Raises: Unfit for a value that the parameter cannot take.
     """
-    found = _choice(parameter.choices, value) if parameter.choices else _number(parameter, value)
-    if found is None or not parameter.allows(found):
+    choices = parameter.choices
+    mapped = _choice(choices, value) if choices else _number(parameter, value)
+    if mapped is None or not parameter.allows(mapped):
         raise Unfit(f"{parameter.key} must be {values_in_words(parameter)}", show(value))
-    return found
+    return mapped
 
 
 def _choice(choices: tuple, value: Any) -> Any:
@@ -127,7 +129,7 @@ def _choice(choices: tuple, value: Any) -> Any:
 
 
 def _read(value: Any) -> Any:
-    """A number for what reads as one, true and false too; None; else small letters."""
+    """A number for what reads as one, true and false too; None; else the text in lower case."""
     if value is None:
         return None
     if isinstance(value, (bool, int, float)):
@@ -140,29 +142,29 @@ def _read(value: Any) -> Any:
 
 
 def _number(parameter: Parameter, value: Any) -> Any:
-    """The number, put on the parameter's grid or its ends where it missed them by a rounding; None for what is none."""
+    """The number, rounded to the parameter's grid and ends; None for what is not a number."""
     number = None if isinstance(value, bool) else _read(value)
     if not isinstance(number, float) or not math.isfinite(number):
         return None
     for end in (parameter.low, parameter.high):
         if math.isclose(number, end, rel_tol=ROUNDING):
             number = float(end)
-    if parameter.step is not None and on_grid(number, parameter.low, parameter.step):
-        number = parameter.low + round((number - parameter.low) / parameter.step) * parameter.step
+    low, step = parameter.low, parameter.step
+    if step is not None and on_grid(number, low, step):
+        number = low + round((number - low) / step) * step
     if parameter.kind == "int":
         return int(number) if number == int(number) else None
-    return (
-        min(float(number), parameter.high)
-        if math.isclose(number, parameter.high, rel_tol=ROUNDING)
-        else float(number)
-    )
+    if math.isclose(number, parameter.high, rel_tol=ROUNDING):  # the grid may end above it
+        return min(float(number), parameter.high)
+    return float(number)
 
 
 @dataclass
 class TrialMapping:
-    """Maps the trials of a source: `settings` that all its trials had, `base` that all of this search start from.
+    """Maps the trials of a source to values of a space.
 
-    `assumed` counts what was filled in.
+    `settings` are those that all trials of the source had, `base` is the configuration from which
+    the trials of this search start. `assumed` counts the values that were filled in.
     """
 
     space: Space
@@ -172,18 +174,16 @@ class TrialMapping:
     assumed: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of the parameters that are active. Raises: Unfit."""
+        """The values of the active parameters. Raises: Unfit."""
         assumed: list[tuple[str, str]] = []
 
         def pick(parameter: Parameter) -> Any:
-            """The trial's value, else what it is taken to have been."""
-            name = self.names.found.get(parameter.key)
+            """The trial's value, or the assumed one."""
+            name = self.names.matched.get(parameter.key)
             if name is not None and name in params:
                 return mapped_value(parameter, params[name])
-            if unclear := self.names.unclear.get(parameter.key):
-                raise Unfit(
-                    f"{parameter.key} must be given under one name, got {' and '.join(unclear)}, which could mean it"
-                )
+            if names := self.names.ambiguous.get(parameter.key):
+                raise Unfit(f"{parameter.key} is ambiguous: it could be {' or '.join(names)}")
             value = mapped_value(parameter, self._missing(parameter))
             assumed.append((parameter.key, show(value)))
             return value
@@ -191,9 +191,9 @@ class TrialMapping:
         self._check_settled(self.space.fixed, "fixed to", params)
         values = self.space.sample(pick)
         if not self.settings and len(assumed) == len(values):
-            raise Unfit("it gives none of this space's parameters that take part")
+            raise Unfit("it has none of this space's active parameters")
         if self.space.forbids(values):
-            raise Unfit("the combination must be none that this space forbids")
+            raise Unfit("this space forbids the combination")
         try:
             whole = self.space.completed(values, self.base)
         except ExpressionError as error:
@@ -202,16 +202,14 @@ class TrialMapping:
         self.assumed.update(assumed)
         return values
 
-    def _check_settled(
-        self, settled: Mapping[str, Any], how: str, params: Mapping[str, Any]
-    ) -> None:
-        """Raises: Unfit where a trial has another value of a key that this space does not search but settles."""
+    def _check_settled(self, settled: Mapping[str, Any], how: str, params: Mapping) -> None:
+        """Raise Unfit for a trial with another value of a key that this space does not search."""
         for key, value in settled.items():
             if key in params and _read(params[key]) != _read(value):
                 raise Unfit(f"{key} is {how} {show(value)} here", show(params[key]))
 
     def _missing(self, parameter: Parameter) -> Any:
-        """For a parameter that a trial does not have: the source's setting, else the parameter's default, else the configuration's."""
+        """The source's setting, else the parameter's default, else the configuration's value."""
         key = parameter.key
         if key in self.settings:
             return self.settings[key]
@@ -219,8 +217,5 @@ class TrialMapping:
             return parameter.default
         default = self.base[key]
         if not parameter.allows(default):
-            raise Unfit(
-                f"{key} must be given where it is active: its default is none of its values",
-                show(default),
-            )
+            raise Unfit(f"{key} is missing, and its default is not allowed here", show(default))
         return default

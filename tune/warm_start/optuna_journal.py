@@ -1,7 +1,8 @@
 """The studies in an Optuna journal file (3.1 and later), read without opening it for writing.
 
-Optuna's own file backend makes a missing file and takes a lock beside it. Here its storage replays the lines from memory. They are JSON:
-Optuna unpickles only what a backend with snapshots gives it (Redis has them), and this one has none.
+Optuna's file backend creates a missing file and takes a lock beside it. Here Optuna's storage
+replays the lines from memory. They are JSON: Optuna unpickles only the snapshots of a backend that
+has them (Redis), and this one has none.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from typing import Any
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
-from optuna.study import StudyDirection
+from optuna.storages.journal._storage import JournalOperation
 
-from tune.warm_start.source_study import SourceStudy, SourceTrial, as_value
+from tune.warm_start.source_study import SourceStudy
 
-LONGEST_LINE = 2**20  # bytes
-PASSED_OVER = (
-    3,
-    7,
-    9,
-    10,
-)  # system attributes, intermediate values and discards: nothing here asks for them
+MAX_LINE = 2**20  # bytes
+UNUSED = (  # a long study has a hundred intermediate values for each trial; a discard frees memory
+    JournalOperation.SET_STUDY_SYSTEM_ATTR,
+    JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE,
+    JournalOperation.SET_TRIAL_SYSTEM_ATTR,
+    JournalOperation.DISCARD_TRIALS,
+)
 
 
-class Lines(BaseJournalBackend):
-    """A journal's records that were read already."""
+class Records(BaseJournalBackend):
+    """The records of a journal, already read."""
 
     def __init__(self, records: list[dict[str, Any]]):
         self.records = records
@@ -43,64 +44,51 @@ class Lines(BaseJournalBackend):
 
 
 def read_journal(path: Path) -> tuple[list[SourceStudy], list[str]]:
-    """Every study of the file, and what to tell the user of it.
+    """Every study of the file, with notes for the user.
 
-    Lines from the first unreadable one on are left out: trials are numbered by the lines that made them, so none may be missing in between.
+    Lines from the first unreadable one on are left out: Optuna numbers trials by the lines that
+    create them, so that none may be missing in between.
 
-    Raises: ValueError for a file that is no journal.
+    Raises: ValueError for a file that is not a journal.
     """
-    records, said = _records(path)
+    records, notes = _records(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            storage = JournalStorage(Lines(records))
-        return [
-            _study(storage, held._study_id, held.study_name, held.directions)
-            for held in storage.get_all_studies()
-        ], said
-    except Exception as error:  # whatever the replay of a stranger's records may raise
+            storage = JournalStorage(Records(records))
+        studies = [
+            SourceStudy.of(study, storage.get_all_trials(study._study_id, deepcopy=False))
+            for study in storage.get_all_studies()
+        ]
+    except Exception as error:  # the records of a stranger may make Optuna raise anything
         raise ValueError(
-            f"{path}: must be a journal that an Optuna up to this one wrote, got records that it cannot follow "
-            f"({type(error).__name__}: {error}). Put the file back from a copy"
+            f"{path}: Optuna cannot replay the records of this journal ({type(error).__name__}: "
+            f"{error}). Restore the file from a backup"
         ) from error
-
-
-def _study(
-    storage: JournalStorage, study: int, name: str, directions: list[StudyDirection]
-) -> SourceStudy:
-    signs = tuple(1 if direction == StudyDirection.MAXIMIZE else -1 for direction in directions)
-    trials = tuple(
-        SourceTrial(
-            trial.number,
-            trial.state,
-            tuple(map(as_value, trial.values or ())),
-            trial.params,
-            trial.user_attrs,
-        )
-        for trial in storage.get_all_trials(study, deepcopy=False)
-    )
-    return SourceStudy(name, signs, trials)
+    return studies, notes
 
 
 def _records(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """The records up to the first line that is none. A last line without an end is passed over in silence: somebody is writing it."""
+    """The records up to the first line that is not one.
+
+    There is no note of a last line without an end: another process is writing it.
+    """
     records: list[dict[str, Any]] = []
     with path.open("rb") as file:
         number = 0
-        while line := file.readline(LONGEST_LINE + 1):
+        while line := file.readline(MAX_LINE + 1):
             number += 1
             record = _record(line)
             if record is None:
                 if number == 1:
-                    raise ValueError(
-                        f"{path}: must be a study folder of ours, an Optuna journal or an Optuna SQLite file, got none of "
-                        "them. Check the path"
-                    )
-                torn = not line.endswith(b"\n") and len(line) <= LONGEST_LINE
-                return records, [] if torn else [
-                    f"{path}:{number}: no record of a journal: this line and those after it are left out"
+                    raise ValueError(f"{path}: neither an Optuna journal nor an SQLite file")
+                if not line.endswith(b"\n") and len(line) <= MAX_LINE:
+                    return records, []
+                return records, [
+                    f"{path}:{number}: not a record of a journal: this line and all after it are "
+                    "left out"
                 ]
-            if record["op_code"] not in PASSED_OVER:
+            if record["op_code"] not in UNUSED:
                 records.append(record)
     return records, []
 

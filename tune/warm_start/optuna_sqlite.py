@@ -1,222 +1,226 @@
-"""The studies in an Optuna SQLite file, of any version from 1.3 on.
+"""The studies in an SQLite file of Optuna 2.4 or later.
 
-The tables are read as they are. Optuna would first raise an older file to its own schema, which rewrites it, and which fails for files of
-version 2.3 and older that hold intermediate values. SQLite itself changes the folder of a file that it opens (-wal, -shm), so a copy is
-opened. Nothing in such a file is ever unpickled: distributions are JSON.
+Optuna reads a copy of the file, after it has upgraded the copy to its current schema. SQLite writes
+beside every file that it opens (-wal, -shm), so that the source itself is never opened as a
+database. Optuna unpickles nothing in such a file: distributions are JSON.
 """
 
 from __future__ import annotations
 
-import json
-import math
+import logging
 import shutil
 import sqlite3
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from optuna.distributions import json_to_distribution
-from optuna.trial import TrialState
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from optuna.study._frozen import FrozenStudy
+from optuna.trial import FrozenTrial
 
 from tune.space.source import printable
-from tune.warm_start.source_study import MAX_BYTES, SourceStudy, SourceTrial, as_value
+from tune.warm_start.source_study import SourceStudy, check_size
 
+PREFIX = "sqlite:///"
 MAGIC = b"SQLite format 3\0"
-TABLES = {"studies", "trials", "trial_params", "trial_values"}
-MAX_CELL = 2**20  # bytes of one text
-FAULTS = (
-    sqlite3.Error,
-    UnicodeDecodeError,
-)  # SQLite's own messages may quote bytes of a damaged file
-COPIES = 5  # tries at a copy during which nobody writes
+TABLES = ("studies", "trials", "trial_params", "trial_values")
+UNUSED = (  # emptied in the copy: a long study has a hundred intermediate values for each trial
+    "trial_intermediate_values",
+    "trial_user_attributes",
+    "trial_system_attributes",
+    "study_user_attributes",
+    "study_system_attributes",
+)
+MAX_ROWS = 500_000  # Optuna takes about 2.5 KB of memory for each; 10,000 trials have about 100,000
+MAX_CELL = 2**20  # bytes of a text
+MAX_SECONDS = 300.0  # for reading a file; 10,000 trials take about 5
+CHECK_EVERY = 1_000  # operations of SQLite between two looks at the clock
+COPY_ATTEMPTS = 5
 
 
 def read_sqlite(path: Path) -> list[SourceStudy]:
-    """Every study of the file; the file and what lies beside it stay as they are.
+    """Every study of the file. The file and what lies beside it stay as they are.
 
-    Raises: ValueError for a file that is no Optuna storage, is damaged, or is being written to.
+    Raises: ValueError for a file that is not an Optuna storage, is damaged, is too old, or is being
+        written to.
     """
     with _copy(path) as copy, closing(sqlite3.connect(copy)) as connection:
+        deadline = time.monotonic() + MAX_SECONDS
+        _bound(connection, deadline)
+        writer = ""
         try:
-            connection.text_factory = lambda text: text.decode(errors="replace")
-            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_CELL)
-            _check_tables(path, connection)
-            names = connection.execute(
-                "SELECT study_id, study_name FROM studies ORDER BY study_id"
-            ).fetchall()
-            studies = [_study(connection, number, str(name)) for number, name in names]
-            _check_whole(path, copy, connection)
-            return studies
-        except FAULTS as error:
-            raise ValueError(
-                f"{path}: must be a sound SQLite file of Optuna 1.3 or later, got one{_version(connection)} that cannot be "
-                f"read ({printable(str(error))}). Put the file back from a copy, or let that Optuna copy the study into a "
-                "journal (optuna.copy_study)"
-            ) from error
+            fault = _fault(connection, copy)
+            if fault is None:
+                writer = _writer(connection)
+                return _studies(connection, copy, deadline)
+        except Exception as error:  # Optuna may raise anything at a database that a stranger made
+            cause = error.__cause__ or error  # the one that Optuna wrapped
+            reason = printable((str(cause) or type(cause).__name__).splitlines()[0])
+            fault = (
+                f"Optuna {optuna.__version__} cannot read this SQLite file{writer}: {reason}. "
+                "Restore the file from a backup; if a newer Optuna wrote it, let that one copy the "
+                "study into a journal file (optuna.copy_study)"
+            )
+        raise ValueError(f"{path}: {fault}")
 
 
 @contextmanager
 def _copy(path: Path) -> Iterator[Path]:
-    """The file in a folder of its own, with the log of what SQLite has not yet written into it."""
-    real = path.resolve()  # SQLite keeps its logs beside the file itself, not beside a link to it
-    files = [Path(f"{real}{ending}") for ending in ("", "-wal", "-journal")]
-    for _ in range(COPIES):
+    """Copy the file, with the logs of what SQLite has not yet written into it, to a new folder."""
+    real = path.resolve()  # SQLite keeps its logs beside the file, not beside a link to it
+    files = {ending: Path(f"{real}{ending}") for ending in ("", "-wal", "-journal")}
+    for _ in range(COPY_ATTEMPTS):
         with tempfile.TemporaryDirectory(prefix="warm-start-") as folder:
-            before = [_mark(file) for file in files]
-            if sum(mark[0] for mark in before if mark) > MAX_BYTES:
-                raise ValueError(
-                    f"{path}: must be at most {MAX_BYTES >> 20} MiB with its log, got more. Copy the study alone into a new "
-                    "storage (optuna.copy_study)"
-                )
-            for file, mark in zip(files, before, strict=True):
-                if mark:
-                    with suppress(FileNotFoundError):  # a log that went away since: its mark tells
-                        shutil.copyfile(file, Path(folder, file.name))
-            if [_mark(file) for file in files] == before:
-                yield Path(folder, real.name)
+            before = [_mark(file) for file in files.values()]
+            check_size(path, sum(mark[0] for mark in before if mark))
+            for ending, file in files.items():
+                with suppress(FileNotFoundError):  # there need not be a log
+                    shutil.copyfile(file, Path(folder, f"study.db{ending}"))
+            if [_mark(file) for file in files.values()] == before:
+                yield Path(folder, "study.db")
                 return
         time.sleep(0.2)
     raise ValueError(
-        f"{path}: must rest while it is read, got one that is written to all the time. Try again when its search has ended"
+        f"{path}: another process keeps writing to this file. Try again when its search has ended"
     )
 
 
 def _mark(file: Path) -> tuple[int, int] | None:
-    """What changes when a file is written to; None where there is none."""
+    """What changes when a file is written to; None if there is no file."""
     try:
-        held = file.stat()
+        status = file.stat()
     except FileNotFoundError:
         return None
-    return held.st_size, held.st_mtime_ns
+    return status.st_size, status.st_mtime_ns
 
 
-def _check_whole(path: Path, copy: Path, connection: sqlite3.Connection) -> None:
-    """SQLite reads zeros where the end of the last page is missing. An interrupted write has been taken back by now."""
-    size, (page,) = copy.stat().st_size, connection.execute("PRAGMA page_size").fetchone()
-    if size % page:
-        raise ValueError(
-            f"{path}: must be a whole SQLite file, in pages of {page} bytes, got {size} bytes: its last page is cut off. Put "
-            "the file back from a copy"
-        )
+def _bound(connection: sqlite3.Connection, deadline: float) -> None:
+    """Bound memory and time: expressions in a table's definition may ask for any amount of both."""
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_CELL)
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, CHECK_EVERY)
+    connection.text_factory = lambda text: text.decode(errors="replace")
 
 
-def _check_tables(path: Path, connection: sqlite3.Connection) -> None:
-    """Optuna makes tables and indices alone: a view or a trigger could do anything at all while it is read."""
-    held = connection.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_master").fetchall()
-    missing = TABLES - {name for kind, name, _ in held if kind == "table"}
-    if missing:
-        raise ValueError(
-            f"{path}: must be an Optuna storage, got an SQLite file without the tables {', '.join(sorted(missing))}. "
-            "Check the path"
-        )
-    for kind, name, text in held:
-        if kind not in ("table", "index") or text.upper().startswith("CREATE VIRTUAL"):
-            raise ValueError(
-                f"{path}: must hold Optuna's tables alone, got the {kind} {printable(name)}. Copy the study into a new "
-                "storage (optuna.copy_study)"
-            )
-
-
-def _version(connection: sqlite3.Connection) -> str:
+def _writer(connection: sqlite3.Connection) -> str:
     """Which Optuna wrote the file, for a message."""
     try:
-        held = connection.execute("SELECT library_version FROM version_info").fetchone()
-    except FAULTS:
-        held = None
-    return f" of Optuna {printable(str(held[0]))}" if held else ""
+        row = connection.execute("SELECT library_version FROM version_info").fetchone()
+    except sqlite3.Error:
+        return ""
+    return f" of Optuna {printable(str(row[0]))}" if row else ""
 
 
-def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
-    return {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
-
-
-def _study(connection: sqlite3.Connection, study: int, name: str) -> SourceStudy:
-    """Before 2.4 a study had its one direction and a trial its one value in the same row."""
-    if _columns(connection, "study_directions"):
-        rows = connection.execute(
-            "SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective", (study,)
-        )
-    else:
-        rows = connection.execute("SELECT direction FROM studies WHERE study_id = ?", (study,))
-    signs = tuple(1 if direction == "MAXIMIZE" else -1 for (direction,) in rows)
-    values, params = _values(connection, study), _params(connection, study)
-    trials, damaged = [], 0
-    rows = connection.execute(
-        "SELECT trial_id, number, state FROM trials WHERE study_id = ? ORDER BY trial_id", (study,)
-    )
-    for key, number, state in rows:
-        given = params.get(key, {})
-        if given is None or state not in TrialState.__members__ or not isinstance(number, int):
-            damaged += 1
-            continue
-        held = values.get(key, {})
-        trials.append(
-            SourceTrial(
-                number,
-                TrialState[state],
-                tuple(held.get(place, math.nan) for place in range(len(signs))),
-                given,
+def _fault(connection: sqlite3.Connection, copy: Path) -> str | None:
+    """Why Optuna is not to open the copy; None if it may."""
+    rows = connection.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_master").fetchall()
+    tables = {name for kind, name, _ in rows if kind == "table"}
+    if missing := [name for name in TABLES if name not in tables]:
+        return f"not an Optuna storage, as it has no table {' and '.join(missing)}. Check the path"
+    for kind, name, text in rows:
+        # Optuna creates tables and indices alone. A view or a trigger could do anything when read.
+        if kind not in ("table", "index") or text.upper().startswith("CREATE VIRTUAL"):
+            return (
+                f"it has the {kind} {printable(name)}, which Optuna does not create. Copy the "
+                "study into a new storage (optuna.copy_study)"
             )
+    if "study_directions" not in tables:
+        # The upgrade fails on intermediate values, and on the constraint of studies.direction.
+        return (
+            f"Optuna {optuna.__version__} cannot upgrade SQLite files of Optuna 2.3 and older, "
+            f"and this is one{_writer(connection)}. Upgrade a copy of it first, in a Python 3.9 "
+            "environment with optuna==2.10.1, alembic<1.7 and sqlalchemy<1.4: optuna storage "
+            f"upgrade --storage {PREFIX}COPY"
         )
-    return SourceStudy(name, signs, tuple(trials), damaged)
-
-
-def _values(connection: sqlite3.Connection, study: int) -> dict[int, dict[int, float]]:
-    """Trial -> objective -> value. SQLite has no NaN: it stands as NULL, and so do infinite values from 3.0 on."""
-    if "objective" in _columns(connection, "trial_values"):
-        rows = connection.execute(
-            "SELECT trial_id, objective, value FROM trial_values WHERE trial_id IN "
-            "(SELECT trial_id FROM trials WHERE study_id = ?)",
-            (study,),
+    (page,) = connection.execute("PRAGMA page_size").fetchone()
+    size = copy.stat().st_size  # SQLite has undone an interrupted write by now
+    if size % page:  # SQLite reads the missing end of a page as zeros
+        return (
+            f"the SQLite file is cut off: its {size} bytes are not a whole number of pages of "
+            f"{page} bytes. Restore the file from a backup"
         )
-    else:
-        rows = connection.execute(
-            "SELECT trial_id, 0, value FROM trials WHERE study_id = ?", (study,)
+    counts = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES]
+    if sum(counts) > MAX_ROWS:
+        return (
+            f"its studies have {sum(counts)} records, more than {MAX_ROWS}. Copy the study alone "
+            "into a new storage (optuna.copy_study)"
         )
-    found: dict[int, dict[int, float]] = {}
-    for key, place, value in rows:
-        found.setdefault(key, {})[place] = as_value(value)
-    return found
+    return None
 
 
-def _params(connection: sqlite3.Connection, study: int) -> dict[int, dict[str, Any] | None]:
-    """Trial -> parameters; None for a trial with one that cannot be read."""
-    rows = connection.execute(
-        "SELECT trial_id, param_name, param_value, distribution_json FROM trial_params WHERE trial_id IN "
-        "(SELECT trial_id FROM trials WHERE study_id = ?)",
-        (study,),
-    )
-    found: dict[int, dict[str, Any] | None] = {}
-    for key, name, value, distribution in rows:
-        held = found.setdefault(key, {})
+def _studies(connection: sqlite3.Connection, copy: Path, deadline: float) -> list[SourceStudy]:
+    """Every study of the copy, which is upgraded to Optuna's current schema."""
+    with connection:
+        for table in UNUSED:
+            connection.execute(f"DELETE FROM {table}")
+    with _guarded(deadline):
+        storage = RDBStorage(f"{PREFIX}{copy}", skip_compatibility_check=True)
         try:
-            if held is not None:
-                held[str(name)] = _external(value, distribution)
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            IndexError,
-            AttributeError,
-            OverflowError,
-            RecursionError,
-        ):
-            found[key] = None
-    return found
+            storage.upgrade()
+            return [_study(connection, storage, study) for study in storage.get_all_studies()]
+        finally:
+            storage.engine.dispose()
 
 
-def _external(value: Any, distribution: str) -> Any:
-    """The value that a trial had: a choice is stored as its place."""
-    plain = json.loads(distribution)
-    if "choices" in plain["attributes"]:
-        place = int(value)
-        if place < 0:
-            raise IndexError(place)
-        return plain["attributes"]["choices"][place]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # distributions of Optuna 1 and 2 have other names
-        return json_to_distribution(distribution).to_external_repr(float(value))
+@contextmanager
+def _guarded(deadline: float) -> Iterator[None]:
+    """Bound Optuna's connections, the upgrade's too, and suppress its warnings and log messages.
+
+    These may quote bytes of a damaged file. Without a handler at the root logger, the upgrade would
+    configure logging for the whole process.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.pool import Pool
+
+    def bound(connection: sqlite3.Connection, _: Any) -> None:
+        _bound(connection, deadline)
+
+    root, handler = logging.getLogger(), logging.NullHandler()
+    disabled = root.manager.disable
+    event.listen(Pool, "connect", bound)
+    root.addHandler(handler)
+    logging.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+        root.removeHandler(handler)
+        event.remove(Pool, "connect", bound)
+
+
+def _study(connection: sqlite3.Connection, storage: RDBStorage, study: FrozenStudy) -> SourceStudy:
+    """A study with the trials that can be read."""
+    number = study._study_id
+    trials = _read(storage.get_all_trials, number, False)
+    if trials is None:  # a damaged trial fails them all
+        rows = connection.execute("SELECT trial_id FROM trials WHERE study_id = ?", (number,))
+        trials = [_read(storage.get_trial, trial) for (trial,) in rows.fetchall()]
+    sound = [trial for trial in trials if trial and _is_sound(trial)]
+    return SourceStudy.of(study, sound, len(trials) - len(sound))
+
+
+def _read(get: Callable[..., Any], *arguments: Any) -> Any:
+    """What a method of the storage returns; None if it cannot read what is stored."""
+    try:
+        return get(*arguments)
+    except StorageInternalError:  # from SQLite: the file is damaged, or the time is up
+        raise
+    except Exception:  # such as an unknown state, or a distribution that is not JSON
+        return None
+
+
+def _is_sound(trial: FrozenTrial) -> bool:
+    """Whether numbers are numbers: SQLite stores text in a column of numbers too."""
+    return isinstance(trial.number, int) and all(
+        isinstance(value, (int, float))
+        or isinstance(trial.distributions[name], CategoricalDistribution)
+        for name, value in trial.params.items()
+    )

@@ -1,4 +1,7 @@
-"""Where a warm start comes from: a study folder of ours, an Optuna journal, an Optuna SQLite file; one study of it is chosen."""
+"""The source of a warm start: a study folder, an Optuna journal or SQLite file, and a study of it.
+
+`SOURCE::NAME` names one of several studies in a source.
+"""
 
 from __future__ import annotations
 
@@ -15,188 +18,161 @@ import yaml
 from ganhtr.older_version import is_older, refusal
 from tune.space.source import LONGEST_FAULT, printable
 from tune.warm_start.optuna_journal import read_journal
-from tune.warm_start.optuna_sqlite import MAGIC, read_sqlite
-from tune.warm_start.source_study import MAX_BYTES, SourceStudy
+from tune.warm_start.optuna_sqlite import MAGIC, PREFIX, read_sqlite
+from tune.warm_start.source_study import SourceStudy, check_size
 
-LONGEST_SETTINGS = 2**22  # bytes
+MAX_SETTINGS = 2**22  # bytes of study.yaml and of environment.json
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A study found in a source, and what to tell the user of it.
+    """A study of a source, with notes for the user.
 
-    Of a study of ours more is known: `settings`, the configuration that all its trials had; `constraints`, as its space file has them;
-    `scale`, why its values are of another scale than those of the search, where they are.
+    More is known of a study folder: `settings`, the configuration that all its trials had;
+    `constraints`, as its space file has them; `scale`, why its values cannot be compared with those
+    of the search, if they cannot.
     """
 
     study: SourceStudy
     label: str
-    said: tuple[str, ...]
-    ours: bool = False
+    notes: tuple[str, ...]
+    from_folder: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     constraints: Any = None
     scale: str | None = None
 
 
+def split_source(source: str) -> tuple[Path, str]:
+    """Split a source into its path and the name of its study, which is empty if none is named.
+
+    Both may contain `::`: the path is the longest one that exists.
+
+    Raises: ValueError for an address that is not a path.
+    """
+    scheme = re.match(r"([A-Za-z][\w+.-]*)://", source)
+    if scheme and not source.startswith(PREFIX):
+        is_file = scheme[1].lower().startswith(("file", "sqlite"))
+        fix = "Write the path itself" if is_file else "Copy the study to a file (optuna.copy_study)"
+        raise ValueError(
+            f"{scheme[1]}://…: a warm start reads a path or {PREFIX}path, not this address. {fix}"
+        )
+    text = source.removeprefix(PREFIX)
+    ends = [len(text), *(match.start() for match in re.finditer("(?=::)", text))]
+    existing = [end for end in ends if os.path.exists(text[:end])]
+    end = max(existing, default=min(ends))
+    return Path(text[:end]), text[end + 2 :]
+
+
 def find_origin(source: str, objectives: Sequence[str], environment: Mapping[str, Any]) -> Origin:
     """The study that a source names. Raises: ValueError."""
     try:
-        return _found(source, objectives, environment)
-    except ValueError as error:  # it may quote the source's own text
-        raise ValueError(printable(str(error), LONGEST_FAULT)) from error
-
-
-def _found(source: str, objectives: Sequence[str], environment: Mapping[str, Any]) -> Origin:
-    place, wanted = split_source(source)
-    path = Path(place)
-    try:
+        path, name = split_source(source)
         if path.name == "study.journal" and path.with_name("study.yaml").is_file():
             path = path.parent
         if path.is_dir():
-            return _own(path, wanted, objectives, environment)
-        studies, said = _stored(path)
+            return _from_folder(path, name, objectives, environment)
+        studies, notes = _stored(path)
+        study = _chosen(path, studies, name)
+        return Origin(study, f"{path.name}/{study.name}", tuple(notes))
     except OSError as error:
-        raise ValueError(
-            f"{error.filename or path}: must be readable, got: {error.strerror}. Check path and permissions"
-        ) from error
-    chosen = _chosen(path, studies, wanted)
-    return Origin(chosen, f"{path.name}/{chosen.name}", tuple(said))
+        place = error.filename or source
+        message = f"{place}: cannot be read ({error.strerror}). Check its path and permissions"
+        raise ValueError(printable(message, LONGEST_FAULT)) from error
+    except ValueError as error:  # it may quote the text of a stranger
+        raise ValueError(printable(str(error), LONGEST_FAULT)) from error
 
 
 def _stored(path: Path) -> tuple[list[SourceStudy], list[str]]:
-    """The studies in a file, whichever kind it is."""
+    """The studies in a journal or an SQLite file."""
     if not path.is_file():
-        got = "something else" if path.exists() else "nothing there"
+        what = "not a file" if path.exists() else "no such file"
         raise ValueError(
-            f"{path}: must be a study folder of ours, an Optuna journal or an Optuna SQLite file, got {got}. Check the path"
+            f"{path}: {what}. A warm start reads a study folder, an Optuna journal or an Optuna "
+            "SQLite file"
         )
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(
-            f"{path}: must be at most {MAX_BYTES >> 20} MiB, got {path.stat().st_size >> 20}. Copy the study alone into a new "
-            "storage (optuna.copy_study)"
-        )
+    check_size(path, path.stat().st_size)
     with path.open("rb") as file:
         head = file.read(len(MAGIC))
     return (read_sqlite(path), []) if head == MAGIC else read_journal(path)
 
 
-def _chosen(path: Path, studies: Sequence[SourceStudy], wanted: str) -> SourceStudy:
+def _chosen(path: Path, studies: Sequence[SourceStudy], name: str) -> SourceStudy:
     names = printable(", ".join(study.name for study in studies[:20]))
     if not studies:
-        raise ValueError(f"{path}: must hold a study, got none. Check the path")
-    if not wanted and len(studies) > 1:
+        raise ValueError(f"{path}: there is no study in it. Check the path")
+    if not name and len(studies) > 1:
         raise ValueError(
-            f"{path}: must be told which study to take, got {len(studies)} of them. Write {path}::NAME with one of: {names}"
+            f"{path}: there are {len(studies)} studies in it. Name one with {path}::NAME: {names}"
         )
     for study in studies:
-        if study.name == wanted or not wanted:
+        if study.name == name or not name:
             return study
-    raise ValueError(
-        f"{path}: must hold the study that is asked for, got no {wanted!r}. There are: {names}"
-    )
+    raise ValueError(f"{path}: there is no study {name!r} in it. There are: {names}")
 
 
-def _own(
-    path: Path, wanted: str, objectives: Sequence[str], environment: Mapping[str, Any]
+def _from_folder(
+    path: Path, name: str, objectives: Sequence[str], environment: Mapping[str, Any]
 ) -> Origin:
-    """The ON arm of a study of ours, of which is known how its values came about."""
+    """The ON arm of a study folder, which tells how its values came about."""
     if not (path / "study.yaml").is_file() or not (path / "study.journal").is_file():
         raise ValueError(
-            f"{path}: a folder must be a study of ours with study.yaml and study.journal, got one without. Name the file "
-            "itself of another storage"
+            f"{path}: not a study folder, which has study.yaml and study.journal. For another "
+            "storage, name the file itself"
         )
-    asked = _plain(path / "study.yaml")
-    config = asked["config"] if isinstance(asked.get("config"), dict) else {}
+    request = _mapping(path / "study.yaml")
+    config = request["config"] if isinstance(request.get("config"), dict) else {}
     if is_older(config):
         raise ValueError(refusal(path / "study.yaml"))
-    held = _plain(path / "environment.json")
-    studies, said = _stored(path / "study.journal")
-    chosen = _chosen(path, [study for study in studies if study.name == "on"], wanted)
-    space = asked["space"] if isinstance(asked.get("space"), dict) else {}
+    theirs = _mapping(path / "environment.json")
+    space = request["space"] if isinstance(request.get("space"), dict) else {}
+    studies, notes = _stored(path / "study.journal")
+    study = _chosen(path, [study for study in studies if study.name == "on"], name)
     settings = {
         key: value for key, value in config.items() if isinstance(value, (str, bool, int, float))
     }
-    theirs = _names(space.get("objective"))
-    # A search whose recognizers were weak maximised something else than was asked for.
-    theirs[:1] = _names(held.get("objective")) or theirs[:1]
+    maximised = _names(space.get("objective"))
+    # With weak recognizers a search maximises another metric than its space asks for.
+    maximised[:1] = _names(theirs.get("objective")) or maximised[:1]
     scale = None
-    if theirs != list(objectives):
-        scale = f"it maximised {' and '.join(theirs) or 'what it does not say'}, and this search {' and '.join(objectives)}"
-    elif environment and _digest(held, "data") != _digest(environment, "data"):
+    if maximised != list(objectives):
+        scale = (
+            f"it maximised {' and '.join(maximised) or 'an unknown objective'}, and this search "
+            f"maximises {' and '.join(objectives)}"
+        )
+    elif environment and _digest(theirs, "data") != _digest(environment, "data"):
         scale = "it ran on other data"
-    elif environment and _digest(held, "recognizers", "guide") != _digest(
+    elif environment and _digest(theirs, "recognizers", "guide") != _digest(
         environment, "recognizers", "guide"
     ):
-        said.append(
+        notes.append(
             "another guide read its lines: its CER and WER may differ a little from this search's"
         )
-    return Origin(
-        chosen,
-        f"{path.resolve().name}/on",
-        tuple(said),
-        True,
-        settings,
-        space.get("constraints"),
-        scale,
-    )
+    label = f"{path.resolve().name}/on"
+    return Origin(study, label, tuple(notes), True, settings, space.get("constraints"), scale)
 
 
-def _names(held: Any) -> list[str]:
-    """One name or a list of names; nothing of what is none."""
-    return [name for name in (held if isinstance(held, list) else [held]) if isinstance(name, str)]
+def _names(value: Any) -> list[str]:
+    """A name or the names in a list; nothing else counts."""
+    return [
+        name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str)
+    ]
 
 
 def _digest(environment: Mapping[str, Any], *keys: str) -> Any:
-    held: Any = environment
+    value: Any = environment
     for key in (*keys, "digest"):
-        held = held.get(key) if isinstance(held, Mapping) else None
-    return held
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
-def _plain(path: Path) -> dict[str, Any]:
+def _mapping(path: Path) -> dict[str, Any]:
     """A settings file of a study. Raises: ValueError."""
     try:
         with path.open("rb") as file:
-            text = file.read(LONGEST_SETTINGS).decode()
-        held = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path}: must be as a search wrote it, got a file that does not load. Put it back from a copy"
-        ) from error
-    if not isinstance(held, dict):
-        raise ValueError(
-            f"{path}: must be as a search wrote it, got no mapping. Put it back from a copy"
-        )
-    return held
-
-
-PREFIX = "sqlite:///"
-
-
-def split_source(source: str) -> tuple[str, str]:
-    """The path, and the name of the study behind `::` (empty where none is asked for). Both may hold `::` themselves.
-
-    Raises: ValueError for an address that is no path.
-    """
-    scheme = re.match(r"([A-Za-z][\w+.-]*)://", source)
-    if scheme and not source.startswith(PREFIX):
-        _refuse(scheme[1])
-    text = source.removeprefix(PREFIX)
-    places = [len(text), *(found.start() for found in re.finditer("(?=::)", text))]
-    held = next(
-        (place for place in sorted(places, reverse=True) if os.path.exists(text[:place])),
-        min(places),
-    )
-    return text[:held], text[held + 2 :]
-
-
-def _refuse(scheme: str) -> None:
-    if scheme.lower() == "file" or scheme.lower().startswith("sqlite"):
-        raise ValueError(
-            f"{scheme}://…: a warm start must be from a path or {PREFIX}path, got another address of a file. Write the path "
-            "itself"
-        )
-    raise ValueError(
-        f"{scheme}://…: a warm start must be from a file or a folder, got a server. Copy the study into a file first "
-        "(optuna.copy_study)"
-    )
+            text = file.read(MAX_SETTINGS).decode()
+        plain = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        plain = None
+    if not isinstance(plain, dict):
+        raise ValueError(f"{path}: not as a search wrote it. Restore the file from a backup")
+    return plain

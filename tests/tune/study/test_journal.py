@@ -129,7 +129,7 @@ def test_damage_inside_is_named_with_its_line(tmp_path, line):
     path.write_bytes(b"".join([*lines[:2], line + b"\n", *lines[2:]]))
     held = path.read_bytes()
     for opens in (open_journal, read_journal):
-        with pytest.raises(ValueError, match=r"study\.journal:3: .*Put the file back"):
+        with pytest.raises(ValueError, match=r"study\.journal:3: .*Restore the file"):
             opens(path)
     assert path.read_bytes() == held
 
