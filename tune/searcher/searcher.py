@@ -245,10 +245,13 @@ class OptunaSearcher(Searcher):
         return OFF if off <= (on if taking_turns else 0) else ON
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Reports an epoch's value; an epoch that was reported before is passed over. Optuna takes no reports for several objectives."""
+        """Report the best value so far, which pruners compare; an epoch is reported once.
+
+        Optuna takes no reports for several objectives.
+        """
         _, trial, reported = self._running[trial_id]
         if len(self.objectives) == 1 and "epoch" in result and result["epoch"] not in reported:
-            trial.report(result["value"], result["epoch"])
+            trial.report(result["best_value"], result["epoch"])
             reported.add(result["epoch"])
 
     def should_stop(self, trial_id: str, result: dict[str, Any]) -> bool:

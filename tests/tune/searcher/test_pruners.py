@@ -1,4 +1,4 @@
-"""Pruners: each must give up, and must not, in scripted studies; their decisions are those of Optuna's and of plain recomputations."""
+"""Pruners: each stops trials, and lets trials go on, in scripted studies; decisions are compared with plain recomputations."""
 
 import json
 import random
@@ -7,14 +7,15 @@ import numpy as np
 import optuna
 import pytest
 from optuna.pruners import HyperbandPruner, SuccessiveHalvingPruner
-from optuna.pruners import MedianPruner as OptunasMedian
 from optuna.trial import TrialState
 from scipy.stats import wilcoxon
 
-from tune.searcher.pruners import LINE_VALUES, MEDIAN_AFTER, REDUCTION, build_pruner
+from tune.searcher.pruners import LINE_VALUES, MEDIAN_AFTER, PRUNERS, REDUCTION, build_pruner
+from tune.space.settings import PRUNERS as NAMES
 from tune.study.journal import open_journal
 
 WARMUP, EPOCHS = 2, 20
+RUNGS = (2, 6, 18)
 
 
 def study_of(pruner, storage=None):
@@ -33,11 +34,11 @@ def start(study):
     return trial
 
 
-def curve(study, values, first=1):
-    """Reports a trial's curve until it is given up: the trial, and the epoch it was given up at or None."""
+def curve(study, values):
+    """Report a trial's best value so far, epoch by epoch, until it is stopped: the trial, and the epoch or None."""
     trial = start(study)
-    for epoch, value in enumerate(values, first):
-        trial.report(value, epoch)
+    for epoch in range(1, len(values) + 1):
+        trial.report(max(values[:epoch]), epoch)
         if trial.should_prune():
             study.tell(trial, state=TrialState.PRUNED)
             return trial, epoch
@@ -45,42 +46,47 @@ def curve(study, values, first=1):
     return trial, None
 
 
-def climbing(count, rng):
-    """Curves that never fall, where Optuna's rules (values of an epoch) and ours (best so far) are the same."""
-    return [
-        (rng.gauss(0, 1) + np.cumsum([abs(rng.gauss(0, 0.3)) for _ in range(EPOCHS)])).tolist()
-        for _ in range(count)
-    ]
+def noisy(count, rng):
+    """Curves about a level of their own, with noise."""
+    levels = [rng.gauss(0, 1) for _ in range(count)]
+    return [[level + rng.gauss(0, 0.5) for _ in range(EPOCHS)] for level in levels]
 
 
-def interleaved(study, curves, rng, slots=5):
-    """Runs curves as a search with several slots does, one epoch here and one there; trial -> epoch at which it was given up."""
+def interleaved(study, curves, rng, prune=lambda study, trial: trial.should_prune(), slots=5):
+    """Run curves as a search with several slots does, an epoch here and an epoch there; number -> epoch at which it is stopped."""
     waiting, running, ended = list(enumerate(curves)), [], {}
     while waiting or running:
         while waiting and len(running) < slots:
             number, values = waiting.pop(0)
             running.append([start(study), number, values, 0])
         turn = rng.choice(running)
-        trial, number, values, epoch = turn
-        trial.report(values[epoch], epoch + 1)
         turn[3] += 1
-        pruned = trial.should_prune()
-        if pruned or turn[3] == len(values):
+        trial, number, values, epoch = turn
+        best = max(values[:epoch])
+        trial.report(best, epoch)
+        pruned = prune(study, trial)
+        if pruned or epoch == len(values):
             running.remove(turn)
-            ended[number] = epoch + 1 if pruned else None
+            ended[number] = epoch if pruned else None
             study.tell(
                 trial,
-                None if pruned else max(values[: turn[3]]),
+                None if pruned else best,
                 state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
             )
     return ended
 
 
-# --- the same decisions as Optuna's ---
+def test_the_pruners_are_those_that_a_space_file_may_name():
+    assert tuple(PRUNERS) == NAMES
+    with pytest.raises(KeyError, match="ahsa"):
+        named("ahsa")
+
+
+# --- decisions and interruptions ---
 
 
 @pytest.mark.parametrize(
-    "name, theirs",
+    "name, optunas",
     [
         ("asha", lambda: SuccessiveHalvingPruner(min_resource=WARMUP, reduction_factor=REDUCTION)),
         (
@@ -89,76 +95,109 @@ def interleaved(study, curves, rng, slots=5):
                 min_resource=WARMUP, max_resource=EPOCHS - 1, reduction_factor=REDUCTION
             ),
         ),
-        (
-            "median",
-            lambda: OptunasMedian(
-                n_startup_trials=MEDIAN_AFTER, n_warmup_steps=WARMUP, n_min_trials=MEDIAN_AFTER
-            ),
-        ),
     ],
 )
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_decisions_are_optunas_where_curves_never_fall(name, theirs, seed):
-    curves = climbing(80, random.Random(seed))
+def test_without_interruptions_decisions_are_optunas(name, optunas, seed):
+    curves = noisy(80, random.Random(seed))
     ours = interleaved(study_of(named(name)), curves, random.Random(seed))
-    assert ours == interleaved(study_of(theirs()), curves, random.Random(seed))
+    assert ours == interleaved(study_of(optunas()), curves, random.Random(seed))
     assert None in ours.values() and sum(epoch is not None for epoch in ours.values()) > 10
 
 
 @pytest.mark.parametrize("name", ["asha", "hyperband", "median"])
 def test_a_pruner_made_anew_at_any_moment_decides_the_same(name, tmp_path):
-    rng = random.Random(3)
-    curves = [[rng.gauss(0, 1) for _ in range(EPOCHS)] for _ in range(50)]
+    curves = noisy(50, random.Random(3))
     whole = interleaved(study_of(named(name)), curves, random.Random(0))
-    other = random.Random(0)
-    study, parts = study_of(named(name), open_journal(tmp_path / "journal")), {}
-    waiting, running = list(enumerate(curves)), []
-    while (
-        waiting or running
-    ):  # the same order, with study and pruner opened again before every decision
-        while waiting and len(running) < 5:
-            number, values = waiting.pop(0)
-            running.append([start(study), number, values, 0])
-        turn = other.choice(running)
-        turn[0].report(turn[2][turn[3]], turn[3] + 1)
-        turn[3] += 1
-        pruned = named(name).prune(study, study.trials[turn[0].number])
-        if pruned or turn[3] == EPOCHS:
-            running.remove(turn)
-            parts[turn[1]] = turn[3] if pruned else None
-            study.tell(
-                turn[0],
-                None if pruned else max(turn[2]),
-                state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
-            )
+    parts = interleaved(
+        study_of(named(name), open_journal(tmp_path / "journal")),
+        curves,
+        random.Random(0),
+        lambda study, trial: named(name).prune(study, study.trials[trial.number]),
+    )
     assert parts == whole and None in whole.values() and any(whole.values())
 
 
-@pytest.mark.parametrize("name", ["asha", "hyperband", "median", "wilcoxon", "none"])
-def test_nothing_is_given_up_in_the_warm_up(name, tmp_path):
-    study = study_of(named(name, tmp_path, warmup=6))
+@pytest.mark.parametrize("name", ["asha", "hyperband", "median"])
+def test_a_decision_that_a_kill_swallowed_is_made_again(name, tmp_path):
+    """The process dies after the decision and before the trial goes on or is recorded as pruned, at every rung."""
+    path, answers = tmp_path / "journal", []
+
+    def decide_three_times(study, trial):
+        pruned = trial.should_prune()
+        for _ in range(2 if trial._cached_frozen_trial.last_step in RUNGS else 0):
+            again = study_of(named(name), open_journal(path))
+            answers.append((pruned, again.pruner.prune(again, again.trials[trial.number])))
+        return pruned
+
+    curves = noisy(60, random.Random(4))
+    killed = interleaved(
+        study_of(named(name), open_journal(path)), curves, random.Random(0), decide_three_times
+    )
+    assert {first for first, _ in answers} == {True, False} and all(
+        first == second for first, second in answers
+    )
+    assert killed == interleaved(study_of(named(name)), curves, random.Random(0))
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband"])
+def test_trials_that_were_interrupted_at_a_rung_count_once_there(name, tmp_path):
+    """Every trial is interrupted after its value is written at the rung and before the decision."""
+    curves = noisy(60, random.Random(6))
+    whole = interleaved(study_of(named(name)), curves, random.Random(1), slots=1)
+    path = tmp_path / "journal"
+
+    def interrupted(study, trial):
+        if trial._cached_frozen_trial.last_step in RUNGS:
+            lost = study_of(
+                named(name).pruner, open_journal(path)
+            )  # writes the value; the decision is lost
+            lost.pruner.prune(lost, lost.trials[trial.number])
+        return trial.should_prune()
+
+    assert (
+        interleaved(
+            study_of(named(name), open_journal(path)),
+            curves,
+            random.Random(1),
+            interrupted,
+            slots=1,
+        )
+        == whole
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_stopped_in_the_warm_up(name, tmp_path):
+    study, stopped = study_of(named(name, tmp_path, warmup=6)), []
     for number in range(20):
         trial, epoch = curve(study, [10.0 - number] * EPOCHS)
         write_lines(tmp_path, trial, 10.0 - number)
-        assert epoch is None or epoch >= 6
+        stopped.append(epoch)
+    assert all(epoch is None or epoch >= 6 for epoch in stopped)
 
 
 # --- ASHA and Hyperband ---
 
 
 def test_asha_keeps_the_best_third_at_each_rung():
-    """Recomputed with plain lists: rungs at 2, 6 and 18."""
-    rng, study, rungs, found = random.Random(5), study_of(named("asha")), {2: [], 6: [], 18: []}, []
+    """Recomputed with plain lists."""
+    rng, study, rungs, same = (
+        random.Random(5),
+        study_of(named("asha")),
+        {rung: [] for rung in RUNGS},
+        [],
+    )
     for _ in range(60):
         values = [rng.gauss(0, 1) for _ in range(EPOCHS)]
         expected = None
-        for rung, held in rungs.items():
-            held.append(max(values[:rung]))
-            if held[-1] < sorted(held, reverse=True)[max(1, len(held) // 3) - 1]:
+        for rung, reached in rungs.items():
+            reached.append(max(values[:rung]))
+            if reached[-1] < sorted(reached, reverse=True)[max(1, len(reached) // 3) - 1]:
                 expected = rung
                 break
-        found.append(curve(study, values)[1] == expected)
-    assert all(found) and len(rungs[18]) >= 3
+        same.append(curve(study, values)[1] == expected)
+    assert all(same) and len(rungs[18]) >= 3
 
 
 def test_asha_in_a_script():
@@ -178,69 +217,76 @@ def test_equal_trials_go_on():
 
 def test_a_trial_is_compared_at_rungs_alone():
     study = study_of(named("asha"))
-    curve(study, [1.0] * EPOCHS)
-    assert curve(study, [2.0, 2.0, *[-9.0] * 18])[1] is None
+    curve(study, [1.0, 1.0, *[5.0] * 18])
+    assert curve(study, [2.0] * EPOCHS)[1] == 6, "worse than the first trial from epoch 3 on"
 
 
-def test_trials_of_earlier_studies_do_not_count():
-    for name in ("asha", "median"):
-        study = study_of(named(name))
+def test_trials_of_earlier_studies_do_not_count(tmp_path):
+    for name in ("asha", "hyperband", "median", "wilcoxon"):
+        study = study_of(named(name, tmp_path))
         for _ in range(9):
-            study.add_trial(
-                optuna.trial.create_trial(
-                    value=9.0,
-                    intermediate_values=dict.fromkeys(range(1, 21), 9.0),
-                    user_attrs={"warm_start": "x"},
-                )
-            )
-        assert curve(study, [1.0] * EPOCHS)[1] is None
+            study.add_trial(optuna.trial.create_trial(value=9.0, user_attrs={"warm_start": "x"}))
+        assert [curve(study, [level] * EPOCHS)[1] for level in (1.0, 2.0)] == [None, None]
 
 
 def test_hyperband_compares_within_a_bracket():
     study = study_of(named("hyperband"))
-    pruner, given = study.pruner, {}
+    brackets = {}
     for _ in range(120):
         trial, epoch = curve(
             study, [-float(len(study.trials))] * EPOCHS
         )  # each is worse than all before
-        given.setdefault(pruner.bracket(study, trial), []).append(epoch)
-    assert [set(given[s]) - {None} for s in sorted(given)] == [{2}, {6}, {18}], (
+        brackets.setdefault(study.pruner.pruner._get_bracket_id(study, trial), []).append(epoch)
+    assert [set(brackets[s]) - {None} for s in sorted(brackets)] == [{2}, {6}, {18}], (
         "bracket s starts at 2 x 3^s"
     )
-    assert all(epochs[0] is None and None not in epochs[1:] for epochs in given.values()), (
+    assert all(epochs[0] is None and None not in epochs[1:] for epochs in brackets.values()), (
         "the first of each bracket has no rival"
     )
-    counts = [len(given[s]) for s in sorted(given)]
+    counts = [len(brackets[s]) for s in sorted(brackets)]
     assert counts[0] > counts[1] and sum(counts) == 120  # shares 9 : 5 : 3
 
 
-@pytest.mark.parametrize("epochs", [1, 2])
-def test_short_trials_are_never_given_up(epochs):
-    for name in ("asha", "hyperband"):
-        study = study_of(named(name, warmup=2, epochs=epochs))
-        assert all(curve(study, [-float(number)] * epochs)[1] is None for number in range(9))
+def test_hyperband_samples_from_all_trials():
+    """Optuna's samplers learn from one bracket alone where they find a `HyperbandPruner`."""
+    study = study_of(named("hyperband"))
+    assert optuna.pruners._filter_study(study, start(study)) is study
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband"])
+@pytest.mark.parametrize("epochs", [1, 2, 6])
+def test_trials_that_end_at_the_first_rung_are_never_stopped(name, epochs):
+    """Nobody asks at the last epoch, and no bracket starts there."""
+    study = study_of(named(name, warmup=epochs, epochs=epochs))
+    for number in range(9):
+        trial = start(study)
+        for epoch in range(1, epochs):
+            trial.report(-float(number), epoch)
+            assert not trial.should_prune()
+        study.tell(trial, -float(number))
+    assert name == "asha" or study.pruner.pruner._n_brackets in (None, 1)
 
 
 # --- the median ---
 
 
 def test_the_median_recomputed_with_numpy():
-    rng, study, finished, found = random.Random(7), study_of(named("median")), [], []
+    rng, study, finished, stopped = random.Random(7), study_of(named("median")), [], []
     for _ in range(60):
         level = rng.gauss(0, 1)
         values = [level + rng.gauss(0, 0.3) for _ in range(rng.choice([6, EPOCHS]))]
         best = np.maximum.accumulate(values)
         expected = None
         for epoch in range(WARMUP, len(values) + 1):
-            held = [other[epoch - 1] for other in finished if len(other) >= epoch]
-            if len(held) >= MEDIAN_AFTER and best[epoch - 1] < np.median(held):
+            reached = [other[epoch - 1] for other in finished if len(other) >= epoch]
+            if len(reached) >= MEDIAN_AFTER and best[epoch - 1] < np.median(reached):
                 expected = epoch
                 break
-        found.append(curve(study, values)[1])
-        assert found[-1] == expected
+        stopped.append(curve(study, values)[1])
+        assert stopped[-1] == expected
         if expected is None:
             finished.append(best)
-    assert None in found and len(set(found)) > 3, found
+    assert None in stopped and len(set(stopped)) > 3, stopped
 
 
 def test_the_median_counts_finished_trials_alone():
@@ -261,14 +307,14 @@ def test_the_median_counts_finished_trials_alone():
 def write_lines(folder, trial, level, epochs=range(1, EPOCHS + 1), seed=0, count=60, noise=1.0):
     """Per-line values about `level`: lines differ more from each other than trials do."""
     easy = np.random.default_rng(99).normal(0, 5, count)
-    own = np.random.default_rng([seed, trial.number]).normal(0, noise, count)
+    residual = np.random.default_rng([seed, trial.number]).normal(0, noise, count)
     lengths = np.random.default_rng(98).integers(0, 30, count)
     path = folder / json.loads(trial.user_attrs["proposal"])["id"] / "lines"
     path.mkdir(parents=True, exist_ok=True)
     edits = np.random.default_rng([seed, trial.number, 1]).integers(0, 10, count)
     arrays = {
-        "psnr": level + easy + own,
-        "ssim": (level + easy + own) / 100,
+        "psnr": level + easy + residual,
+        "ssim": (level + easy + residual) / 100,
         "guide_char_edits": edits,
         "guide_char_lengths": lengths,
         "guide_word_edits": edits // 3,
@@ -280,10 +326,10 @@ def write_lines(folder, trial, level, epochs=range(1, EPOCHS + 1), seed=0, count
     return arrays
 
 
-def told(study, value, epochs=5, state=TrialState.COMPLETE, **attributes):
+def reported(study, value, epochs=5, state=TrialState.COMPLETE, **attributes):
     trial = start(study)
-    for key, held in attributes.items():
-        trial.set_user_attr(key, held)
+    for key, attribute in attributes.items():
+        trial.set_user_attr(key, attribute)
     for epoch in range(1, epochs + 1):
         trial.report(value, epoch)
     if state != TrialState.RUNNING:
@@ -293,7 +339,7 @@ def told(study, value, epochs=5, state=TrialState.COMPLETE, **attributes):
 
 def test_wilcoxon_gives_up_what_is_worse_line_by_line(tmp_path):
     study = study_of(named("wilcoxon", tmp_path, "psnr"))
-    best = write_lines(tmp_path, told(study, 20.0), 20.0)["psnr"]
+    best = write_lines(tmp_path, reported(study, 20.0), 20.0)["psnr"]
     one_line = np.zeros(60)
     one_line[0] = -30  # then the mean is worse for a single line's sake, or better
     for change, gone in [
@@ -303,7 +349,7 @@ def test_wilcoxon_gives_up_what_is_worse_line_by_line(tmp_path):
         (-one_line - 0.1, False),
         (np.zeros(60), False),
     ]:
-        trial = told(study, 19.0, state=TrialState.RUNNING)
+        trial = reported(study, 19.0, state=TrialState.RUNNING)
         write_lines(tmp_path, trial, 0.0)
         np.savez_compressed(
             tmp_path / f"on-{trial.number:03d}/lines/epoch_0005.npz", psnr=best + change
@@ -334,22 +380,22 @@ def test_wilcoxon_is_scipys_on_the_lines_of_the_objective(objective, tmp_path):
             "wer": -rates["word"],
         }[objective]
 
-    found = []
+    stopped = []
     for seed in range(40):
         study = study_of(named("wilcoxon", tmp_path / str(seed), objective))
-        best = write_lines(tmp_path / str(seed), told(study, 20.0), 20.0, seed=seed)
-        trial = told(study, 19.0, state=TrialState.RUNNING)
-        own = write_lines(tmp_path / str(seed), trial, 19.8, seed=seed)
-        difference = lines(own) - lines(best)
+        best = write_lines(tmp_path / str(seed), reported(study, 20.0), 20.0, seed=seed)
+        trial = reported(study, 19.0, state=TrialState.RUNNING)
+        arrays = write_lines(tmp_path / str(seed), trial, 19.8, seed=seed)
+        difference = lines(arrays) - lines(best)
         expected = wilcoxon(difference, alternative="less").pvalue < 0.05 and difference.mean() < 0
-        found.append(trial.should_prune())
-        assert found[-1] == expected
-    assert {True, False} == set(found)
+        stopped.append(trial.should_prune())
+        assert stopped[-1] == expected
+    assert {True, False} == set(stopped)
 
 
 def test_the_best_trial_is_never_compared_with_itself_but_with_the_next(tmp_path):
     study = study_of(named("wilcoxon", tmp_path, "psnr"))
-    low, high = (told(study, level, state=TrialState.RUNNING) for level in (10.0, 20.0))
+    low, high = (reported(study, level, state=TrialState.RUNNING) for level in (10.0, 20.0))
     for trial, level in ((low, 10.0), (high, 20.0)):
         write_lines(tmp_path, trial, level)
     assert low.should_prune() and not high.should_prune(), "a trial that runs can be the best"
@@ -363,27 +409,27 @@ def test_the_best_trial_is_never_compared_with_itself_but_with_the_next(tmp_path
 )
 def test_what_cannot_win_is_no_measure(state, attributes, tmp_path):
     study = study_of(named("wilcoxon", tmp_path, "psnr"))
-    write_lines(tmp_path, told(study, 20.0, state=state, **attributes), 20.0)
-    trial = told(study, 10.0, state=TrialState.RUNNING)
+    write_lines(tmp_path, reported(study, 20.0, state=state, **attributes), 20.0)
+    trial = reported(study, 10.0, state=TrialState.RUNNING)
     write_lines(tmp_path, trial, 10.0)
     assert not trial.should_prune()
-    write_lines(tmp_path, told(study, 15.0, constraints=[-0.1]), 15.0)
+    write_lines(tmp_path, reported(study, 15.0, constraints=[-0.1]), 15.0)
     assert trial.should_prune()
 
 
 @pytest.mark.parametrize("fault", ["missing", "torn", "pickle", "other lines", "no array"])
 def test_without_the_same_lines_of_that_epoch_nothing_is_given_up(fault, tmp_path):
     study = study_of(named("wilcoxon", tmp_path, "psnr"))
-    best = told(study, 20.0)
+    best = reported(study, 20.0)
     write_lines(tmp_path, best, 20.0)
-    trial = told(study, 10.0, state=TrialState.RUNNING)
+    trial = reported(study, 10.0, state=TrialState.RUNNING)
     write_lines(tmp_path, trial, 10.0)
     path = tmp_path / "on-000/lines/epoch_0005.npz"
-    held = path.read_bytes()
+    whole = path.read_bytes()
     if fault == "missing":
         path.unlink()
     elif fault == "torn":
-        path.write_bytes(held[: len(held) // 2])
+        path.write_bytes(whole[: len(whole) // 2])
     elif fault == "pickle":
         np.savez_compressed(path, psnr=np.array([object()] * 60))
     elif fault == "no array":
@@ -391,7 +437,7 @@ def test_without_the_same_lines_of_that_epoch_nothing_is_given_up(fault, tmp_pat
     else:
         np.savez_compressed(path, psnr=np.full(61, 20.0))
     assert not trial.should_prune()
-    path.write_bytes(held)
+    path.write_bytes(whole)
     assert trial.should_prune()
 
 

@@ -16,9 +16,17 @@ from optuna.trial import TrialState, create_trial
 from tune.searcher.arm_study import values_key
 from tune.searcher.distributions import distribution_of
 from tune.searcher.proposer import suggest_value
-from tune.searcher.samplers import HISTORY, POPULATION, build_sampler, grid_point, shuffled_grid
+from tune.searcher.samplers import (
+    HISTORY,
+    POPULATION,
+    SAMPLERS,
+    build_sampler,
+    grid_point,
+    shuffled_grid,
+)
 from tune.searcher.shown_trials import BEST, LATEST, History, all_complete, best_first, generations
 from tune.space.load import space_from_plain
+from tune.space.settings import SAMPLERS as CHOICES
 from tune.study.journal import open_journal
 
 SEARCHED = {
@@ -123,6 +131,13 @@ def past(space, count, rng, objectives=1, pruned=0.5):
             )
         )
     return trials
+
+
+def test_the_samplers_are_those_that_a_space_file_may_name():
+    space = space_of()
+    assert tuple(SAMPLERS) == CHOICES
+    with pytest.raises(KeyError, match="tpee"):
+        build_sampler(space, "tpee", space.parameters, 0, study_seed=0, number=0)
 
 
 # --- the same history, the same proposal ---

@@ -122,7 +122,7 @@ def test_how_a_trial_ends_in_optuna(space, tmp_path, status, error, state):
     ended = {**result(4.0, 2, status), "best_value": 5.0, "best_epoch": 1}
     searcher.on_trial_complete("a", ended, error)
     ((_, trial),) = journal(searcher)
-    assert trial.state == state and trial.intermediate_values == {1: 5.0, 2: 4.0}
+    assert trial.state == state and trial.intermediate_values == {1: 5.0, 2: 5.0}
     assert state != TrialState.COMPLETE or trial.value == 5.0
 
 

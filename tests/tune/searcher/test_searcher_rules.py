@@ -373,12 +373,14 @@ def test_a_trial_that_ended_before_off_was_known_is_held_to_off_in_the_end(tmp_p
     assert rows["off-000"].feasible and not rows["on-000"].feasible
 
 
-def test_rungs_reach_to_the_last_epoch_of_a_trial(tmp_path):
+def test_brackets_reach_to_the_last_epoch_of_a_trial(tmp_path):
     """`--epochs` is no part of the space."""
-    space = space_from_plain({"space": WEIGHT, "search": {"pruner": "asha", "warmup": 2}}, "test")
+    space = space_from_plain(
+        {"space": WEIGHT, "search": {"pruner": "hyperband", "warmup": 2}}, "test"
+    )
     searcher = OptunaSearcher(space, tmp_path / "study.journal", 3, 0, base={"train.epochs": 60})
     searcher.open()
-    assert searcher.arms[ON].study.pruner.ladders == [[2, 6, 18, 54]]
+    assert searcher.arms[ON].study.pruner.pruner._max_resource == 59
 
 
 # --- an OFF arm that searches ---
@@ -465,6 +467,15 @@ def test_a_decision_that_a_crash_swallowed_is_taken_again(pruned_search, tmp_pat
     assert again.should_stop("again", told(-50.0, 2))
 
 
+def test_a_trial_that_was_pruned_but_not_recorded_so_is_pruned_again(pruned_search, tmp_path):
+    pruned_search.suggest("bad")
+    assert not pruned_search.should_stop("bad", told(-50.0, 1))
+    assert pruned_search.should_stop("bad", told(-50.0, 2))
+    again = opened(pruned_search.space, tmp_path, trials=20)
+    assert again.suggest("again")["id"] == "on-004"
+    assert again.should_stop("again", told(-50.0, 2))
+
+
 def test_a_trial_that_a_person_stops_is_halted_and_cannot_win(tmp_path):
     searcher = opened(space_of(), tmp_path)
     run(searcher)
@@ -496,6 +507,8 @@ def test_an_earlier_study_is_learned_from_but_is_no_trial_of_this_one(tmp_path):
     history = read_history(source, space, ("score",), {})
     new.learn_from(source, history.trials, history.points)
     new.learn_from(source, history.trials, history.points)  # as after a crash in between
+    recorded = [trial.intermediate_values or trial.system_attrs for trial in history.trials]
+    assert not any(recorded), "no rivals to a pruner"
     assert len(history.trials) == 11 and new.remaining == 4 and new.learned_from == [source, source]
     assert sum("warm_start" in trial.user_attrs for _, trial in new.all_trials()) == 11
     asked = run_all(new)
