@@ -135,13 +135,12 @@ def open_searcher(
     """The study's searcher, with its journal read."""
     objective = objective or folder.read_json("environment.json").get("objective")
     searcher = OptunaSearcher(
-        request.space,
+        request.bound_space,
         folder.journal,
         request.trials,
         request.seed,
         objective,
         Sessions(folder).spent_seconds(),
-        request.config().flat(),
     )
     searcher.open()
     return searcher
@@ -155,8 +154,7 @@ def learn_from_earlier_studies(
     for source in request.warm:
         if source in searcher.learned_from:
             continue
-        base = request.config().flat()
-        history = read_history(source, request.space, searcher.objectives, environment, base=base)
+        history = read_history(source, request.bound_space, searcher.objectives, environment)
         for line in history.notes:
             say(f"warm start: {line}")
         searcher.learn_from(source, history.trials, history.points)

@@ -307,5 +307,5 @@ def test_10_a_search_has_one_seed(run, caught):
         ]
     )
     caught(check, [7 + number for number in range(3)])
-    with pytest.raises(SpaceError, match="the seed is not searched"):
+    with pytest.raises(SpaceError, match="train.seed: can only be set under fixed"):
         space_from_plain({"space": {"train.seed": {"int": [0, 9]}}})

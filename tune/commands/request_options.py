@@ -1,9 +1,10 @@
-"""What the options of a search ask for: a request, or what is wrong with them."""
+"""From the options of a search to the request of a study."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ganhtr.config import ConfigError, parse_settings
 from tune import ROOT
@@ -16,10 +17,110 @@ SPACES = ROOT / "search_spaces"
 RECOGNIZER_FILES = ("guide.weights", "judge.weights")
 
 
-def choose_preset(asked: str | None, space: Space) -> tuple[str, str]:
-    """The preset and why: asked for, the space's own, or by what this machine has."""
-    if asked:
-        return asked, "asked for with --preset"
+@dataclass(frozen=True)
+class SearchOptions:
+    """The options of the command line that make a request; None is an option that is left out."""
+
+    space: str
+    data: str = "builtin"
+    charset: Path | None = None
+    fonts: Path | None = None
+    preset: str | None = None
+    trials: int | None = None
+    seeds: int | None = None
+    epochs: int | None = None
+    seed: int | None = None
+    settings: tuple[str, ...] = ()  # KEY=VALUE
+    cpus_per_trial: float = 1
+    gpus_per_trial: float | None = None
+    single_trial: bool = False
+    warm_start: tuple[str, ...] = ()
+
+
+def build_request(options: SearchOptions) -> Request:
+    """Return the request that the options make. Raises: SpaceError, ConfigError, ValueError."""
+    space = load_space(find_space(options.space, SPACES))
+    space = with_seeds(space, options.trials, options.seeds)
+    settings = read_settings(options, space)
+    seed = settings.pop("train.seed", space.fixed.get("train.seed", 0))
+    preset, reason = choose_preset(options.preset, space)
+    request = Request(
+        space=space,
+        preset=preset,
+        preset_reason=reason,
+        settings=settings,
+        data=options.data if options.data == "builtin" else absolute(options.data),
+        charset=absolute(options.charset) if options.charset else None,
+        fonts=absolute(options.fonts) if options.fonts else None,
+        trials=options.trials or space.trials,
+        seed=seed if options.seed is None else options.seed,
+        cpus_per_trial=options.cpus_per_trial,
+        gpus_per_trial=default_gpus(options.gpus_per_trial),
+        single=options.single_trial,
+        warm=tuple(map(absolute_source, options.warm_start)),
+    )
+    check_request(request)
+    return request
+
+
+def with_seeds(space: Space, trials: int | None, seeds: int | None) -> Space:
+    """Return the space with `--seeds` in its budget, or in its verdict if it searches.
+
+    Raises: ConfigError for an option that the kind of study cannot have.
+    """
+    if space.experiment and trials is not None:
+        raise ConfigError(
+            [
+                f"--trials {trials}: {space.name} is an experiment, which runs both arms once for "
+                "each seed. Use --seeds, or set budget.seeds in its file"
+            ]
+        )
+    if seeds is None:
+        return space
+    if not space.experiment:
+        return replace(space, verdict=replace(space.verdict, seeds=seeds))
+    if seeds < 1:
+        raise ConfigError(
+            [f"--seeds must be at least 1 with {space.name}, an experiment, got {seeds}"]
+        )
+    return replace(space, budget=replace(space.budget, seeds=seeds))
+
+
+def read_settings(options: SearchOptions, space: Space) -> dict[str, Any]:
+    """Return the configuration keys that `--set` and `--epochs` give.
+
+    Paths of recognizers become absolute, also those that the space fixes: workers and `--resume`
+    may run in another folder.
+
+    Raises: ConfigError with every fault.
+    """
+    settings = parse_settings(list(options.settings))
+    if options.epochs is not None:
+        settings["train.epochs"] = options.epochs
+    searched = {parameter.key for parameter in space.parameters}
+    if options.single_trial:
+        searched = set()
+    faults = [
+        f"--set {key}: {space.name} searches this key. Remove it from the space, or add "
+        "--single-trial"
+        for key in sorted(searched.intersection(settings))
+    ]
+    faults += [
+        f"--set {key}: {space.name} derives this key from others. Change the space"
+        for key in sorted(set(space.derived).intersection(settings))
+    ]
+    if faults:
+        raise ConfigError(faults)
+    for key in RECOGNIZER_FILES:
+        if path := settings.get(key, space.fixed.get(key)):
+            settings[key] = absolute(path)
+    return settings
+
+
+def choose_preset(name: str | None, space: Space) -> tuple[str, str]:
+    """Return the preset and the reason: the option, the space, or what this machine has."""
+    if name:
+        return name, "set with --preset"
     if space.preset:
         return space.preset, f"named by {space.name}.yaml"
     import torch
@@ -29,115 +130,46 @@ def choose_preset(asked: str | None, space: Space) -> tuple[str, str]:
     return "tiny", "the default without CUDA"
 
 
-def with_seeds(space: Space, trials: int | None, seeds: int | None) -> Space:
-    """The space with `--seeds` in its budget, or in a search's verdict. Raises: ConfigError for what only the other kind of study has."""
-    if space.experiment and trials is not None:
-        raise ConfigError(
-            [
-                f"--trials must be left out with {space.name}, an experiment, which runs both arms once for each seed, got "
-                f"{trials}. Use --seeds, or set budget.seeds in its file"
-            ]
-        )
-    if seeds is None:
-        return space
-    if not space.experiment:
-        return replace(space, verdict=replace(space.verdict, seeds=seeds))
-    if seeds < 1:
-        raise ConfigError(
-            [
-                f"--seeds must be at least 1 with {space.name}, an experiment, got {seeds}. Each seed runs both arms"
-            ]
-        )
-    return replace(space, budget=replace(space.budget, seeds=seeds))
+def default_gpus(gpus: float | None) -> float:
+    """Return the GPUs of a trial: one if there is CUDA and the option is left out."""
+    if gpus is not None:
+        return gpus
+    import torch
+
+    return 1.0 if torch.cuda.is_available() else 0.0
 
 
-def build_request(
-    space: str,
-    data: str,
-    charset: Path | None,
-    fonts: Path | None,
-    preset: str | None,
-    trials: int | None,
-    seeds: int | None,
-    epochs: int | None,
-    seed: int | None,
-    set_: list[str],
-    cpus: float,
-    gpus: float | None,
-    single: bool,
-    warm: tuple[str, ...] = (),
-) -> Request:
-    """The request that the options make. Raises: SpaceError, ConfigError, ValueError."""
-    chosen = with_seeds(load_space(find_space(space, SPACES)), trials, seeds)
-    settings = parse_settings(set_)
-    if epochs is not None:
-        settings["train.epochs"] = epochs
-    given = settings.pop("train.seed", chosen.fixed.get("train.seed", 0))
-    searched = {parameter.key for parameter in chosen.parameters} & set(settings)
-    if searched and not single:
+def check_request(request: Request) -> None:
+    """Raise ConfigError for a request whose parts do not go together."""
+    space = request.space
+    if request.warm and (space.experiment or request.single):
+        kind = "--single-trial" if request.single else f"{space.name}, an experiment,"
+        raise ConfigError([f"--warm-start: {kind} searches nothing. Remove one"])
+    formulation = request.config().contrastive.formulation
+    if formulation == "none" and space.experiment and not request.single:
         raise ConfigError(
             [
-                f"--set {key} must be a key that the space does not search: {chosen.name} searches it. Take it out of the "
-                "space, or add --single-trial"
-                for key in sorted(searched)
+                "--set contrastive.formulation=none: the ON arm of an experiment needs a "
+                "contrastive loss. Remove it, or add --single-trial to train OFF alone"
             ]
         )
-    if computed := sorted(set(chosen.derived) & set(settings)):
-        raise ConfigError(
-            [
-                f"--set {key} must be a key that the space does not derive: {chosen.name} computes it. Change the space"
-                for key in computed
-            ]
-        )
-    for key in RECOGNIZER_FILES:  # workers and --resume may run in another folder
-        if path := settings.get(key, chosen.fixed.get(key)):
-            settings[key] = str(Path(path).resolve())
-    named, reason = choose_preset(preset, chosen)
-    if gpus is None:
-        import torch
-
-        gpus = 1.0 if torch.cuda.is_available() else 0.0
-    if data != "builtin":
-        data = str(Path(data).resolve())
-    request = Request(
-        chosen,
-        named,
-        reason,
-        settings,
-        data,
-        absolute(charset),
-        absolute(fonts),
-        trials or chosen.trials,
-        given if seed is None else seed,
-        cpus,
-        gpus,
-        single,
-        tuple(absolute_source(each) for each in warm),
-    )
-    if warm and (chosen.experiment or single):
-        other = "--single-trial" if single else chosen.name
-        raise ConfigError(
-            [f"--warm-start must be left to a search, got it with {other}. Leave it out"]
-        )
-    if request.config().contrastive.formulation == "none" and chosen.experiment and not single:
-        raise ConfigError(
-            [
-                "--set contrastive.formulation must leave the ON arm of an experiment its contrastive loss, got none. Leave it "
-                "out, or add --single-trial to train OFF alone"
-            ]
-        )
-    faults = [fault for _, fault in config_faults(chosen, named)]
+    faults = [
+        f"{space.name}: {'.'.join(place)}: {fault}"
+        for place, fault in config_faults(space, request.preset)
+    ]
     if faults:
-        raise ConfigError([f"{chosen.name}: {fault}" for fault in faults])
-    return request
+        raise ConfigError(faults)
 
 
 def absolute_source(source: str) -> str:
-    """An earlier study as any working directory sees it: path or path::study. Raises: ValueError for an address that is no path."""
+    """Return an earlier study, path or path::study, with an absolute path.
+
+    Raises: ValueError for an address that is not a path.
+    """
     path, study = split_source(source)
-    return f"{Path(path).resolve()}{'::' * bool(study)}{study}"
+    return f"{absolute(path)}{'::' * bool(study)}{study}"
 
 
-def absolute(path: Path | None) -> str | None:
-    """The path as any working directory sees it."""
-    return str(path.resolve()) if path else None
+def absolute(path: str | Path) -> str:
+    """Return the path as any working directory sees it."""
+    return str(Path(path).resolve())

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from tune import ROOT
-from tune.commands.request_options import SPACES, build_request
+from tune.commands.request_options import SPACES, SearchOptions, build_request
 from tune.space.load import find_space, load_space
 from tune.space.plain import digest_of
 from tune.space.schema import json_schema
@@ -140,20 +140,22 @@ def search(
             folder, request = begun_study(context, results, name, space, extend)
         else:
             request = build_request(
-                space,
-                data,
-                charset,
-                fonts,
-                preset,
-                trials,
-                seeds,
-                epochs,
-                seed,
-                set_,
-                cpus_per_trial,
-                gpus_per_trial,
-                single_trial,
-                tuple(warm_start),
+                SearchOptions(
+                    space=space,
+                    data=data,
+                    charset=charset,
+                    fonts=fonts,
+                    preset=preset,
+                    trials=trials,
+                    seeds=seeds,
+                    epochs=epochs,
+                    seed=seed,
+                    settings=tuple(set_),
+                    cpus_per_trial=cpus_per_trial,
+                    gpus_per_trial=gpus_per_trial,
+                    single_trial=single_trial,
+                    warm_start=tuple(warm_start),
+                )
             )
             folder = StudyFolder.planned(results, name, request)
         with disk_faults_explained("give the same command again"):
@@ -229,9 +231,7 @@ def run(
         for source in (
             request.warm
         ):  # before there is a folder: a source that will not do leaves nothing behind
-            read_history(
-                source, request.space, request.space.objectives, {}, base=request.config().flat()
-            )
+            read_history(source, request.bound_space, request.space.objectives, {})
         folder.create(request)
     elif request.trials != folder.request().trials:
         with folder.locked():

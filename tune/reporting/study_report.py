@@ -24,7 +24,7 @@ from tune.reporting.problems import problems
 from tune.reporting.search_section import search_sections
 from tune.reporting.setup_section import setup_section
 from tune.reporting.verdict_section import verdict_for_terminal, verdict_in_short, verdict_section
-from tune.space.settings import Constraint, described
+from tune.space.constraint import Constraint
 from tune.study.folder import StudyFolder
 from tune.study.request import Request
 from tune.study.trial_table import Row, best_row, collect, write_best, write_csv
@@ -157,9 +157,7 @@ def trial_section(
     words = "; ".join(
         f"one that is *{status}* {text}" for status, text in STATUSES.items() if counts[status]
     )
-    kept = (
-        f"To win, a trial must keep: {listed(map(described, constraints))}." if constraints else ""
-    )
+    kept = f"To win, a trial must keep: {listed(map(str, constraints))}." if constraints else ""
     return [
         *more,
         "Top-1 is the share of lines whose own text the matcher picks from the batch; *length* what line length alone would "

@@ -42,9 +42,8 @@ class Proposer:
         seed: int,
         arms: Mapping[str, ArmStudy],
         violations: Callable[[FrozenTrial], list[float]],
-        base: Mapping[str, Any] | None,
     ):
-        self.space, self.seed, self.arms, self.base = space, seed, arms, base
+        self.space, self.seed, self.arms = space, seed, arms
         self._violations = violations if space.constraints else None
         self._points = [(f"first: {name}", dict(point)) for name, point in space.first.items()]
         self._points += [
@@ -178,9 +177,7 @@ class Proposer:
 
     def _with_baseline(self, arm: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """With what OFF has settled, and derived values. Raises: ExpressionError where these cannot be computed."""
-        return self.space.completed(
-            {**values, **(self.space.baseline if arm == OFF else {})}, self.base
-        )
+        return self.space.completed({**values, **(self.space.baseline if arm == OFF else {})})
 
     def _completed(self, arm: str, values: Mapping[str, Any]) -> dict[str, Any] | None:
         """The same; None where it cannot be computed."""

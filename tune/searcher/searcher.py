@@ -19,13 +19,12 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 from ray.tune.search import Searcher
 
-from ganhtr.config import RULES
 from tune.metric import OBJECTIVES, objective_value
 from tune.searcher.arm_study import ArmStudy
 from tune.searcher.proposal import OFF, ON, Proposal
 from tune.searcher.proposer import Proposer
 from tune.searcher.pruners import build_pruner
-from tune.space.settings import violations
+from tune.space.constraint import violations
 from tune.space.space import Space
 from tune.study.journal import open_journal
 
@@ -48,7 +47,6 @@ class OptunaSearcher(Searcher):
         seed: int,
         objective: str | None = None,
         spent_seconds: float = 0.0,
-        base: Mapping[str, Any] | None = None,
     ):
         super().__init__()  # no metric for Ray to insist on: a trial that fails at once has none
         self.space, self.journal, self.trials, self.seed = space, journal, trials, seed
@@ -56,7 +54,6 @@ class OptunaSearcher(Searcher):
             objective or space.objective,
             *space.objectives[1:],
         )  # a study whose recognizers are weak maximises PSNR instead
-        self.base = base  # the configuration that every trial starts from, for derived values
         self.began = time.monotonic() - spent_seconds
         self.arms: dict[str, ArmStudy] = {}
         self._storage: JournalStorage | None = None
@@ -85,11 +82,11 @@ class OptunaSearcher(Searcher):
         self.arms[ON].study.pruner = build_pruner(
             settings.pruner,
             settings.warmup,
-            self._epochs(),
+            self.space.start()["train.epochs"],
             self.journal.parent / "trials",
             self.objectives[0],
         )
-        self.proposer = Proposer(self.space, self.seed, self.arms, self._violations, self.base)
+        self.proposer = Proposer(self.space, self.seed, self.arms, self._violations)
         self._off_metrics = [
             json.loads(trial.user_attrs["metrics"])
             for trial in self.arms[OFF].study.get_trials(deepcopy=False)
@@ -136,14 +133,6 @@ class OptunaSearcher(Searcher):
         )
         study.set_user_attr("learned_from", [*told.get("learned_from", []), source])
         self.open()
-
-    def _epochs(self) -> int:
-        """The epochs of a trial, up to which a pruner's rungs reach."""
-        return (
-            (self.base or {}).get("train.epochs")
-            or self.space.budget.epochs
-            or RULES["train.epochs"].default
-        )
 
     def all_trials(self) -> Iterator[tuple[str, FrozenTrial]]:
         """Every trial of the journal with its arm, OFF first."""

@@ -1,4 +1,7 @@
-"""`extends:` a space file lays its own values over another's: sections key by key, the extending file wins, null takes a key out."""
+"""`extends:` lets a space file change another one.
+
+Sections are merged key by key; the extending file wins, and null removes a key.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tune.space.source import SECTIONS, KeyPath, Source, SpaceError, known, show
+from tune.space.settings import SECTIONS
+from tune.space.source import KeyPath, Source, SpaceError, hint, show
 from tune.space.yaml_text import read_yaml
 
 LONGEST_CHAIN = 8
 
 
 def read_extended(path: Path, trail: tuple[Path, ...] = ()) -> Source:
-    """The values of a space file laid over those of the file that it extends, each with its file and line for faults.
+    """Return the values of a space file merged into those of the file that it extends.
+
+    trail: the files that lead to this one.
 
     Raises: SpaceError for a file that cannot be read.
     """
@@ -21,72 +27,58 @@ def read_extended(path: Path, trail: tuple[Path, ...] = ()) -> Source:
     if not isinstance(source.value, dict) or "extends" not in source.value:
         return source
     trail = (*trail, path.resolve())
-    found = _extended(source, source.value.pop("extends"), path, trail)
-    if found is None:
+    base_path = _extended_file(source, source.value.pop("extends"), path, trail)
+    if base_path is None:
         return source
-    base = read_extended(found, trail)
+    base = read_extended(base_path, trail)
     if not isinstance(base.value, dict):
         raise SpaceError(
             [
-                f"{found}: the file must be a mapping, got {show(base.value)}. See search_spaces/contrastive.yaml."
+                f"{base_path}: the file must be a mapping, got {show(base.value)}. "
+                "See search_spaces/contrastive.yaml."
             ]
         )
-    return _laid_over(base, source)
+    return _merged(base, source)
 
 
-def _extended(source: Source, name: Any, path: Path, trail: tuple[Path, ...]) -> Path | None:
-    """The file that `path` extends, or None after a fault."""
+def _extended_file(source: Source, name: Any, path: Path, trail: tuple[Path, ...]) -> Path | None:
+    """Return the file that `path` extends; None after a fault."""
     where = ("extends",)
     if not isinstance(name, str) or not name:
-        source.fault(
+        source.must_be(
             where, "the name or path of a space file", show(name), "Write extends: contrastive."
         )
         return None
-    found = next(
-        (
-            each
-            for each in (path.parent / name, path.parent / f"{name}.yaml")
-            if os.path.isfile(each)
-        ),
-        None,
-    )
-    if found is None:
-        names = tuple(
-            sorted(each.stem for each in path.parent.glob("*.yaml") if each.name != path.name)
+    candidates = (path.parent / name, path.parent / f"{name}.yaml")
+    file = next((candidate for candidate in candidates if os.path.isfile(candidate)), None)
+    if file is None:
+        others = tuple(
+            sorted(other.stem for other in path.parent.glob("*.yaml") if other.name != path.name)
         )
-        hint = near_files(name, names) if names else "There is no other .yaml file beside it."
-        source.fault(
-            where, "a space file beside this one, or a path from its folder", show(name), hint
-        )
-    elif found.resolve() in trail:
-        source.fault(
-            where,
-            "free of cycles",
-            " -> ".join(each.name for each in (*trail, found)),
-            "Take one `extends` out.",
-        )
+        fix = near_files(name, others) if others else "There is no other .yaml file beside it."
+        source.fault(where, f"there is no file {show(name)} beside this one. {fix}")
+    elif file.resolve() in trail:
+        cycle = " -> ".join(member.name for member in (*trail, file))
+        source.fault(where, f"the files form a cycle: {cycle}. Remove one `extends`.")
     elif len(trail) == LONGEST_CHAIN:
         source.fault(
-            where,
-            f"the last of at most {LONGEST_CHAIN} files",
-            "a longer chain",
-            "Write some of them as one file.",
+            where, f"more than {LONGEST_CHAIN} files extend each other. Merge some of them."
         )
     else:
-        return found
+        return file
     return None
 
 
 def near_files(name: str | Path, names: tuple[str, ...]) -> str:
-    """The names of space files, or of many the nearest."""
-    hint = known(Path(name).stem, names)
-    return (
-        f"There are {len(names)} files, none with a name like it." if "--dry-run" in hint else hint
-    )
+    """Return the names of space files, or the nearest one if there are many."""
+    nearest = hint(Path(name).stem, names)
+    if "--dry-run" in nearest:
+        return f"There are {len(names)} files, none with a similar name."
+    return nearest
 
 
-def _laid_over(base: Source, source: Source) -> Source:
-    """The values of `source` over those of `base`."""
+def _merged(base: Source, source: Source) -> Source:
+    """Return the values of `source` merged into those of `base`."""
     merged = Source(source.file, dict(base.value))
     merged.lines = {**base.lines, (): source.lines.get((), 1)}
     merged.files = {path: base.files.get(path, base.file) for path in base.lines if path}
@@ -96,28 +88,27 @@ def _laid_over(base: Source, source: Source) -> Source:
     for key, value in source.value.items():
         if key in SECTIONS and isinstance(value, dict) and isinstance(base.value.get(key), dict):
             section = merged.value[key] = dict(base.value[key])
-            for inner, held in value.items():
-                _lay(merged, source, section, (key, inner), held)
+            for inner, inner_value in value.items():
+                _set(merged, source, section, (key, inner), inner_value)
         else:
-            _lay(merged, source, merged.value, (key,), value)
+            _set(merged, source, merged.value, (key,), value)
     return merged
 
 
-def _lay(merged: Source, source: Source, held: dict[str, Any], path: KeyPath, value: Any) -> None:
-    """Puts a value of `source` into a mapping of `merged`, with its lines; null takes the key out."""
+def _set(
+    merged: Source, source: Source, mapping: dict[str, Any], path: KeyPath, value: Any
+) -> None:
+    """Set a value of `source`, with its lines, in a mapping of `merged`; null removes the key."""
     key, size = path[-1], len(path)
-    for stale in [each for each in merged.lines if each[:size] == path]:
+    for stale in [other for other in merged.lines if other[:size] == path]:
         del merged.lines[stale]
         merged.files.pop(stale, None)
-    merged.lines |= {each: line for each, line in source.lines.items() if each[:size] == path}
+    merged.lines |= {other: line for other, line in source.lines.items() if other[:size] == path}
     if value is not None or path in source.refused:
-        held[key] = value
-    elif key in held:
-        del held[key]
+        mapping[key] = value
+    elif key in mapping:
+        del mapping[key]
     elif path != ("space",):  # `space:` alone says that nothing is searched
         merged.fault(
-            path,
-            "a key of the extended space, to be taken out of it with null",
-            "one that it does not have",
-            "Remove it.",
+            path, "null removes a key of the extended space, which does not have it. Remove it."
         )

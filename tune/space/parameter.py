@@ -1,4 +1,4 @@
-"""One searched hyperparameter: the values it can take, and when it takes part at all."""
+"""A searched parameter: its values, and the conditions under which it is active."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tune.space.source import show
 
 @dataclass(frozen=True)
 class ValueRange:
-    """From `low` to `high`, ends included; None where an end is open. Only numbers are in it."""
+    """The numbers from `low` to `high`, both included; None is an open end."""
 
     low: float | None = None
     high: float | None = None
@@ -25,7 +25,7 @@ class ValueRange:
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
     def to_plain(self) -> dict[str, float]:
-        """As a space file has it."""
+        """Return the range as a space file has it."""
         return {
             name: end for name, end in (("min", self.low), ("max", self.high)) if end is not None
         }
@@ -37,12 +37,12 @@ class ValueRange:
 
 
 def plain_condition(allowed: tuple | ValueRange) -> Any:
-    """The values of a condition as a space file has them."""
+    """Return a condition as a space file has it."""
     return allowed.to_plain() if isinstance(allowed, ValueRange) else list(allowed)
 
 
 def condition_in_words(allowed: tuple | ValueRange) -> str:
-    """The values of a condition for a person."""
+    """Return a condition in words."""
     return str(allowed) if isinstance(allowed, ValueRange) else " or ".join(map(str, allowed))
 
 
@@ -52,10 +52,12 @@ KINDS: tuple[Kind, ...] = ("float", "int", "choice", "bool")
 
 @dataclass(frozen=True)
 class Parameter:
-    """A configuration key with its range (numbers `low`, `high`) or its `choices` (false and true for a bool).
+    """A configuration key with its range `low` to `high`, or its `choices` (two for a bool).
 
-    `when` names the ancestors: the parameter is active if each of them is, with one of the values given, or in the range given.
-    `default` is the value where it is inactive and in single-trial mode; None leaves that to the configuration.
+    when: ancestor -> condition. The parameter is active if all ancestors are active and have such
+        values.
+    default: its value while inactive, and in single-trial mode; None leaves that to the
+        configuration.
     """
 
     key: str
@@ -69,7 +71,7 @@ class Parameter:
     default: Any = None
 
     def active(self, values: Mapping[str, Any]) -> bool:
-        """Whether it takes part, given the values of the active parameters before it."""
+        """Whether it is active, by the values of the active parameters before it."""
         return all(values.get(key) in allowed for key, allowed in self.when.items())
 
     def allows(self, value: Any) -> bool:
@@ -90,20 +92,23 @@ class Parameter:
 
     @property
     def finite(self) -> bool:
-        """Whether it has a countable number of values."""
+        """Whether its values can be counted."""
         return bool(self.choices) or self.step is not None or self.kind == "int"
 
     @property
     def count(self) -> int:
-        """How many values a finite parameter has."""
+        """The number of values of a finite parameter."""
         return len(self.choices) or round((self.high - self.low) / (self.step or 1)) + 1
 
     def every_value(self) -> tuple:
-        """Each value of a finite parameter, in order."""
+        """Return all values of a finite parameter, in order."""
         return self.choices or tuple(map(self._on_grid, range(self.count)))
 
     def exact(self, value: Any) -> Any:
-        """The value as `every_value` has it: 1.0 for 1, 0.3 for 0.1 + 2 * 0.1. What it cannot take is left as it is."""
+        """Return the value as `every_value` has it: 1.0 for 1, 0.3 for 0.1 + 2 * 0.1.
+
+        A value that the parameter cannot take is returned unchanged.
+        """
         if not self.allows(value):
             return value
         if self.choices:
@@ -113,28 +118,31 @@ class Parameter:
         return float(value) if self.kind == "float" else value
 
     def reaches(self, numbers: ValueRange) -> bool:
-        """Whether a value of the parameter lies in the range."""
+        """Whether trials have values in the range.
+
+        Of a continuous parameter a single number does not count: no trial has it.
+        """
         if self.choices:
             return any(choice in numbers for choice in self.choices)
-        low, high = (
-            max(self.low, _or(numbers.low, self.low)),
-            min(self.high, _or(numbers.high, self.high)),
-        )
-        if low > high or not self.finite:
-            return low <= high
+        low = self.low if numbers.low is None else max(self.low, numbers.low)
+        high = self.high if numbers.high is None else min(self.high, numbers.high)
+        if not self.finite:
+            return low < high
+        # The first value at or above `low`; 1e-9 absorbs the rounding of the division.
         steps = math.ceil((low - self.low) / (self.step or 1) - 1e-9)
         return steps < self.count and self._on_grid(steps) in numbers
 
     def _on_grid(self, steps: int) -> Any:
+        # Decimal avoids the errors of adding float steps: 0.1 + 2 * 0.1 is 0.3.
         exact = Decimal(str(self.low)) + steps * Decimal(str(self.step or 1))
         return int(exact) if self.kind == "int" else float(exact)
 
     def extremes(self) -> tuple:
-        """Every choice, or the ends of the range."""
+        """Return every choice, or the ends of the range."""
         return self.choices or (self.low, self.high)
 
     def random_value(self, rng: random.Random) -> Any:
-        """A value drawn evenly from the choices or the range; evenly in the logarithm if `log`."""
+        """Draw a value, uniformly or, with `log`, uniformly in the logarithm."""
         if self.choices:
             return rng.choice(self.choices)
         if self.step is not None:
@@ -142,17 +150,16 @@ class Parameter:
         if self.kind == "int" and not self.log:
             return rng.randint(self.low, self.high)
         if self.kind == "int":
-            # Half a unit at each end gives the first and the last whole number their full share.
-            return _within(
-                round(_log_uniform(rng, self.low - 0.5, self.high + 0.5)), self.low, self.high
-            )
-        value = (
-            _log_uniform(rng, self.low, self.high) if self.log else rng.uniform(self.low, self.high)
-        )
-        return _within(value, self.low, self.high)
+            # Half a unit at each end gives the first and the last integer their full share.
+            value: float = round(_log_uniform(rng, self.low - 0.5, self.high + 0.5))
+        elif self.log:
+            value = _log_uniform(rng, self.low, self.high)
+        else:
+            value = rng.uniform(self.low, self.high)
+        return min(max(value, self.low), self.high)  # exp(log(x)) may miss the ends by a rounding
 
     def to_plain(self) -> dict[str, Any]:
-        """The parameter as it is written in a space file."""
+        """Return the parameter as a space file has it."""
         plain: dict[str, Any] = {self.kind: [self.low, self.high]}
         if self.choices:
             plain = {self.kind: True if self.kind == "bool" else list(self.choices)}
@@ -168,35 +175,27 @@ class Parameter:
 
 
 def on_grid(value: float, low: float, step: float) -> bool:
-    """Whether `value` is a whole number of steps above `low`, up to rounding."""
+    """Whether `value` is a whole number of steps above `low`, except for rounding."""
     steps = (value - low) / step
     return math.isfinite(steps) and abs(steps - round(steps)) < 1e-6
-
-
-def _or(end: Any, other: Any) -> Any:
-    return other if end is None else end
 
 
 def _log_uniform(rng: random.Random, low: float, high: float) -> float:
     return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
-def _within(value: Any, low: Any, high: Any) -> Any:
-    """exp(log(x)) may miss the ends by a rounding."""
-    return min(max(value, low), high)
-
-
 def values_in_words(parameter: Parameter) -> str:
-    """What a parameter takes, for a person."""
+    """Return the values of a parameter in words."""
     if parameter.choices:
         return ", ".join(map(show, parameter.choices))
     step = f" in steps of {show(parameter.step)}" if parameter.step is not None else ""
     return f"{show(parameter.low)} to {show(parameter.high)}{step}"
 
 
-Clause = Mapping[str, tuple | ValueRange]
+Condition = tuple | ValueRange  # the allowed values
+Clause = Mapping[str, Condition]  # key -> condition
 
 
 def matches(clause: Clause, values: Mapping[str, Any]) -> bool:
-    """Whether all keys of a combination are there with such values. An inactive parameter is not there."""
+    """Whether the values meet all conditions; `values` has no inactive parameters."""
     return all(key in values and values[key] in allowed for key, allowed in clause.items())

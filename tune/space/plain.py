@@ -1,4 +1,4 @@
-"""A space in plain values, as a file has it, and its digest."""
+"""A space as the plain values of a file, and its digest."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import json
 from typing import Any
 
 from tune.space.parameter import plain_condition
+from tune.space.settings import Budget
 from tune.space.space import Space
+
+DIGESTED_BUDGET = ("epochs", "steps_per_epoch")  # more trials or seeds leave a study comparable
 
 
 def plain_of(space: Space) -> dict[str, Any]:
-    """The space as it is written in a file, all settings included."""
-    unused = "trials" if space.experiment else "seeds"
+    """Return the space as a file has it, with all settings."""
     constraints: dict[str, dict[str, float]] = {}
-    for each in space.constraints:
-        constraints.setdefault(each.metric, {})[each.rule] = each.amount
+    for constraint in space.constraints:
+        constraints.setdefault(constraint.metric, {})[constraint.rule] = constraint.amount
     forbidden = [
         {key: plain_condition(allowed) for key, allowed in clause.items()}
         for clause in space.forbidden
     ]
-    rules = {
+    optional = {
         "constraints": constraints,
         "derived": {key: expression.text for key, expression in space.derived.items()},
         "first": {name: dict(point) for name, point in space.first.items()},
@@ -30,28 +32,36 @@ def plain_of(space: Space) -> dict[str, Any]:
     return {
         "objective": space.objective if len(space.objectives) == 1 else list(space.objectives),
         **({"preset": space.preset} if space.preset else {}),
-        "budget": {
-            key: value
-            for key, value in dataclasses.asdict(space.budget).items()
-            if value is not None and key != unused
-        },
+        "budget": _plain_budget(space.budget, space.experiment),
         "early_stopping": dataclasses.asdict(space.early_stopping),
         **({} if space.experiment else {"search": dataclasses.asdict(space.search)}),
         "verdict": {**dataclasses.asdict(space.verdict), "margins": dict(space.verdict.margins)},
         "baseline": dict(space.baseline),
         "fixed": dict(space.fixed),
-        **{name: held for name, held in rules.items() if held},
+        **{name: section for name, section in optional.items() if section},
         "space": {parameter.key: parameter.to_plain() for parameter in space.parameters},
     }
 
 
+def _plain_budget(budget: Budget, experiment: bool) -> dict[str, Any]:
+    """Return the settings of a budget that are set and apply to the kind of study."""
+    other_kind = "search" if experiment else "experiment"
+    return {
+        setting.name: getattr(budget, setting.name)
+        for setting in dataclasses.fields(budget)
+        if setting.metadata["kind_of_study"] != other_kind
+        and getattr(budget, setting.name) is not None
+    }
+
+
 def digest_of(space: Space) -> str:
-    """The same for spaces between which a study can be resumed, as `Space.digest` says."""
+    """Return a digest that is the same for spaces between which a study can be resumed.
+
+    Budget, first points and verdict may differ, and how conditions and expressions are written.
+    """
     plain = plain_of(space)
     plain["budget"] = {
-        name: value
-        for name, value in plain["budget"].items()
-        if name in ("epochs", "steps_per_epoch")
+        name: value for name, value in plain["budget"].items() if name in DIGESTED_BUDGET
     }
     plain.pop("first", None)
     plain.pop("verdict")
@@ -66,7 +76,7 @@ def digest_of(space: Space) -> str:
 
 
 def _ordered(conditions: dict[str, Any]) -> dict[str, Any]:
-    """Conditions with the values of each in an order of their own."""
+    """Return conditions with the values of each in a fixed order."""
     return {
         key: sorted(allowed, key=_text) if isinstance(allowed, list) else allowed
         for key, allowed in conditions.items()

@@ -1,4 +1,4 @@
-"""The `space:` section of a space file, checked: plain values -> parameters, every ancestor before its dependants."""
+"""The `space:` section of a space file, checked: plain values -> parameters."""
 
 from __future__ import annotations
 
@@ -8,70 +8,76 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ganhtr.config import RULES, Rule
-from tune.space.parameter import KINDS, Kind, Parameter, values_in_words
-from tune.space.read_conditions import read_when
+from tune.space.parameter import KINDS, Kind, Parameter
+from tune.space.read_conditions import check_taken, read_when
 from tune.space.source import (
     KeyPath,
     Source,
     check_key,
+    check_not_under,
+    check_unique,
     check_value,
+    dependency_order,
     is_experiment,
-    known,
     section,
     show,
+    unknown_key,
 )
 
-OPTIONS = (*KINDS, "log", "step", "when", "default")
-_FLAG = Rule("flag", bool, False, "")
+OPTIONS = {
+    "float": "[low, high] of a number; both ends can be drawn",
+    "int": "[low, high] of a whole number; both ends can be drawn",
+    "choice": "list of values",
+    "bool": "true: the values are false and true",
+    "log": "true: draw uniformly in the logarithm (float and int above 0, without step)",
+    "step": "distance between neighbouring values (float and int); it divides the range",
+    "when": "conditions on other parameters, all of which must hold for this one to be active",
+    "default": "value while inactive, and in single-trial mode",
+}
+_LOG = Rule("log", bool, False, OPTIONS["log"])
 
 
 def read_parameters(source: Source) -> tuple[Parameter, ...]:
-    """The parameters in an order in which ancestors come first, else as in the file; none for an experiment. Faults go to `source`."""
-    given = {} if is_experiment(source) else section(source, "space")
-    fixed, derived = source.value.get("fixed"), source.value.get("derived")
-    drafts: dict[str, Parameter | None] = {}
-    for key, options in given.items():
+    """Return the parameters: ancestors first, else in the order of the file.
+
+    There are none in an experiment. Faults are noted in `source`.
+    """
+    plain = {} if is_experiment(source) else section(source, "space")
+    drafts: dict[str, Parameter | None] = {}  # without their conditions; None after a fault
+    for key, options in plain.items():
         path = ("space", key)
-        kind, sound = _kind(source, path, options), check_key(source, path, "space")
-        drafts[key] = _read(source, path, kind, options) if kind and sound else None
-        if isinstance(fixed, dict) and key in fixed:
-            source.fault(
-                path, "either fixed or searched", "it under fixed and under space", "Remove one."
-            )
-        if isinstance(derived, dict) and key in derived:
-            source.fault(
-                path,
-                "either derived or searched",
-                "it under derived and under space",
-                "Remove one.",
-            )
+        kind, valid = _kind(source, path, options), check_key(source, path, "space")
+        drafts[key] = _parameter(source, path, kind, options) if kind and valid else None
+        check_not_under(source, path, ("fixed", "derived"))
     parameters = {}
     for key, draft in drafts.items():
-        has_conditions = isinstance(given[key], dict) and "when" in given[key]
-        when = read_when(source, key, given[key]["when"], drafts) if has_conditions else {}
+        has_conditions = isinstance(plain[key], dict) and "when" in plain[key]
+        when = read_when(source, key, plain[key]["when"], drafts) if has_conditions else {}
         if draft:
             parameters[key] = dataclasses.replace(draft, when=when)
-    return _ordered(source, parameters)
+    order, cycles = dependency_order({key: parameter.when for key, parameter in parameters.items()})
+    for cycle in cycles:
+        text = f"the conditions form a cycle: {' -> '.join(cycle)}. Remove one."
+        source.fault(("space", cycle[0], "when"), text)
+    return tuple(parameters[key] for key in order)
 
 
 def _kind(source: Source, path: KeyPath, options: Any) -> Kind | None:
-    """The one of float, int, choice, bool that is given; None after a fault."""
+    """Return the kind of a parameter; None after a fault."""
     if not isinstance(options, dict):
-        source.fault(
+        source.must_be(
             path,
             "a mapping such as {float: [0.1, 1]}",
             show(options),
-            "To give one value to all trials put it under fixed.",
+            "To give all trials one value, put the key under fixed.",
         )
         return None
     for name in options:
         if name not in OPTIONS:
-            source.fault(
-                (*path, name), "an option of a parameter", "an unknown one", known(name, OPTIONS)
-            )
+            unknown_key(source, (*path, name), OPTIONS)
     kinds = [kind for kind in KINDS if kind in options]
     if len(kinds) != 1:
-        source.fault(
+        source.must_be(
             path,
             "exactly one of float, int, choice, bool",
             " and ".join(kinds) or "none of them",
@@ -81,164 +87,128 @@ def _kind(source: Source, path: KeyPath, options: Any) -> Kind | None:
     return kinds[0]
 
 
-def _read(
+def _parameter(
     source: Source, path: KeyPath, kind: Kind, options: Mapping[str, Any]
 ) -> Parameter | None:
-    """A parameter but for its `when`; None if its range or its choices have a fault."""
+    """Return a parameter without its conditions; None if its range or choices have a fault."""
     rule, default = RULES[path[-1]], options.get("default")
     has_default = "default" in options and check_value(source, (*path, "default"), rule, default)
-    values = (_range if kind in ("float", "int") else _choices)(
-        source, (*path, kind), kind, options[kind], rule
-    )
+    read = _range if kind in ("float", "int") else _choices
+    values = read(source, (*path, kind), kind, options[kind], rule)
     scale = _scale(source, path, kind, options, values)
     if not values:
         return None
     parameter = Parameter(rule.key, kind, **values, **scale)
-    if has_default and parameter.allows(default):
+    if has_default and check_taken(source, (*path, "default"), parameter, default):
         return dataclasses.replace(parameter, default=parameter.exact(default))
-    if has_default:
-        source.fault(
-            (*path, "default"),
-            "a value that the parameter can take",
-            show(default),
-            f"It takes {values_in_words(parameter)}.",
-        )
     return parameter
 
 
 def _range(source: Source, path: KeyPath, kind: str, ends: Any, rule: Rule) -> dict[str, Any]:
-    """low and high, or nothing after a fault."""
+    """Return low and high; nothing after a fault."""
     if rule.type not in (int, float):
-        fix = "Write bool: true." if rule.type is bool else "Write choice: [...]."
-        source.fault(
-            path, f"left to keys with a number ({rule.key} takes {rule.words()})", show(ends), fix
-        )
+        form = "bool: true" if rule.type is bool else "choice: [...]"
+        source.fault(path, f"{rule.key} takes {rule.words()}, not a range. Write {form}.")
         return {}
     if kind == "float" and rule.type is int:
-        source.fault(
-            path, f"int, as {rule.key} takes {rule.words()}", "float", "Write int: [low, high]."
-        )
+        source.fault(path, f"{rule.key} takes {rule.words()}. Write int: [low, high].")
         return {}
     if not isinstance(ends, list) or len(ends) != 2:
-        source.fault(path, "[low, high]", show(ends), f"Write {kind}: [low, high].")
+        source.must_be(path, "[low, high]", show(ends), f"Write {kind}: [low, high].")
         return {}
     end_rule = dataclasses.replace(rule, type=int if kind == "int" else float)
-    sound = [check_value(source, (*path, index), end_rule, end) for index, end in enumerate(ends)]
-    if not all(sound):
+    valid = [check_value(source, (*path, index), end_rule, end) for index, end in enumerate(ends)]
+    if not all(valid):
         return {}
     low, high = map(end_rule.type, ends)
-    if low >= high:
-        fix = "Swap the two." if low > high else "Put a single value under fixed."
-        source.fault(path, "[low, high] with low below high", show(ends), fix)
+    if low == high:
+        source.fault(path, f"both bounds are {show(low)}. Put a single value under fixed.")
+        return {}
+    if low > high:
+        bounds = f"lower bound {show(low)} is above upper bound {show(high)}"
+        source.fault(path, f"{bounds}. Swap them.")
         return {}
     return {"low": low, "high": high}
 
 
-def _choices(source: Source, path: KeyPath, kind: str, given: Any, rule: Rule) -> dict[str, Any]:
-    """choices, or nothing after a fault."""
+def _choices(source: Source, path: KeyPath, kind: str, plain: Any, rule: Rule) -> dict[str, Any]:
+    """Return the choices; nothing after a fault."""
     if kind == "bool":
         if rule.type is not bool:
-            source.fault(
-                path,
-                f"left to keys that take true or false ({rule.key} takes {rule.words()})",
-                show(given),
-                "Write choice: [...]." if rule.type is str else "Write float, int or choice.",
-            )
-        elif given is not True:
-            source.fault(
-                path, "true", show(given), "Write bool: true; for a single value use fixed."
-            )
+            form = "choice: [...]" if rule.type is str else "float, int or choice"
+            source.fault(path, f"{rule.key} takes {rule.words()}. Write {form}.")
+        elif plain is not True:
+            source.must_be(path, "true", show(plain), "Put a single value under fixed.")
         else:
             return {"choices": (False, True)}
         return {}
-    if not isinstance(given, list) or not given:
-        source.fault(
-            path, "a list of at least one value", show(given), "Write choice: [first, second]."
+    if not isinstance(plain, list) or not plain:
+        source.must_be(
+            path, "a list of at least one value", show(plain), "Write choice: [first, second]."
         )
         return {}
-    sound = [check_value(source, (*path, index), rule, value) for index, value in enumerate(given)]
-    if not all(sound):
+    valid = [check_value(source, (*path, index), rule, value) for index, value in enumerate(plain)]
+    if not all(valid) or not check_unique(source, path, plain):
         return {}
-    choices = tuple(map(rule.type, given))
-    for index, choice in enumerate(choices):
-        if choice in choices[:index]:
-            source.fault(
-                (*path, index), "free of duplicates", f"{show(choice)} again", "Remove one."
-            )
-            return {}
-    return {"choices": choices}
+    return {"choices": tuple(map(rule.type, plain))}
 
 
 def _scale(
-    source: Source, path: KeyPath, kind: str, options: Mapping[str, Any], shape: Mapping
+    source: Source,
+    path: KeyPath,
+    kind: str,
+    options: Mapping[str, Any],
+    bounds: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """log and step, checked against the range in `shape` where that is sound."""
+    """Return log and step, checked against the bounds if these have no fault."""
     for name in ("log", "step"):
         if name in options and kind not in ("float", "int"):
-            source.fault((*path, name), "left to float and int", f"it with {kind}", "Remove it.")
+            source.fault((*path, name), f"{name} needs float or int. Remove it.")
             return {}
     scale: dict[str, Any] = {}
-    if (
-        "log" in options
-        and check_value(source, (*path, "log"), _FLAG, options["log"])
-        and options["log"]
-    ):
+    log = options.get("log", False)
+    if check_value(source, (*path, "log"), _LOG, log) and log:
         if "step" in options:
-            source.fault((*path, "log"), "without step", "both", "Remove log or step.")
-        if shape.get("low", 1) <= 0:
+            source.fault((*path, "log"), "log and step exclude each other. Remove one.")
+        if bounds.get("low", 1) <= 0:
+            low = show(bounds["low"])
             source.fault(
                 (*path, "log"),
-                "used with a range above 0",
-                show([shape["low"], shape["high"]]),
-                "Raise the low end, or remove log.",
+                f"the logarithm needs a range above 0, but the lower bound is {low}. "
+                "Raise it, or remove log.",
             )
         scale["log"] = True
-    if "step" in options:
-        step, number = options["step"], int if kind == "int" else float
-        words = "a whole number above 0" if kind == "int" else "a number above 0"
-        if Rule("step", number, None, "").fault(step) or step <= 0:
-            source.fault(
-                (*path, "step"),
-                words,
-                show(step),
-                "It is the distance between neighbouring values.",
-            )
-        elif shape and not _fits(step, shape["low"], shape["high"]):
-            source.fault(
-                (*path, "step"),
-                "a whole part of the range, so that both ends are reached",
-                show(step),
-                f"The range is {show([shape['low'], shape['high']])}.",
-            )
-        else:
-            scale["step"] = number(step)
+    if "step" in options and _check_step(source, (*path, "step"), kind, options["step"], bounds):
+        scale["step"] = int(options["step"]) if kind == "int" else float(options["step"])
     return scale
 
 
-def _fits(step: float, low: float, high: float) -> bool:
-    """Whether steps lead from end to end, to the last digit, as Optuna's distributions have it."""
+def _check_step(
+    source: Source, path: KeyPath, kind: str, step: Any, bounds: Mapping[str, Any]
+) -> bool:
+    """Whether `step` leads from one bound to the other; else a fault."""
+    number, words = (int, "a whole number") if kind == "int" else (float, "a number")
+    if Rule("step", number, None, OPTIONS["step"]).fault(step) or step <= 0:
+        source.must_be(
+            path,
+            f"{words} above 0",
+            show(step),
+            "It is the distance between neighbouring values.",
+        )
+        return False
+    if bounds and not _divides(step, bounds["low"], bounds["high"]):
+        source.fault(
+            path,
+            f"{show(step)} does not lead from {show(bounds['low'])} to {show(bounds['high'])}. "
+            "Choose a step that divides the range.",
+        )
+        return False
+    return True
+
+
+def _divides(step: float, low: float, high: float) -> bool:
+    """Whether steps lead from low to high in decimal arithmetic, as Optuna's distributions need."""
     try:
         return (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)) == 0
-    except InvalidOperation:  # a step too small to be counted
+    except InvalidOperation:  # the step is too small to be counted
         return False
-
-
-def _ordered(source: Source, parameters: Mapping[str, Parameter]) -> tuple[Parameter, ...]:
-    order: dict[str, Parameter] = {}
-
-    def place(key: str, trail: tuple[str, ...]) -> None:
-        """Puts a parameter into the order behind its ancestors; `trail` is how we came to it."""
-        if key in trail:
-            cycle = " -> ".join((*trail[trail.index(key) :], key))
-            source.fault(
-                ("space", key, "when"), "free of cycles", cycle, "Drop one of these conditions."
-            )
-        elif key not in order:
-            for ancestor in parameters[key].when:
-                if ancestor in parameters:
-                    place(ancestor, (*trail, key))
-            order[key] = parameters[key]
-
-    for key in parameters:
-        place(key, ())
-    return tuple(order.values())

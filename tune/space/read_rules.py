@@ -1,4 +1,4 @@
-"""The rules between the keys of a space file, checked: forbidden combinations, derived values, named first points."""
+"""The sections `forbidden`, `derived` and `first` of a space file, checked."""
 
 from __future__ import annotations
 
@@ -7,211 +7,157 @@ from typing import Any
 
 from ganhtr.config import RULES
 from tune.space.expression import Derived, ExpressionError, parse_expression
-from tune.space.parameter import Clause, Parameter, matches, values_in_words
-from tune.space.read_conditions import read_condition
+from tune.space.parameter import Clause, Parameter, matches
+from tune.space.read_conditions import check_taken, read_condition
 from tune.space.settings import BUDGET_KEYS
-from tune.space.source import KeyPath, Source, check_key, is_experiment, known, section, show
+from tune.space.source import (
+    KeyPath,
+    Source,
+    check_key,
+    check_not_under,
+    check_searched,
+    dependency_order,
+    hint,
+    is_experiment,
+    section,
+    show,
+)
+
+NUMBERS = (int, float)
 
 
 def read_forbidden(source: Source, parameters: Sequence[Parameter]) -> tuple[Clause, ...]:
-    """The section `forbidden`: a list of combinations, each of searched keys with values that they may not have together."""
-    given = source.value.get("forbidden", [])
-    if not isinstance(given, list):
-        source.fault(
+    """Return the combinations of the section `forbidden`."""
+    plain = source.value.get("forbidden", [])
+    if not isinstance(plain, list):
+        source.must_be(
             ("forbidden",),
             "a list of combinations",
-            show(given),
+            show(plain),
             "Write - {contrastive.formulation: clip, head.kind: none}.",
         )
         return ()
     if is_experiment(source):
         return ()
-    byname, found = {parameter.key: parameter for parameter in parameters}, []
-    for index, combination in enumerate(given):
+    by_key, clauses = {parameter.key: parameter for parameter in parameters}, []
+    for index, combination in enumerate(plain):
         path = ("forbidden", index)
-        if not isinstance(combination, dict) or not combination:
-            source.fault(
-                path,
-                "a mapping of searched keys to values",
-                show(combination),
-                "Write {head.kind: mlp, head.layers: 3}.",
-            )
+        if not _is_point(source, path, combination, "{head.kind: mlp, head.layers: 3}"):
             continue
-        clause = {}
-        for key, values in combination.items():
-            if key not in byname:
-                source.fault(
-                    (*path, key),
-                    "a key of space",
-                    "one that is not searched" if key in RULES else "an unknown one",
-                    known(key, tuple(byname) or RULES),
-                )
-            elif allowed := read_condition(source, (*path, key), values, byname[key]):
-                clause[key] = allowed
-        if len(clause) == len(combination):
-            found.append(clause)
-    return tuple(found)
+        clause = {
+            key: read_condition(source, (*path, key), values, by_key[key])
+            for key, values in combination.items()
+            if check_searched(source, (*path, key), by_key)
+        }
+        if len(clause) == len(combination) and all(clause.values()):
+            clauses.append(clause)
+    return tuple(clauses)
+
+
+def _is_point(source: Source, path: KeyPath, plain: Any, example: str) -> bool:
+    """Whether the value is a mapping that can name searched keys; else a fault."""
+    if isinstance(plain, dict) and plain:
+        return True
+    source.must_be(
+        path, "a mapping of searched keys to values", show(plain), f"Write for instance {example}."
+    )
+    return False
 
 
 def read_derived(source: Source) -> dict[str, Derived]:
-    """The section `derived`, in an order in which each expression finds its keys computed."""
-    found: dict[str, Derived] = {}
+    """Return the expressions of the section `derived`, each after those that it uses."""
+    expressions: dict[str, Derived] = {}
     for key, text in section(source, "derived").items():
         path = ("derived", key)
         if not check_key(source, path, "derived"):
             continue
-        if RULES[key].type not in (int, float):
-            source.fault(
-                path,
-                "a key with a number",
-                f"{key}, which takes {RULES[key].words()}",
-                "Put it under fixed.",
-            )
-        elif place := next(
-            (name for name in ("fixed", "baseline") if key in (source.value.get(name) or ())), None
-        ):
-            source.fault(
-                path,
-                f"either derived or under {place}",
-                f"it under {place} and under derived",
-                "Remove one.",
-            )
-        elif (expression := _expression(source, path, text)) is not None:
-            found[key] = expression
-    return _in_order(source, found)
+        if RULES[key].type not in NUMBERS:
+            source.fault(path, f"{key} takes {RULES[key].words()}. Put it under fixed.")
+        elif check_not_under(source, path, ("fixed", "baseline")):
+            expression = _expression(source, path, text)
+            if expression is not None:
+                expressions[key] = expression
+    used = {key: expression.keys for key, expression in expressions.items()}
+    order, cycles = dependency_order(used)
+    for cycle in cycles:
+        text = f"the expressions form a cycle: {' -> '.join(cycle)}. Remove one."
+        source.fault(("derived", cycle[0]), text)
+    return {key: expressions[key] for key in order}
 
 
 def _expression(source: Source, path: KeyPath, text: Any) -> Derived | None:
+    """Return a parsed expression; None after a fault."""
     try:
         expression = parse_expression(text)
     except ExpressionError as error:
-        source.fault(
-            path,
-            "an arithmetic expression over configuration keys",
-            f"{show(text)}: {error}",
-            "Write for instance 2 * head.dim.",
-        )
+        source.fault(path, f"{show(text)}: {error}. Write for instance 2 * head.dim.")
         return None
     for key in expression.keys:
-        if key not in RULES or RULES[key].type not in (int, float):
-            got = f"{key}, {'which has none' if key in RULES else 'an unknown key'}"
-            source.fault(
-                path, "over keys with a number", got, "" if key in RULES else known(key, RULES)
-            )
-            return None
-        if key in BUDGET_KEYS or key == "train.seed":
-            source.fault(
-                path,
-                "over keys of the configuration that is tried",
-                f"{key}, which is not one",
-                "Leave it out.",
-            )
-            return None
+        if key not in RULES:
+            source.fault(path, f"{key} is not a configuration key. {hint(key, RULES)}")
+        elif RULES[key].type not in NUMBERS:
+            source.fault(path, f"{key} is not a number: it takes {RULES[key].words()}.")
+        elif key in BUDGET_KEYS or key == "train.seed":
+            source.fault(path, f"an expression cannot use {key}. Remove it.")
+        else:
+            continue
+        return None
     return expression
-
-
-def _in_order(source: Source, found: Mapping[str, Derived]) -> dict[str, Derived]:
-    """Each expression behind those that it uses; a cycle is a fault."""
-    order: dict[str, Derived] = {}
-
-    def place(key: str, trail: tuple[str, ...]) -> None:
-        """Puts an expression into the order; `trail` is how we came to it."""
-        if key in trail:
-            cycle = " -> ".join((*trail[trail.index(key) :], key))
-            source.fault(
-                ("derived", key), "free of cycles", cycle, "Drop one of these expressions."
-            )
-        elif key not in order and key in found:
-            for used in found[key].keys:
-                place(used, (*trail, key))
-            order[key] = found[key]
-
-    for key in found:
-        place(key, ())
-    return order
 
 
 def read_first(
     source: Source, parameters: Sequence[Parameter], forbidden: Sequence[Clause]
 ) -> dict[str, dict[str, Any]]:
-    """The section `first`: name -> values of some parameters; the others are drawn."""
-    given, byname = section(source, "first"), {parameter.key: parameter for parameter in parameters}
+    """Return the points of the section `first` by name; what a point leaves out is drawn."""
+    plain, by_key = section(source, "first"), {parameter.key: parameter for parameter in parameters}
     if is_experiment(source):
         return {}
-    found: dict[str, dict[str, Any]] = {}
-    for name, point in given.items():
+    points: dict[str, dict[str, Any]] = {}
+    for name, point in plain.items():
         path = ("first", name)
-        if not str(name).isprintable():  # it is shown in the tree and while the search runs
-            source.fault(path, "named in signs that can be printed", show(name), "Rename it.")
+        if not str(name).isprintable():  # the tree and the progress of a search show it
+            source.fault(path, f"the name {show(name)} cannot be printed. Rename it.")
             continue
-        if not isinstance(point, dict) or not point:
-            source.fault(
-                path,
-                "a mapping of searched keys to values",
-                show(point),
-                "Write simclr: {contrastive.temperature: 0.1}.",
-            )
+        if not _is_point(source, path, point, "{contrastive.temperature: 0.1}"):
             continue
-        values = {}
-        for key, value in point.items():
-            if key not in byname:
-                source.fault(
-                    (*path, key),
-                    "a key of space",
-                    "one that is not searched" if key in RULES else "an unknown one",
-                    known(key, tuple(byname)),
-                )
-            elif not byname[key].allows(value):
-                source.fault(
-                    (*path, key),
-                    "a value that the parameter can take",
-                    show(value),
-                    f"It takes {values_in_words(byname[key])}.",
-                )
-            else:
-                values[key] = byname[key].exact(value)
-        if len(values) == len(point) and _possible(source, path, values, byname, forbidden):
-            if same := next((other for other, held in found.items() if held == values), None):
-                source.fault(
-                    path,
-                    "a point of its own",
-                    f"the values of first.{same} again",
-                    "Take one of them out.",
-                )
-            found[name] = values
-    return found
+        values = {
+            key: by_key[key].exact(value)
+            for key, value in point.items()
+            if check_searched(source, (*path, key), by_key)
+            and check_taken(source, (*path, key), by_key[key], value)
+        }
+        if len(values) < len(point) or not _can_run(source, path, values, by_key, forbidden):
+            continue
+        if same := next((other for other in points if points[other] == values), None):
+            source.fault(path, f"it has the same values as first.{same}. Remove one.")
+        points[name] = values
+    return points
 
 
-def _possible(
+def _can_run(
     source: Source,
     path: KeyPath,
     values: Mapping[str, Any],
-    byname: Mapping[str, Parameter],
+    by_key: Mapping[str, Parameter],
     forbidden: Sequence[Clause],
 ) -> bool:
-    """Whether a point can be run: no value of it belongs to an inactive parameter, no combination of it is forbidden."""
+    """Whether all keys of a point are active and no combination of it is forbidden; else a fault."""
     for key in values:
-        for ancestor, allowed in byname[key].when.items():
-            if ancestor not in values or values[ancestor] not in allowed:
-                got = (
-                    f"{ancestor} {show(values[ancestor])}"
-                    if ancestor in values
-                    else f"no {ancestor}"
-                )
-                source.fault(
-                    (*path, key),
-                    f"given only where it is active, which {ancestor} decides",
-                    got,
-                    f"Set {ancestor} too, or drop it.",
-                )
-                return False
+        for ancestor, allowed in by_key[key].when.items():
+            if ancestor in values and values[ancestor] in allowed:
+                continue
+            state = show(values[ancestor]) if ancestor in values else "not set"
+            source.fault(
+                (*path, key),
+                f"the parameter is inactive here, as {ancestor} is {state}. "
+                f"Set {ancestor} too, or remove {key}.",
+            )
+            return False
     for clause in forbidden:
         if matches(clause, values):
+            keys = ", ".join(clause)
             source.fault(
-                path,
-                "allowed",
-                f"the forbidden combination of {', '.join(clause)}",
-                "Change the point, or the combination.",
+                path, f"it is a forbidden combination of {keys}. Change it or the combination."
             )
             return False
     return True

@@ -1,4 +1,4 @@
-"""The settings of a space file, checked: plain values -> the fields of a Space that are not about its parameters."""
+"""The settings of a space file, checked: plain values -> fields of a Space except its parameters."""
 
 from __future__ import annotations
 
@@ -7,70 +7,67 @@ from collections.abc import Mapping
 from typing import Any
 
 from ganhtr.config import PRESETS, RULES
+from tune.metric import BY_KEY
+from tune.space.constraint import CONSTRAINT_RULES, Constraint
 from tune.space.settings import (
     AMOUNT,
-    BUDGET_RULES,
-    CONSTRAINT_RULES,
     FORMULATION,
     MARGIN,
-    METRICS,
     OBJECTIVE,
-    OBJECTIVES,
-    OF_A_SEARCH,
-    OFF,
     PRESET,
     SEARCH_ENDS,
-    SEARCH_RULES,
-    STOPPING_RULES,
-    VERDICT_RULES,
+    SEARCH_ONLY,
+    SETTING_RULES,
+    TOP_LEVEL,
     Budget,
-    Constraint,
     EarlyStopping,
     SearchSettings,
     VerdictSettings,
 )
 from tune.space.source import (
-    TOP_LEVEL,
+    KeyPath,
     Source,
     check_key,
+    check_unique,
     check_value,
+    hint,
     is_experiment,
-    known,
+    read_values,
     section,
     show,
-    values_of,
+    unknown_key,
 )
+
+BASELINE = {FORMULATION: "none"}
 
 
 def read_settings(source: Source) -> dict[str, Any]:
-    """The settings as fields of a Space, checked; faults are noted in `source`, whose value is a mapping."""
+    """Return the settings as fields of a Space, checked. Faults are noted in `source`."""
     for key in source.value:
         if key not in TOP_LEVEL:
-            hint = (
-                f"Put it under space or fixed. {known(key, TOP_LEVEL)}"
-                if key in RULES
-                else known(key, TOP_LEVEL)
-            )
-            source.fault((key,), "one of the top-level keys", "an unknown key", hint)
-    preset = values_of(
-        source,
-        (),
-        {key: value for key, value in source.value.items() if key == "preset"},
-        {"preset": PRESET},
-    )["preset"]
+            place = "Put it under space or fixed. " if key in RULES else ""
+            source.fault((key,), f"unknown top-level key. {place}{hint(key, TOP_LEVEL)}")
+    preset = source.value.get("preset")
+    if "preset" in source.value and not check_value(source, ("preset",), PRESET, preset):
+        preset = None
     fixed = _config_values(source, "fixed", {})
-    baseline = _config_values(source, "baseline", OFF)
-    _check_off(source, preset, fixed, baseline)
+    baseline = _config_values(source, "baseline", BASELINE)
+    off = _formulation(source, "baseline", preset, fixed, baseline)
+    if off not in (None, "none"):
+        source.fault(
+            ("baseline", FORMULATION),
+            f"the OFF arm has no contrastive loss, got {off}. Write {FORMULATION}: none.",
+        )
     if is_experiment(source):
-        _check_on(source, preset, fixed)
-        for name in OF_A_SEARCH:
+        if _formulation(source, "fixed", preset, fixed) == "none":
+            source.fault(
+                ("fixed", FORMULATION),
+                "the ON arm of an experiment needs a contrastive loss, got none. Write for "
+                f"instance {FORMULATION}: infonce.",
+            )
+        for name in SEARCH_ONLY:
             if source.value.get(name):
-                source.fault(
-                    (name,),
-                    "left out where nothing is searched",
-                    show(source.value[name]),
-                    "Remove it.",
-                )
+                source.fault((name,), "an experiment searches nothing. Remove it, or add space.")
     objectives = _objectives(source)
     return {
         "preset": preset,
@@ -79,190 +76,154 @@ def read_settings(source: Source) -> dict[str, Any]:
         "search": _search(source, objectives),
         "constraints": _constraints(source),
         "verdict": _verdict(source),
-        "early_stopping": EarlyStopping(
-            **values_of(
-                source, ("early_stopping",), section(source, "early_stopping"), STOPPING_RULES
-            )
-        ),
+        "early_stopping": EarlyStopping(**_settings(source, "early_stopping")),
         "fixed": fixed,
         "baseline": baseline,
     }
 
 
+def _settings(source: Source, name: str) -> dict[str, Any]:
+    """Return the values of a section whose settings have rules."""
+    return read_values(source, (name,), section(source, name), SETTING_RULES[name])
+
+
 def _config_values(source: Source, name: str, default: Mapping[str, Any]) -> dict[str, Any]:
-    """The section `fixed` or `baseline`."""
+    """Return the section `fixed` or `baseline`."""
     if name not in source.value:
         return dict(default)
-    values = {}
-    for key, value in section(source, name).items():
-        if check_key(source, (name, key), name) and check_value(
-            source, (name, key), RULES[key], value
-        ):
-            values[key] = RULES[key].type(value)
-    return values
+    return {
+        key: RULES[key].type(value)
+        for key, value in section(source, name).items()
+        if check_key(source, (name, key), name)
+        and check_value(source, (name, key), RULES[key], value)
+    }
 
 
 def _objectives(source: Source) -> tuple[str, ...]:
-    """One objective, or a list of them; the default after a fault."""
-    given = source.value.get("objective", OBJECTIVE.default)
-    several = isinstance(given, list)
-    paths = [
-        ("objective", index) if several else ("objective",)
-        for index in range(len(given) if several else 1)
-    ]
-    names = given if several else [given]
-    if not names:
-        source.fault(
-            ("objective",), "an objective or a list of them", "an empty list", known("", OBJECTIVES)
-        )
-    sound = [
-        check_value(source, path, OBJECTIVE, name) for path, name in zip(paths, names, strict=True)
-    ]
-    if not names or not all(sound):
-        return (OBJECTIVE.default,)
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            source.fault(paths[index], "free of duplicates", f"{name} again", "Remove one.")
-    if several and len(names) > 1 and is_experiment(source):
-        source.fault(
+    """Return the objective or objectives; the default after a fault."""
+    plain = source.value.get("objective", OBJECTIVE.default)
+    if not isinstance(plain, list):
+        valid = check_value(source, ("objective",), OBJECTIVE, plain)
+        return (plain if valid else OBJECTIVE.default,)
+    if not plain:
+        source.must_be(
             ("objective",),
-            "a single one where nothing is searched",
-            show(names),
-            "The report shows every metric.",
+            "an objective or a list of them",
+            "an empty list",
+            hint("", OBJECTIVE.choices),
         )
-    return tuple(names)
+    valid_names = [
+        check_value(source, ("objective", index), OBJECTIVE, name)
+        for index, name in enumerate(plain)
+    ]
+    if not plain or not all(valid_names):
+        return (OBJECTIVE.default,)
+    check_unique(source, ("objective",), plain)
+    if len(plain) > 1 and is_experiment(source):
+        source.fault(
+            ("objective",), "an experiment has a single objective. Its report shows every metric."
+        )
+    return tuple(plain)
 
 
 def _search(source: Source, objectives: tuple[str, ...]) -> SearchSettings:
-    """The section `search`; what cannot go together is a fault."""
-    given, path = section(source, "search"), ("search",)
-    settings = SearchSettings(**values_of(source, path, given, SEARCH_RULES))
-    if len(objectives) > 1 and settings.pruner != "none":
-        if "pruner" in given:
+    """Return the section `search`."""
+    search = SearchSettings(**_settings(source, "search"))
+    if is_experiment(source):
+        return SearchSettings(pruner="none")
+    if len(objectives) > 1 and search.pruner != "none":
+        if "pruner" in section(source, "search"):
             source.fault(
-                (*path, "pruner"),
-                "none with several objectives: no single value of an epoch tells which trial to give up",
-                settings.pruner,
-                "Write pruner: none, or keep one objective.",
+                ("search", "pruner"),
+                f"{search.pruner} needs a single objective. Write pruner: none, or keep one "
+                "objective.",
             )
-        settings = dataclasses.replace(settings, pruner="none")
-    return SearchSettings(pruner="none") if is_experiment(source) else settings
+        return dataclasses.replace(search, pruner="none")
+    return search
 
 
 def _constraints(source: Source) -> tuple[Constraint, ...]:
-    """The section `constraints`: metric -> rules with an amount."""
-    found, given = [], section(source, "constraints")
-    for metric, rules in given.items():
+    """Return the section `constraints`: metric -> rules with an amount."""
+    constraints = []
+    for metric, rules in section(source, "constraints").items():
         path = ("constraints", metric)
-        if metric not in METRICS:
-            source.fault(path, "a metric", "an unknown one", known(metric, METRICS))
-        elif not isinstance(rules, dict) or not rules:
-            source.fault(
-                path,
-                "a mapping such as {below_off: 0.5}",
-                show(rules),
-                f"Rules: {', '.join(CONSTRAINT_RULES)}.",
-            )
-        else:
-            for rule, amount in rules.items():
-                if rule not in CONSTRAINT_RULES:
-                    source.fault(
-                        (*path, rule),
-                        "one of the rules",
-                        "an unknown one",
-                        known(rule, CONSTRAINT_RULES),
-                    )
-                elif check_value(source, (*path, rule), AMOUNT, amount):
-                    found.append(Constraint(metric, rule, float(amount)))
-    return tuple(found)
+        if not _check_metric(source, path):
+            continue
+        if not isinstance(rules, dict) or not rules:
+            known = f"Rules: {', '.join(CONSTRAINT_RULES)}."
+            source.must_be(path, "a mapping such as {below_off: 0.5}", show(rules), known)
+            continue
+        for rule, amount in rules.items():
+            if rule not in CONSTRAINT_RULES:
+                unknown_key(source, (*path, rule), CONSTRAINT_RULES)
+            elif check_value(source, (*path, rule), AMOUNT, amount):
+                constraints.append(Constraint(metric, rule, float(amount)))
+    return tuple(constraints)
+
+
+def _check_metric(source: Source, path: KeyPath) -> bool:
+    """Whether the key at the end of `path` is a metric; else a fault."""
+    if path[-1] in BY_KEY:
+        return True
+    source.fault(path, f"unknown metric. {hint(path[-1], BY_KEY)}")
+    return False
 
 
 def _verdict(source: Source) -> VerdictSettings:
-    """The section `verdict`."""
-    given = dict(section(source, "verdict"))
-    margins, path = given.pop("margins", {}), ("verdict", "margins")
-    settings = VerdictSettings(**values_of(source, ("verdict",), given, VERDICT_RULES))
+    """Return the section `verdict`."""
+    plain, path = dict(section(source, "verdict")), ("verdict", "margins")
+    margins = plain.pop("margins", {})
+    verdict = VerdictSettings(**read_values(source, ("verdict",), plain, SETTING_RULES["verdict"]))
     if not isinstance(margins, dict):
-        source.fault(
+        source.must_be(
             path, "a mapping of metrics to numbers", show(margins), "Write margins: {psnr: 0.2}."
         )
-        return settings
-    held = dict(settings.margins)
-    for metric, amount in margins.items():
-        if metric not in METRICS:
-            source.fault((*path, metric), "a metric", "an unknown one", known(metric, METRICS))
-        elif check_value(source, (*path, metric), MARGIN, amount):
-            held[metric] = float(amount)
-    return dataclasses.replace(settings, margins=held)
+        return verdict
+    changed = {
+        metric: float(amount)
+        for metric, amount in margins.items()
+        if _check_metric(source, (*path, metric))
+        and check_value(source, (*path, metric), MARGIN, amount)
+    }
+    return dataclasses.replace(verdict, margins={**verdict.margins, **changed})
 
 
 def _budget(source: Source, objectives: tuple[str, ...]) -> Budget:
-    """The budget; what only a search, or only an experiment, can follow is a fault in the other."""
-    given, path = section(source, "budget"), ("budget",)
-    for name in SEARCH_ENDS if is_experiment(source) else ():
-        if name in given:
+    """Return the section `budget`; settings that the kind of study cannot have are faults."""
+    plain = section(source, "budget")
+    if is_experiment(source):
+        for name in (name for name in plain if name in SEARCH_ENDS):
             source.fault(
-                (*path, name),
-                "left out where nothing is searched: an experiment runs both arms once for each seed",
-                show(given[name]),
-                "Set budget.seeds, or use --seeds.",
+                ("budget", name),
+                "an experiment runs both arms once for each seed. Set budget.seeds instead, or "
+                "use --seeds.",
             )
-    given = {
-        name: value
-        for name, value in given.items()
-        if not (is_experiment(source) and name in SEARCH_ENDS)
-    }
-    if len(objectives) > 1 and "target" in given:
+        plain = {name: value for name, value in plain.items() if name not in SEARCH_ENDS}
+    elif len(objectives) > 1 and "target" in plain:
         source.fault(
-            (*path, "target"),
-            "left out with several objectives",
-            show(given["target"]),
-            "Keep one objective, or remove it.",
+            ("budget", "target"), "it needs a single objective. Keep one objective, or remove it."
         )
-    budget = Budget(**values_of(source, path, given, BUDGET_RULES))
+    budget = Budget(**read_values(source, ("budget",), plain, SETTING_RULES["budget"]))
     if budget.seeds > 1 and not is_experiment(source):
         source.fault(
-            (*path, "seeds"),
-            "1 where parameters are searched: only an experiment repeats its arms over seeds",
-            show(budget.seeds),
-            "Remove it, or take out space to run OFF and ON alone.",
+            ("budget", "seeds"),
+            f"only an experiment repeats its arms over seeds, got {budget.seeds}. Remove it, or "
+            "remove space to run OFF and ON alone.",
         )
     return budget
 
 
-def _check_on(source: Source, preset: str | None, fixed: Mapping[str, Any]) -> None:
-    """The fixed values of an experiment are its ON arm. A value that is a fault in itself is not judged twice."""
-    given = source.value.get("fixed", {})
-    if not isinstance(given, dict) or (FORMULATION in given and FORMULATION not in fixed):
-        return
-    on = {FORMULATION: RULES[FORMULATION].default, **PRESETS[preset or "tiny"], **fixed}
-    if on[FORMULATION] == "none":
-        source.fault(
-            ("fixed", FORMULATION),
-            "a contrastive loss, as it is the ON arm where nothing is searched",
-            "none",
-            f"Write for instance {FORMULATION}: infonce.",
-        )
+def _formulation(
+    source: Source, section_name: str, preset: str | None, *layers: Mapping[str, Any]
+) -> str | None:
+    """Return the contrastive loss of an arm, whose values are the layers over the preset.
 
-
-def _check_off(
-    source: Source, preset: str | None, fixed: Mapping[str, Any], baseline: Mapping[str, Any]
-) -> None:
-    """The baseline is the OFF arm. A value that is a fault in itself is not judged twice."""
-    given = source.value.get("baseline", OFF)
-    if not isinstance(given, dict) or (FORMULATION in given and FORMULATION not in baseline):
-        return
-    off = {
-        FORMULATION: RULES[FORMULATION].default,
-        **PRESETS[preset or "tiny"],
-        **fixed,
-        **baseline,
-    }
-    if off[FORMULATION] != "none":
-        path = ("baseline", FORMULATION) if FORMULATION in baseline else ("baseline",)
-        source.fault(
-            path,
-            "an OFF arm without contrastive loss",
-            f"{FORMULATION} {off[FORMULATION]}",
-            f"Write {FORMULATION}: none.",
-        )
+    section_name: the section of the last layer. None if its formulation already has a fault.
+    """
+    plain = source.value.get(section_name, {})
+    if not isinstance(plain, dict) or (FORMULATION in plain and FORMULATION not in layers[-1]):
+        return None
+    arm = {FORMULATION: RULES[FORMULATION].default, **PRESETS[preset or "tiny"]}
+    for layer in layers:
+        arm.update(layer)
+    return arm[FORMULATION]

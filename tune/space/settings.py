@@ -1,277 +1,233 @@
-"""What a space says beside its parameters: what is optimised, how it is searched, how long, and how it ends. Its names and its values."""
+"""The settings of a space file: what is optimised, how long, how trials are proposed and judged.
+
+Each setting declares its type, default, rule and meaning where its field is. Reading a file, the
+JSON Schema and the tables of search_spaces/README.md follow these declarations.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, get_args, get_type_hints
 
 from ganhtr.config import PRESETS, RULES, Rule
-from tune.metric import BY_KEY
+from tune.metric import BY_KEY, OBJECTIVES
 
-OBJECTIVES = ("score", "psnr", "ssim", "cer", "wer")
-METRICS = ("psnr", "ssim", "cer", "wer", "judge_cer", "judge_wer")
-VERDICT_METRICS = ("psnr", "ssim", "judge_cer", "judge_wer")
 SAMPLERS = ("tpe", "gp", "nsga2", "nsga3", "qmc", "random", "grid")
 PRUNERS = ("asha", "hyperband", "median", "wilcoxon", "none")
 FORMULATION = "contrastive.formulation"
-OFF = {FORMULATION: "none"}
-BUDGET_KEYS = {"train.epochs": "budget.epochs", "train.steps_per_epoch": "budget.steps_per_epoch"}
-CONSTRAINT_RULES = ("min", "max", "below_off", "above_off")
-MARGINS = {
-    "psnr": 0.2,
-    "ssim": 0.005,
-    "cer": 0.005,
-    "wer": 0.01,
-    "judge_cer": 0.005,
-    "judge_wer": 0.01,
-}  # dB; the others as fractions
+# The verdict rests on error rates of the judge: the generator is trained with the guide.
+VERDICT_METRICS = tuple(key for key in BY_KEY if f"judge_{key}" not in BY_KEY)
+
+
+def _rule(
+    default: Any,
+    doc: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple = (),
+    kind_of_study: str = "",
+) -> Any:
+    """A field with its rule. kind_of_study: "search" or "experiment" if it applies to one only."""
+    rule = {"doc": doc, "low": low, "high": high, "choices": choices}
+    return field(default=default, metadata={"rule": rule, "kind_of_study": kind_of_study})
+
+
+def _rule_of(key: str) -> Any:
+    """A field that replaces a configuration key in a space file; None leaves it to the preset."""
+    rule = {name: getattr(RULES[key], name) for name in ("doc", "low", "high", "choices")}
+    return field(default=None, metadata={"rule": rule, "kind_of_study": "", "config_key": key})
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How much a study trains: a search `trials`, an experiment both arms for each of `seeds`.
+    """How much a study trains: a search its `trials`, an experiment both arms for each seed."""
 
-    `epochs` and `steps_per_epoch` are the preset's where None. A search ends earlier once its sessions took `wall_hours`, its trials
-    `total_epochs`, once a contrastive trial reaches `target` (in the objective's own unit: a CER of at most that), or when `no_improvement`
-    of them in a row were no better than the best.
-    """
-
-    trials: int = 12
-    epochs: int | None = None
-    steps_per_epoch: int | None = None
-    seeds: int = 1
-    wall_hours: float | None = None
-    total_epochs: int | None = None
-    target: float | None = None
-    no_improvement: int | None = None
-
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """How trials are proposed and given up: names of sampler and pruner, epochs before which none is pruned, whether repeats are run."""
-
-    sampler: str = "tpe"
-    pruner: str = "asha"
-    warmup: int = 5
-    duplicates: str = "skip"
-
-
-@dataclass(frozen=True)
-class Constraint:
-    """What a trial must keep to win: `min`, `max`, or at most `amount` below (`below_off`) or above (`above_off`) OFF's mean."""
-
-    metric: str
-    rule: str
-    amount: float
-
-
-@dataclass(frozen=True)
-class VerdictSettings:
-    """How a search ends: primary metric, seeds of the judgement (0: none), how many configurations are confirmed, what counts as equal."""
-
-    primary: str = "psnr"
-    seeds: int = 3
-    top: int = 3
-    margins: Mapping[str, float] = field(default_factory=lambda: dict(MARGINS))
-
-
-@dataclass(frozen=True)
-class EarlyStopping:
-    """A trial stops after `patience` epochs without a gain of `min_delta` in the objective."""
-
-    patience: int = 15
-    min_delta: float = 0.01
-
-
-SEARCH_ENDS = (
-    "trials",
-    "total_epochs",
-    "target",
-    "no_improvement",
-)  # what an experiment, whose trials are settled, cannot follow
-OF_A_SEARCH = ("search", "constraints", "first", "forbidden")  # sections that it has no use for
-
-PRESET = Rule("preset", str, None, "configuration that the space changes", choices=tuple(PRESETS))
-OBJECTIVE = Rule(
-    "objective",
-    str,
-    "score",
-    "what the study optimises: score is PSNR - 0.5 * 100 * CER",
-    choices=OBJECTIVES,
-)
-# None as a default: not set, or the preset's own value holds.
-BUDGET_RULES = {
-    "trials": Rule("budget.trials", int, Budget.trials, "trials of a search", low=1, high=100_000),
-    "seeds": Rule(
-        "budget.seeds",
-        int,
-        Budget.seeds,
-        "seeds of an experiment: each runs both arms",
+    trials: int = _rule(12, "trials of a search", low=1, high=100_000, kind_of_study="search")
+    epochs: int | None = _rule_of("train.epochs")
+    steps_per_epoch: int | None = _rule_of("train.steps_per_epoch")
+    seeds: int = _rule(
+        1,
+        "seeds of an experiment, each of which runs both arms",
         low=1,
         high=1000,
-    ),
-    "wall_hours": Rule(
-        "budget.wall_hours",
-        float,
+        kind_of_study="experiment",
+    )
+    wall_hours: float | None = _rule(
+        None, "hours that the sessions of a study may take in all", low=0.001, high=10_000
+    )
+    total_epochs: int | None = _rule(
         None,
-        "hours that a study's sessions may take in all",
-        low=0.001,
-        high=10_000,
-    ),
-    "total_epochs": Rule(
-        "budget.total_epochs",
-        int,
-        None,
-        "epochs of all trials together beyond which none starts",
+        "epochs of all trials together after which no new trial starts",
         low=1,
         high=10**9,
-    ),
-    "target": Rule(
-        "budget.target",
-        float,
+        kind_of_study="search",
+    )
+    target: float | None = _rule(
         None,
-        "value of the objective at which a search ends",
+        "value of the objective, in its own unit, at which a search ends",
         low=-1e6,
         high=1e6,
-    ),
-    "no_improvement": Rule(
-        "budget.no_improvement",
-        int,
+        kind_of_study="search",
+    )
+    no_improvement: int | None = _rule(
         None,
         "trials in a row without a better value after which a search ends",
         low=1,
         high=100_000,
-    ),
-    **{
-        name.split(".")[1]: dataclasses.replace(RULES[key], key=name, default=None)
-        for key, name in BUDGET_KEYS.items()
-    },
-}
-STOPPING_RULES = {
-    "patience": Rule(
-        "early_stopping.patience",
-        int,
-        EarlyStopping.patience,
-        "epochs without a better objective before a trial stops",
-        low=1,
-        high=100_000,
-    ),
-    "min_delta": Rule(
-        "early_stopping.min_delta",
-        float,
-        EarlyStopping.min_delta,
-        "gain of the objective that counts as better",
-        low=0,
-        high=1e6,
-    ),
-}
-SEARCH_RULES = {
-    "sampler": Rule(
-        "search.sampler", str, SearchSettings.sampler, "who proposes trials", choices=SAMPLERS
-    ),
-    "pruner": Rule(
-        "search.pruner", str, SearchSettings.pruner, "who gives trials up", choices=PRUNERS
-    ),
-    "warmup": Rule(
-        "search.warmup",
-        int,
-        SearchSettings.warmup,
-        "epochs before which no trial is given up",
-        low=1,
-        high=100_000,
-    ),
-    "duplicates": Rule(
-        "search.duplicates",
-        str,
-        SearchSettings.duplicates,
-        "skip: a configuration is run once; repeat: again with another seed",
+        kind_of_study="search",
+    )
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """When a trial stops because its objective no longer improves."""
+
+    patience: int = _rule(
+        15, "epochs without a better objective before a trial stops", low=1, high=100_000
+    )
+    min_delta: float = _rule(0.01, "gain of the objective that counts as better", low=0, high=1e6)
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How trials are proposed and pruned."""
+
+    sampler: str = _rule("tpe", "method that proposes trials", choices=SAMPLERS)
+    pruner: str = _rule("asha", "method that stops poor trials early", choices=PRUNERS)
+    warmup: int = _rule(5, "first epoch at which a trial may be pruned", low=1, high=100_000)
+    duplicates: str = _rule(
+        "skip",
+        "skip: a configuration runs once; repeat: it may run again with another seed",
         choices=("skip", "repeat"),
-    ),
+    )
+
+
+@dataclass(frozen=True)
+class VerdictSettings:
+    """How the verdict is reached."""
+
+    primary: str = _rule("psnr", "metric that decides the verdict", choices=VERDICT_METRICS)
+    seeds: int = _rule(
+        3, "fresh seeds of the confirmation after a search; 0: no confirmation", low=0, high=1000
+    )
+    top: int = _rule(
+        3, "best configurations that compete before one is confirmed", low=1, high=1000
+    )
+    margins: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "psnr": 0.2,
+            "ssim": 0.005,
+            "cer": 0.005,
+            "wer": 0.01,
+            "judge_cer": 0.005,
+            "judge_wer": 0.01,
+        }
+    )
+
+
+def _rules(section: str, settings: type) -> dict[str, Rule]:
+    """The rules of the fields of a section."""
+    types = get_type_hints(settings)
+    return {
+        setting.name: Rule(
+            f"{section}.{setting.name}",
+            # The type of `int | None` is int: None is a default and cannot be written.
+            (get_args(types[setting.name]) or (types[setting.name],))[0],
+            setting.default,
+            **setting.metadata["rule"],
+        )
+        for setting in fields(settings)
+        if "rule" in setting.metadata
+    }
+
+
+SETTINGS: dict[str, type] = {
+    "budget": Budget,
+    "early_stopping": EarlyStopping,
+    "search": SearchSettings,
+    "verdict": VerdictSettings,
 }
-VERDICT_RULES = {
-    "primary": Rule(
-        "verdict.primary",
-        str,
-        VerdictSettings.primary,
-        "the metric that the verdict is given on",
-        choices=VERDICT_METRICS,
-    ),
-    "seeds": Rule(
-        "verdict.seeds",
-        int,
-        VerdictSettings.seeds,
-        "seeds of the judgement at the end of a search; 0: none",
-        low=0,
-        high=1000,
-    ),
-    "top": Rule(
-        "verdict.top",
-        int,
-        VerdictSettings.top,
-        "configurations that are confirmed before one is chosen",
-        low=1,
-        high=1000,
-    ),
-}
+SETTING_RULES = {section: _rules(section, settings) for section, settings in SETTINGS.items()}
 MARGIN = Rule(
     "verdict.margins",
     float,
     None,
-    "difference within which two arms are practically equal, in the metric's unit",
-    0,
-    1e6,
+    "difference up to which two arms are practically equal, in the unit of the metric",
+    low=0,
+    high=1e6,
 )
 AMOUNT = Rule(
     "constraints",
     float,
     None,
-    "a limit, or how far a metric may lie from OFF's, in its unit",
+    "limit of the metric, or its largest distance from OFF, in the unit of the metric",
     low=-1e6,
     high=1e6,
 )
+PRESET = Rule(
+    "preset",
+    str,
+    None,
+    "configuration that the space changes (default: small with CUDA, else tiny)",
+    choices=tuple(PRESETS),
+)
+OBJECTIVE = Rule(
+    "objective",
+    str,
+    "score",
+    "what the study optimises, or a list; score is PSNR - 0.5 * 100 * CER",
+    choices=tuple(OBJECTIVES),
+)
+
+# Configuration keys that a space file sets in its budget -> their names there.
+BUDGET_KEYS = {
+    setting.metadata["config_key"]: f"budget.{setting.name}"
+    for setting in fields(Budget)
+    if "config_key" in setting.metadata
+}
+SEARCH_ENDS = tuple(
+    setting.name for setting in fields(Budget) if setting.metadata["kind_of_study"] == "search"
+)
+FIXABLE = {key: rule for key, rule in RULES.items() if key not in BUDGET_KEYS}
+SEARCHABLE = {key: rule for key, rule in FIXABLE.items() if not rule.shared and key != "train.seed"}
 
 
-def violation(
-    constraint: Constraint, metrics: Mapping[str, float], off_metrics: Mapping[str, float] | None
-) -> float:
-    """By how much a constraint is broken, in the metric's unit; 0 or less where it is kept, or where OFF is not known yet."""
-    value = metrics[constraint.metric]
-    if constraint.rule == "min":
-        return constraint.amount - value
-    if constraint.rule == "max":
-        return value - constraint.amount
-    if off_metrics is None:
-        return 0.0
-    above = value - off_metrics[constraint.metric]
-    return (above if constraint.rule == "above_off" else -above) - constraint.amount
+@dataclass(frozen=True)
+class TopLevelKey:
+    """A top-level key of a space file.
+
+    kind: what is written there, a "value", a "list", or a "section" of keys with values.
+    search_only: whether an experiment cannot have it.
+    """
+
+    kind: str
+    doc: str
+    search_only: bool = False
 
 
-def violations(
-    constraints: Iterable[Constraint],
-    metrics: Mapping[str, float],
-    off_metrics: Mapping[str, float] | None,
-) -> list[float]:
-    """The violation of each constraint in turn."""
-    return [violation(constraint, metrics, off_metrics) for constraint in constraints]
-
-
-def described(constraint: Constraint) -> str:
-    """A constraint in words."""
-    metric = BY_KEY[constraint.metric]
-    words = {
-        "min": "at least {}",
-        "max": "at most {}",
-        "below_off": "at most {} below OFF",
-        "above_off": "at most {} above OFF",
-    }
-    return f"{metric.name} {words[constraint.rule].format(f'{constraint.amount:g}{metric.unit}')}"
-
-
-def keeps(
-    constraints: Iterable[Constraint],
-    metrics: Mapping[str, float],
-    off_metrics: Mapping[str, float] | None,
-) -> bool:
-    """Whether no constraint is broken."""
-    return all(amount <= 0 for amount in violations(constraints, metrics, off_metrics))
+TOP_LEVEL = {
+    "extends": TopLevelKey("value", "The space file that this file changes."),
+    "preset": TopLevelKey("value", PRESET.doc),
+    "objective": TopLevelKey("value", OBJECTIVE.doc),
+    "budget": TopLevelKey("section", "How much the study trains, and what ends it."),
+    "early_stopping": TopLevelKey("section", "When a trial stops early."),
+    "search": TopLevelKey("section", "How trials are proposed and pruned.", search_only=True),
+    "constraints": TopLevelKey(
+        "section", "Conditions that a trial must meet to win.", search_only=True
+    ),
+    "verdict": TopLevelKey("section", "How the verdict is reached."),
+    "baseline": TopLevelKey("section", "Values of the OFF arm, which has no contrastive loss."),
+    "fixed": TopLevelKey("section", "Values that all trials share."),
+    "derived": TopLevelKey("section", "Values computed from others, such as 2 * head.dim."),
+    "forbidden": TopLevelKey("list", "Combinations that no trial may have.", search_only=True),
+    "first": TopLevelKey("section", "Named points that are tried first.", search_only=True),
+    "space": TopLevelKey(
+        "section",
+        "The searched parameters. Without any, the study is an experiment: OFF and ON run once "
+        "for each seed.",
+    ),
+}
+SECTIONS = tuple(name for name, key in TOP_LEVEL.items() if key.kind == "section")
+SEARCH_ONLY = tuple(name for name, key in TOP_LEVEL.items() if key.search_only)

@@ -1,20 +1,21 @@
-"""The sections of a space file and what may stand in them: checks that all sections share."""
+"""The plain values of a space file, their lines and faults, and checks for all sections."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ganhtr.config import RULES, Rule, nearest
-from tune.space.settings import BUDGET_KEYS
+from tune.space.settings import BUDGET_KEYS, SEARCHABLE
 
-KeyPath = tuple  # of keys and list positions, from the top of the file: ("space", "head.dim", "choice", 2)
-LONGEST_FAULT = 2000  # signs
+# Keys and list positions from the top of the file: ("space", "head.dim", "choice", 2)
+KeyPath = tuple
+LONGEST_FAULT = 2000  # characters
 
 
 class SpaceError(ValueError):
-    """One or more faults of a search space; `faults` holds a line each."""
+    """One or more faults of a search space; `faults` has one line for each."""
 
     def __init__(self, faults: list[str]):
         self.faults = [printable(fault, LONGEST_FAULT) for fault in faults]
@@ -25,152 +26,191 @@ class SpaceError(ValueError):
 
 
 def show(value: Any) -> str:
-    """A value as it stands in an error message."""
+    """Return a value as an error message shows it."""
     text = json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
 def printable(text: str, longest: int = 600) -> str:
-    """Text that a stranger wrote, fit for a terminal; of a long one the two ends."""
+    """Return untrusted text for a terminal; of a long text the two ends."""
     if len(text) > longest:
         text = f"{text[: longest // 2 - 3]}...{text[-longest // 2 :]}"
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 class Source:
-    """Plain values, the lines they stand on (none if they are from no file), and the faults found so far."""
+    """The plain values of a space file, their line numbers, and the faults found in them.
+
+    Values that do not come from a file have no lines.
+    """
 
     def __init__(self, file: str, value: Any = None):
         self.file, self.value = file, value
         self.lines: dict[KeyPath, int] = {}
-        self.files: dict[KeyPath, str] = {}  # of the values that another file gave
-        self.refused: set[KeyPath] = set()
+        self.files: dict[KeyPath, str] = {}  # of the values that an extended file gives
+        self.refused: set[KeyPath] = set()  # values already reported, such as aliases
         self._faults: list[tuple[str, int, str]] = []
 
-    def fault(self, path: KeyPath, rule: str, got: str, fix: str = "") -> None:
-        """Notes that the value at `path` must be `rule`."""
-        label = ".".join(str(part) for part in path if not isinstance(part, int)) or "the file"
-        self.say(path, f"{label} must be {rule}, got {got}. {fix}".rstrip())
+    def fault(self, path: KeyPath, text: str, line: int | None = None) -> None:
+        """Note a fault of the value at `path`. A value below a refused one has no further faults.
 
-    def say(self, path: KeyPath, text: str, line: int | None = None) -> None:
-        """Notes a fault in full words. What stands under a refused value has no faults of its own."""
-        if any(path[:n] in self.refused for n in range(len(path) + 1)):
+        line: of this file, if it is not that of the value.
+        """
+        if any(path[:size] in self.refused for size in range(len(path) + 1)):
             return
+        key = ".".join(str(part) for part in path if not isinstance(part, int))
         file = self.file
         if line is None:
-            held = next(
-                (path[:n] for n in range(len(path), -1, -1) if path[:n] in self.lines), None
-            )
-            line, file = (
-                (0, file) if held is None else (self.lines[held], self.files.get(held, file))
-            )
+            file, line = self._place(path)
         place = f"{file}:{line}" if line else file
-        # A lone surrogate (possible by an escape) could not be printed.
-        self._faults.append(
-            (file, line, f"{place}: {text}".encode(errors="backslashreplace").decode())
-        )
+        fault = f"{place}: {key}: {text}" if key else f"{place}: {text}"
+        # An escape can make a lone surrogate, which cannot be printed.
+        self._faults.append((file, line, fault.encode(errors="backslashreplace").decode()))
+
+    def must_be(self, path: KeyPath, rule: str, value: str, fix: str = "") -> None:
+        """Note that the value at `path` does not follow a rule."""
+        subject = "" if path else "the file "
+        self.fault(path, f"{subject}must be {rule}, got {value}. {fix}".rstrip())
+
+    def _place(self, path: KeyPath) -> tuple[str, int]:
+        """The file and line of the value, or of the nearest one around it; line 0 if none."""
+        for size in range(len(path), -1, -1):
+            if path[:size] in self.lines:
+                return self.files.get(path[:size], self.file), self.lines[path[:size]]
+        return self.file, 0
 
     def take_faults(self, other: Source) -> None:
-        """Adds another source's faults to these."""
+        """Add the faults of another source to these."""
         self._faults += other._faults
 
     def check(self) -> None:
-        """Raises SpaceError with every fault noted so far, in the order of the lines, this file's first."""
+        """Raise SpaceError with every fault so far: by line, those of this file first."""
         if self._faults:
-            raise SpaceError(
-                [
-                    text
-                    for *_, text in sorted(
-                        self._faults, key=lambda fault: (fault[0] != self.file, *fault[:2])
-                    )
-                ]
-            )
-
-
-# In the order of a file; each a mapping of keys to values.
-SECTIONS = (
-    "budget",
-    "early_stopping",
-    "search",
-    "constraints",
-    "verdict",
-    "baseline",
-    "fixed",
-    "derived",
-    "first",
-    "space",
-)
-TOP_LEVEL = ("extends", "objective", "preset", "forbidden", *SECTIONS)
+            ordered = sorted(self._faults, key=lambda fault: (fault[0] != self.file, *fault[:2]))
+            raise SpaceError([text for *_, text in ordered])
 
 
 def is_experiment(source: Source) -> bool:
-    """Whether nothing is searched: `space` is left out or empty, so that OFF and ON run as they stand."""
+    """Whether nothing is searched: `space` is left out or empty."""
     return source.value.get("space") in (None, {}) and ("space",) not in source.refused
 
 
 def section(source: Source, name: str) -> Mapping[str, Any]:
-    """A top-level mapping; empty if it is left out or is a fault."""
+    """Return a top-level mapping; empty if it is left out or has a fault."""
     value = source.value.get(name, {})
     if isinstance(value, dict):
         return value
-    source.fault(
+    source.must_be(
         (name,), "a mapping of keys to values", show(value), f"Indent the keys under `{name}:`."
     )
     return {}
 
 
-def known(name: Any, names: tuple | Mapping) -> str:
-    """The nearest known name, with all names unless there are too many."""
-    hint = nearest(str(name), tuple(names))
-    return (
-        hint
-        if hint.startswith("Known") or len(names) > 12
-        else f"{hint} Known: {', '.join(names)}."
-    )
+def hint(name: Any, names: Iterable[str]) -> str:
+    """Return the most similar known name, and all names unless there are many."""
+    names = tuple(names)
+    similar = nearest(str(name), names)
+    if similar.startswith("Known") or len(names) > 12:
+        return similar
+    return f"{similar} Known: {', '.join(names)}."
+
+
+def unknown_key(source: Source, path: KeyPath, names: Iterable[str]) -> None:
+    """Note that the last key of `path` is none of `names`."""
+    source.fault(path, f"unknown key. {hint(path[-1], names)}")
 
 
 def check_key(source: Source, path: KeyPath, place: str) -> bool:
-    """Whether the configuration key that ends `path` may stand under `place`; notes the fault if not."""
+    """Whether the configuration key at the end of `path` may be set under `place`; else a fault."""
     key = path[-1]
     if key not in RULES:
-        source.fault(path, "a configuration key", "an unknown one", known(key, RULES))
+        source.fault(path, f"not a configuration key. {hint(key, RULES)}")
     elif key in BUDGET_KEYS:
-        source.fault(
-            path, "left to the budget", f"it under {place}", f"Set {BUDGET_KEYS[key]} instead."
-        )
-    elif place != "fixed" and RULES[key].shared:
-        source.fault(path, "the same in all trials", f"it under {place}", "Put it under fixed.")
-    elif place != "fixed" and key == "train.seed":
-        source.fault(
-            path, "fixed, as the seed is not searched", f"it under {place}", "Put it under fixed."
-        )
+        source.fault(path, f"cannot be set here. Set {BUDGET_KEYS[key]} instead.")
+    elif place != "fixed" and key not in SEARCHABLE:
+        source.fault(path, "can only be set under fixed. Move it there.")
     else:
         return True
     return False
 
 
+def check_not_under(source: Source, path: KeyPath, places: Sequence[str]) -> bool:
+    """Whether the key at the end of `path` is in none of these sections; else a fault."""
+    for place in places:
+        if isinstance(source.value.get(place), dict) and path[-1] in source.value[place]:
+            source.fault(path, f"the key is also under {place}. Remove one.")
+            return False
+    return True
+
+
+def check_searched(source: Source, path: KeyPath, searched: Iterable[str]) -> bool:
+    """Whether the key at the end of `path` is a searched one; else a fault."""
+    key, searched = path[-1], tuple(searched)
+    if key in searched:
+        return True
+    if key in RULES:
+        source.fault(path, "the key is not searched. Add it to space, or remove it here.")
+    else:
+        source.fault(path, f"not a configuration key. {hint(key, searched or RULES)}")
+    return False
+
+
 def check_value(source: Source, path: KeyPath, rule: Rule, value: Any) -> bool:
-    """Whether `value` follows `rule`; notes the fault if not."""
+    """Whether `value` follows `rule`; else a fault."""
     if rule.fault(value) is None:
         return True
-    fix = f"It is: {rule.doc}."
     if rule.type is bool:
         fix = "Write true or false; yes, no, on and off are text here."
     elif rule.choices:
         fix = nearest(str(value), rule.choices)
     elif isinstance(value, str) and rule.type in (int, float):
-        fix = "Write a plain numeral, without quotes or units."
-    source.fault(path, rule.words(), show(value), fix)
+        fix = "Write a number without quotes or units."
+    else:
+        fix = f"Meaning: {rule.doc}."
+    source.must_be(path, rule.words(), show(value), fix)
     return False
 
 
-def values_of(
-    source: Source, path: KeyPath, given: Mapping[str, Any], rules: Mapping[str, Rule]
+def check_unique(source: Source, path: KeyPath, values: Sequence[Any]) -> bool:
+    """Whether no value of the list at `path` is there twice; else a fault for each repetition."""
+    repeated = [index for index, value in enumerate(values) if value in values[:index]]
+    for index in repeated:
+        source.fault((*path, index), f"{show(values[index])} is listed twice. Remove one.")
+    return not repeated
+
+
+def read_values(
+    source: Source, path: KeyPath, plain: Mapping[str, Any], rules: Mapping[str, Rule]
 ) -> dict[str, Any]:
+    """Return the values of a mapping by name, checked; defaults for those left out or at fault."""
     values = {name: rule.default for name, rule in rules.items()}
-    for name, value in given.items():
+    for name, value in plain.items():
         if name not in rules:
-            source.fault((*path, name), "a known key", "an unknown one", known(name, rules))
+            unknown_key(source, (*path, name), rules)
         elif check_value(source, (*path, name), rules[name], value):
             values[name] = rules[name].type(value)
     return values
+
+
+def dependency_order(
+    needs: Mapping[str, Iterable[str]],
+) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Return names so that all come after those that they need, and the cycles that prevent it.
+
+    Otherwise the order is that of `needs`, which graphlib would not keep.
+    """
+    order: dict[str, None] = {}
+    cycles = []
+
+    def place(name: str, trail: tuple[str, ...]) -> None:
+        """Add a name after those that it needs; `trail` leads to it."""
+        if name in trail:
+            cycles.append((*trail[trail.index(name) :], name))
+        elif name not in order and name in needs:
+            for needed in needs[name]:
+                place(needed, (*trail, name))
+            order[name] = None
+
+    for name in needs:
+        place(name, ())
+    return list(order), cycles

@@ -1,4 +1,4 @@
-"""A space as a tree of lines: each parameter under the values of the ancestor that activate it, and below it the rules of the space."""
+"""A space as text: a tree of its parameters, and the rules of the space below it."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from tune.space.parameter import Parameter, condition_in_words
-from tune.space.settings import described as constraint_in_words
 from tune.space.space import Space
 
 
 def parameter_in_words(parameter: Parameter) -> str:
-    """The values of one parameter."""
+    """Return the values of a parameter in words."""
     if parameter.choices:
         words = "one of " + ", ".join(map(str, parameter.choices))
     else:
-        words = f"{parameter.kind} {parameter.low:g} to {parameter.high:g}" + (
-            ", log" if parameter.log else ""
-        )
+        words = f"{parameter.kind} {parameter.low:g} to {parameter.high:g}"
+        words += ", log" if parameter.log else ""
         words += f", step {parameter.step:g}" if parameter.step is not None else ""
     return words + (f", default {parameter.default}" if parameter.default is not None else "")
 
 
 def values_in_line(values: Mapping[str, Any]) -> str:
-    """Values in one line."""
+    """Return values in one line."""
     return "  ".join(
         f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
         for key, value in values.items()
@@ -31,70 +29,73 @@ def values_in_line(values: Mapping[str, Any]) -> str:
 
 
 def space_tree(space: Space) -> list[str]:
-    """The lines of the tree. A parameter with several ancestors hangs under the last of them, and names the others."""
+    """Return the lines of the tree and of the rules.
+
+    A parameter with several ancestors is below the last of them, and names the others.
+    """
     return _branch(space, None, "  ") + [f"  {line}" for line in rule_lines(space)]
 
 
-def _branch(space: Space, stem: str | None, indent: str) -> list[str]:
-    """The lines of the parameters under `stem`, which is a key, or None for those that are always active."""
+def _branch(space: Space, ancestor: str | None, indent: str) -> list[str]:
+    """Return the lines of the parameters below `ancestor`; None: those that are always active."""
     order = [parameter.key for parameter in space.parameters]
-    twigs = [
+    children = [
         parameter
         for parameter in space.parameters
-        if max(parameter.when, key=order.index, default=None) == stem
+        if max(parameter.when, key=order.index, default=None) == ancestor
     ]
     lines = []
-    for parameter in twigs:
-        last = parameter is twigs[-1]
+    for parameter in children:
+        last = parameter is children[-1]
         conditions = [
-            f"{'' if key == stem else key + ' '}{condition_in_words(allowed)}"
+            f"{'' if key == ancestor else key + ' '}{condition_in_words(allowed)}"
             for key, allowed in parameter.when.items()
         ]
         when = f"[{' and '.join(conditions)}] " if conditions else ""
-        lines.append(
-            f"{indent}{'└─' if last else '├─'} {when}{parameter.key}: {parameter_in_words(parameter)}"
-        )
-        lines += _branch(space, parameter.key, indent + ("   " if last else "│  "))
+        corner, below = ("└─", "   ") if last else ("├─", "│  ")
+        lines.append(f"{indent}{corner} {when}{parameter.key}: {parameter_in_words(parameter)}")
+        lines += _branch(space, parameter.key, indent + below)
     return lines
 
 
 def rule_lines(space: Space) -> list[str]:
-    """What else the space says, a line each: derived values, forbidden combinations, first points, how it is searched, ended and judged."""
+    """Return one line for each further rule of the space, and for how it is searched and judged."""
     lines = [f"derived    {key} = {expression.text}" for key, expression in space.derived.items()]
-    lines += [
-        "forbidden  "
-        + " with ".join(f"{key} {condition_in_words(allowed)}" for key, allowed in clause.items())
-        for clause in space.forbidden
-    ]
+    for clause in space.forbidden:
+        conditions = [f"{key} {condition_in_words(allowed)}" for key, allowed in clause.items()]
+        lines.append("forbidden  " + " with ".join(conditions))
     lines += [f"first      {name}: {values_in_line(point)}" for name, point in space.first.items()]
-    lines += [f"constraint {constraint_in_words(each)}" for each in space.constraints]
-    return [*lines, *([] if space.experiment else _search_lines(space)), _verdict_line(space)]
+    lines += [f"constraint {constraint}" for constraint in space.constraints]
+    if not space.experiment:
+        lines += _search_lines(space)
+    return [*lines, _verdict_line(space)]
 
 
 def _search_lines(space: Space) -> list[str]:
     search, budget = space.search, space.budget
-    pruner = (
-        "no pruner"
-        if search.pruner == "none"
-        else f"pruner {search.pruner} from epoch {search.warmup}"
-    )
-    again = {"skip": "not run again", "repeat": "run again with another seed"}[search.duplicates]
+    pruner = f"pruner {search.pruner} from epoch {search.warmup}"
+    if search.pruner == "none":
+        pruner = "no pruner"
+    duplicates = {
+        "skip": "no configuration runs twice",
+        "repeat": "a configuration may run again with another seed",
+    }[search.duplicates]
+    lines = [f"search     sampler {search.sampler}, {pruner}; {duplicates}"]
     ends = {
         "after {:g} hours": budget.wall_hours,
-        "after {} epochs in all": budget.total_epochs,
+        "after {} epochs in total": budget.total_epochs,
         f"at {space.objective} {{:g}}": budget.target,
         "after {} trials without a better one": budget.no_improvement,
     }
     early = " or ".join(words.format(value) for words, value in ends.items() if value is not None)
-    return [
-        f"search     sampler {search.sampler}, {pruner}; a configuration that was run is {again}",
-        *([f"budget     ends early {early}"] if early else []),
-    ]
+    return [*lines, f"budget     ends early {early}"] if early else lines
 
 
 def _verdict_line(space: Space) -> str:
-    verdict, seeds = space.verdict, space.budget.seeds if space.experiment else space.verdict.seeds
+    verdict = space.verdict
+    seeds = space.budget.seeds if space.experiment else verdict.seeds
     if not seeds:
         return "verdict    none"
-    chosen = "" if space.experiment else f", of one chosen among the best {verdict.top}"
-    return f"verdict    on {verdict.primary}, equal within ±{verdict.margins[verdict.primary]:g}; {seeds} seeds{chosen}"
+    margin = f"practically equal within ±{verdict.margins[verdict.primary]:g}"
+    chosen = "" if space.experiment else f" for one of the best {verdict.top} configurations"
+    return f"verdict    on {verdict.primary}, {margin}; {seeds} seeds{chosen}"

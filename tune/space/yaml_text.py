@@ -1,8 +1,8 @@
-"""YAML text as plain values that remember their lines, and the faults found in them.
+"""YAML text as plain values with line numbers and faults.
 
-Scalars follow YAML 1.2: `1e-3` is a number, only `true` and `false` are booleans (`yes`, `no`, `on`, `off` are text)
-and `1:30` is text. Only nodes are composed, no object is ever constructed. Explicit tags, anchors and aliases are
-refused altogether: a space needs none, so that no file can grow when it is read.
+Scalars follow YAML 1.2: `1e-3` is a number, only `true` and `false` are booleans (`yes`, `no`,
+`on` and `off` are text) and `1:30` is text. Nodes are composed, objects are never constructed.
+Tags, anchors and aliases are refused: a space needs none, and no file can grow when it is read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_DEPTH = 16
 
 
 class _Composer(yaml.SafeLoader):
-    """Composes nodes with the scalars of YAML 1.2 and notes tags, anchors and aliases instead of following them."""
+    """A composer with the scalars of YAML 1.2; it notes tags, anchors and aliases as refusals."""
 
     yaml_implicit_resolvers: ClassVar[dict] = {}  # none of YAML 1.1
     ALIAS = "alias"
@@ -32,7 +32,7 @@ class _Composer(yaml.SafeLoader):
         self.depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node:
-        """A node of the file, with aliases, anchors, tags and too deep a nesting refused by line."""
+        """Return a node, and note aliases, anchors and tags. Raises: ComposerError if too deep."""
         event = self.peek_event()
         line = event.start_mark.line + 1
         if self.check_event(yaml.AliasEvent):
@@ -51,7 +51,7 @@ class _Composer(yaml.SafeLoader):
             event.implicit = (getattr(event, "style", "") is None, True)
         if self.depth == MAX_DEPTH:
             raise yaml.composer.ComposerError(
-                None, None, f"values nested more than {MAX_DEPTH} deep", event.start_mark
+                None, None, f"values nested more than {MAX_DEPTH} levels deep", event.start_mark
             )
         self.depth += 1
         node = super().compose_node(parent, index)
@@ -59,15 +59,15 @@ class _Composer(yaml.SafeLoader):
         return node
 
 
-_FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+_FLOAT = (
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
 for _name, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    (
-        "int",
-        r"[-+]?[0-9]{1,30}",
-        list("-+0123456789"),
-    ),  # longer ones are floats: int() of endless digits is refused
+    # Longer ones are read as floats: int() refuses thousands of digits.
+    ("int", r"[-+]?[0-9]{1,30}", list("-+0123456789")),
     ("float", _FLOAT, list("-+.0123456789")),
 ):
     _Composer.add_implicit_resolver(_name, re.compile(rf"(?:{_pattern})\Z"), _first)
@@ -81,53 +81,59 @@ _SCALARS: dict[str, Callable[[str], Any]] = {
 
 
 def read_yaml(path: str | Path) -> Source:
-    """The values of a YAML file. Duplicate keys, tags, anchors and aliases are noted as faults in the source.
+    """Return the values of a YAML file.
 
-    Raises: SpaceError if the file cannot be read or is no YAML, since there is nothing to look at then.
+    Duplicate keys, tags, anchors and aliases are noted as faults in the source.
+
+    Raises: SpaceError if the file cannot be read or is not YAML.
     """
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise SpaceError(
-            [f"{path}: the file must be readable, got {error.strerror}. Check the path."]
+            [f"{path}: the file cannot be read ({error.strerror}). Check the path."]
         ) from error
     if len(data) > MAX_BYTES:
         raise SpaceError(
-            [f"{path}: the file must be at most {MAX_BYTES} bytes, got more. Is it a search space?"]
+            [f"{path}: the file has more than {MAX_BYTES} bytes. Is it a search space?"]
         )
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         line, byte = data[: error.start].count(b"\n") + 1, data[error.start]
-        fault = (
-            f"{path}:{line}: the file must be UTF-8, got the byte 0x{byte:02x}. Save it as UTF-8."
-        )
-        raise SpaceError([fault]) from error
+        raise SpaceError(
+            [f"{path}:{line}: the byte 0x{byte:02x} is not UTF-8. Save the file as UTF-8."]
+        ) from error
     return parse_yaml(text, str(path))
 
 
 def parse_yaml(text: str, file: str) -> Source:
-    """The values of YAML text, as `read_yaml`; `file` is the name used in faults."""
+    """Return the values of YAML text, as `read_yaml`; `file` is the name used in faults."""
     source = Source(file)
     try:
         composer = _Composer(text)
         node = composer.get_single_node()
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        line = mark.line + 1 if mark else text[: getattr(error, "position", 0)].count("\n") + 1
-        problem = getattr(error, "problem", None) or getattr(error, "reason", "unreadable text")
-        source.say(
-            (),
-            f"the file must be YAML, got a syntax error: {problem}. Check brackets, colons and indentation.",
-            line,
+        line, problem = _syntax_error(error, text)
+        source.fault(
+            (), f"not valid YAML: {problem}. Check brackets, colons and indentation.", line
         )
         source.check()
-    for line, what, fix in composer.refusals:
-        source.say((), f"the value must be plain YAML, got {what}. {fix}", line)
+    for line, refusal, fix in composer.refusals:
+        source.fault((), f"{refusal} is not allowed. {fix}", line)
     source.lines[()] = 1
     source.value = None if node is None else _plain(source, node, ())
     return source
+
+
+def _syntax_error(error: yaml.YAMLError, text: str) -> tuple[int, str]:
+    """Return the line and the problem of a syntax error."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = str(getattr(error, "problem", None) or getattr(error, "reason", "unreadable text"))
+    if mark:
+        return mark.line + 1, problem
+    return text[: getattr(error, "position", 0)].count("\n") + 1, problem
 
 
 def _plain(source: Source, node: yaml.Node, path: KeyPath) -> Any:
@@ -146,26 +152,17 @@ def _plain(source: Source, node: yaml.Node, path: KeyPath) -> Any:
 
 
 def _mapping(source: Source, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
-    """Keys are text whatever they look like. Of a key given twice the first counts."""
+    """Return a mapping. Keys are always text. Of a repeated key the first counts."""
     values: dict[str, Any] = {}
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == _Composer.ALIAS:
-            source.say(
-                path,
-                "a key must be text, got a list, a mapping or an alias. Write it as text.",
-                line,
-            )
+            source.fault(path, "a list, a mapping or an alias cannot be a key. Write text.", line)
             continue
         inner = (*path, key_node.value)
         if key_node.value in values:
             first = source.lines[inner]
-            source.say(
-                inner,
-                f"{'.'.join(map(str, inner))} must be given once, got it again (first on line {first}). "
-                "Remove one.",
-                line,
-            )
+            source.fault(inner, f"the key is already on line {first}. Remove one.", line)
             continue
         source.lines[inner] = line
         values[key_node.value] = _plain(source, value_node, inner)

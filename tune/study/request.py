@@ -31,15 +31,17 @@ class Request:
 
     def config(self) -> Config:
         """Build the configuration that every trial starts from. Raises: ConfigError."""
+        space = replace(self.space, preset=self.preset)
         config = build_config(
-            self.preset,
-            {**self.space.overrides({}, self.preset), **self.settings, "train.seed": self.seed},
+            self.preset, {**space.overrides({}), **self.settings, "train.seed": self.seed}
         )
-        return (
-            config.replace(self.space.completed({}, config.flat()))
-            if self.space.derived
-            else config
-        )
+        # The settings of the command line may change what derived values rest on.
+        return config.replace(space.bound(config.flat()).completed({})) if space.derived else config
+
+    @property
+    def bound_space(self) -> Space:
+        """The space with the configuration that every trial starts from."""
+        return self.space.bound(self.config().flat())
 
     @property
     def device(self) -> str:

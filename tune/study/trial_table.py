@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 
 from ganhtr.atomic import to_json, write_atomically
 from tune.metric import METRICS
-from tune.space.settings import Constraint, keeps
+from tune.space.constraint import Constraint, keeps
 from tune.study.folder import StudyFolder
 from tune.study.trial_status import FINISHED, TrialStatus
 

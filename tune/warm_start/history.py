@@ -44,7 +44,6 @@ def read_history(
     objectives: Sequence[str],
     environment: Mapping[str, Any] | None = None,
     values: bool = True,
-    base: Mapping[str, Any] | None = None,
 ) -> History:
     """The trials of a source as trials of `space`, their values higher for better.
 
@@ -54,8 +53,6 @@ def read_history(
     environment: the search's environment.json, with which that of a study folder is compared.
     values: False if the source's values are not the objectives; its best trials are then tried
         first.
-    base: the configuration, all of its keys, from which the search's trials start; by default that
-        of the space.
 
     Raises: ValueError for a source that cannot be read or chosen from.
     """
@@ -68,8 +65,7 @@ def read_history(
     results = _results(origin, notes)
     keys = [parameter.key for parameter in space.parameters]
     names = map_names({name for trial in results for name in trial.params}, keys)
-    base = space.start() if base is None else base
-    mapping = TrialMapping(space, names, origin.settings, base)
+    mapping = TrialMapping(space, names, origin.settings)
     mapped = _mapped(results, mapping, notes)
     notes += [
         f"{key} is missing in {n} of {len(mapped)} trials: {value} is assumed"
@@ -99,10 +95,8 @@ def _differences(origin: Origin, space: Space) -> list[str]:
     searched |= {key for trial in origin.study.trials for key in trial.params}
     other = [
         f"{key} {show(origin.settings[key])} (here {show(value)})"
-        for key, value in space.overrides({}).items()
-        if key not in searched
-        and key not in space.derived
-        and origin.settings.get(key, value) != value
+        for key, value in space.settled().items()
+        if key not in searched and origin.settings.get(key, value) != value
     ]
     notes = [f"its trials had {', '.join(other)}"] if other else []
     if space.constraints and not _same_constraints(origin, space):

@@ -163,14 +163,13 @@ def _number(parameter: Parameter, value: Any) -> Any:
 class TrialMapping:
     """Maps the trials of a source to values of a space.
 
-    `settings` are those that all trials of the source had, `base` is the configuration from which
-    the trials of this search start. `assumed` counts the values that were filled in.
+    `settings` are those that all trials of the source had. `assumed` counts the values that were
+    filled in.
     """
 
     space: Space
     names: Names
     settings: Mapping[str, Any]
-    base: Mapping[str, Any]
     assumed: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,7 +194,7 @@ class TrialMapping:
         if self.space.forbids(values):
             raise Unfit("this space forbids the combination")
         try:
-            whole = self.space.completed(values, self.base)
+            whole = self.space.completed(values)
         except ExpressionError as error:
             raise Unfit(str(error)) from error
         self._check_settled({key: whole[key] for key in self.space.derived}, "derived as", params)
@@ -215,7 +214,7 @@ class TrialMapping:
             return self.settings[key]
         if parameter.default is not None:
             return parameter.default
-        default = self.base[key]
+        default = self.space.start()[key]
         if not parameter.allows(default):
             raise Unfit(f"{key} is missing, and its default is not allowed here", show(default))
         return default

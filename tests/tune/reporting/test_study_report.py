@@ -11,7 +11,7 @@ from tests.tune.made_study import Made, make_study
 from tune.reporting.pair import default_pair
 from tune.reporting.problems import problems
 from tune.reporting.study_report import SHOWN, in_order, trial_section, write_report
-from tune.space.settings import Constraint
+from tune.space.constraint import Constraint
 
 
 @pytest.fixture

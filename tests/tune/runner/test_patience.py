@@ -4,7 +4,6 @@ import pytest
 
 from tune.metric import OBJECTIVES, objective_value
 from tune.runner.patience import Patience
-from tune.space.settings import OBJECTIVES as SPACE_OBJECTIVES
 
 
 def feed(patience, values, start=1):
@@ -64,7 +63,3 @@ def test_an_error_rate_is_shown_as_it_is():
         OBJECTIVES["cer"].shown(-0.3021) == "0.3021"
         and OBJECTIVES["score"].shown(10.394) == "10.39"
     )
-
-
-def test_a_space_may_name_every_objective():
-    assert set(OBJECTIVES) == set(SPACE_OBJECTIVES)

@@ -367,10 +367,10 @@ def test_a_dry_run_of_an_experiment_lists_both_arms_and_the_seeds(experiment_fil
         "OFF  contrastive.formulation=none  loss.ctc=2",
         "ON   contrastive.formulation=clip",
         "train.seed 4, 5\n",
-        "to expect",
+        "expected:",
     )
     assert all(words in done.stdout for words in shown), done.stdout
-    assert "drawn at random" not in done.stdout and not (tmp_path / "r").exists()
+    assert "random trials" not in done.stdout and not (tmp_path / "r").exists()
 
 
 def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
@@ -390,8 +390,8 @@ def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
         "0.5",
         "contrastive.weight: float 0.01 to 30, log",
         "[mlp] head.layers: int 1 to 3",
-        "five trials",
-        "to expect",
+        "5 random trials",
+        "expected:",
     )
     assert all(words in done.stdout for words in shown)
     assert not (tmp_path / "r").exists()
@@ -404,7 +404,7 @@ def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
         (["--preset", "huge"], "preset must be one of tiny, small, seed"),
         (["--set", "contrastive.wieght=1"], "Did you mean contrastive.weight?"),
         (["--set", "contrastive.weight"], "--set must be key=value"),
-        (["--set", "contrastive.weight=1"], "searches it"),
+        (["--set", "contrastive.weight=1"], "contrastive searches this key"),
         (["--set", "train.batch_size=many"], "train.batch_size must be a whole number"),
         (["--data", "/nowhere/at/all"], "/nowhere/at/all"),
         (["--charset", "/nowhere.txt"], "/nowhere.txt"),
@@ -414,7 +414,7 @@ def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
         (["--space", "experiment", "--seeds", "0"], "--seeds must be at least 1 with experiment"),
         (
             ["--space", "experiment", "--warm-start", "x"],
-            "--warm-start must be left to a search, got it with experiment",
+            "--warm-start: experiment, an experiment, searches nothing",
         ),
         (["--extend", "3", "--name", "never"], "no study is here"),
         (["--space", "experiment", "--trials", "4"], "Use --seeds, or set budget.seeds"),

@@ -378,7 +378,7 @@ def test_brackets_reach_to_the_last_epoch_of_a_trial(tmp_path):
     space = space_from_plain(
         {"space": WEIGHT, "search": {"pruner": "hyperband", "warmup": 2}}, "test"
     )
-    searcher = OptunaSearcher(space, tmp_path / "study.journal", 3, 0, base={"train.epochs": 60})
+    searcher = OptunaSearcher(space.bound({"train.epochs": 60}), tmp_path / "study.journal", 3, 0)
     searcher.open()
     assert searcher.arms[ON].study.pruner.pruner._max_resource == 59
 

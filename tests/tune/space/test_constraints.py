@@ -1,10 +1,10 @@
-"""What a trial must keep: amounts, signs, words."""
+"""Constraints: amounts of violations, their signs, and their words."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune.space.settings import Constraint, described, keeps, violations
+from tune.space.constraint import CONSTRAINT_RULES, Constraint, keeps, violations
 
 METRICS = {"psnr": 19.0, "ssim": 0.8, "cer": 0.3, "wer": 0.6, "judge_cer": 0.25, "judge_wer": 0.5}
 OFF = {"psnr": 20.0, "ssim": 0.9, "cer": 0.25, "wer": 0.7, "judge_cer": 0.25, "judge_wer": 0.5}
@@ -25,15 +25,15 @@ OFF = {"psnr": 20.0, "ssim": 0.9, "cer": 0.25, "wer": 0.7, "judge_cer": 0.25, "j
         (Constraint("judge_cer", "above_off", 0.0), 0.0),
     ],
 )
-def test_by_how_much_a_constraint_is_broken(constraint, expected):
+def test_by_how_much_a_constraint_is_violated(constraint, expected):
     assert violations([constraint], METRICS, OFF) == [pytest.approx(expected)]
     assert keeps([constraint], METRICS, OFF) == (expected <= 0)
 
 
-def test_what_refers_to_off_is_kept_while_off_is_not_known():
-    relative, own = Constraint("psnr", "below_off", 0.0), Constraint("psnr", "min", 30.0)
-    assert violations([relative, own], METRICS, None) == [0.0, 11.0]
-    assert keeps([relative], METRICS, None) and not keeps([relative, own], METRICS, None)
+def test_a_rule_about_off_is_kept_while_off_has_no_result():
+    relative, absolute = Constraint("psnr", "below_off", 0.0), Constraint("psnr", "min", 30.0)
+    assert violations([relative, absolute], METRICS, None) == [0.0, 11.0]
+    assert keeps([relative], METRICS, None) and not keeps([relative, absolute], METRICS, None)
 
 
 def test_without_constraints_everything_is_kept():
@@ -44,9 +44,9 @@ def test_without_constraints_everything_is_kept():
     st.floats(-50, 50),
     st.floats(-50, 50),
     st.floats(0, 50),
-    st.sampled_from(["min", "max", "below_off", "above_off"]),
+    st.sampled_from(list(CONSTRAINT_RULES)),
 )
-def test_the_sign_says_what_the_words_say(value, off, amount, rule):
+def test_the_sign_agrees_with_the_words(value, off, amount, rule):
     kept = {
         "min": value >= amount,
         "max": value <= amount,
@@ -66,4 +66,4 @@ def test_the_sign_says_what_the_words_say(value, off, amount, rule):
     ],
 )
 def test_in_words(constraint, words):
-    assert described(constraint) == words
+    assert str(constraint) == words

@@ -1,4 +1,4 @@
-"""A valid space samples what it allows, and only that; it survives a round trip; its schema agrees with what is read."""
+"""A valid space samples only what it allows, survives a round trip, and agrees with its schema."""
 
 import dataclasses
 import math
@@ -57,7 +57,11 @@ early_stopping: {patience: 2, min_delta: 1e-3}
 baseline: {contrastive.formulation: none, loss.pixel: 7}
 fixed: {data.width: 512, train.seed: 4}
 space:
-  head.layers: {int: [1, 5], step: 2, when: {head.kind: mlp, contrastive.symmetric: [true]}, default: 3}
+  head.layers:
+    int: [1, 5]
+    step: 2
+    when: {head.kind: mlp, contrastive.symmetric: [true]}
+    default: 3
   contrastive.symmetric: {bool: true, default: false}
   loss.pixel: {float: [1e-3, 1E+2], log: true}
   head.kind: {choice: [none, mlp]}
@@ -87,7 +91,8 @@ space:
 def test_without_parameters_it_is_an_experiment(tmp_path, space):
     read = load(
         tmp_path,
-        f"budget: {{seeds: 3, epochs: 7}}\nfixed: {{contrastive.formulation: clip, loss.ctc: 2}}\n{space}\n",
+        "budget: {seeds: 3, epochs: 7}\n"
+        f"fixed: {{contrastive.formulation: clip, loss.ctc: 2}}\n{space}\n",
     )
     assert read.experiment and (read.parameters, read.trials, read.budget.seeds) == ((), 6, 3)
     on = {"contrastive.formulation": "clip", "loss.ctc": 2.0, "train.epochs": 7}
@@ -186,26 +191,26 @@ space: {head.dim: {int: [8, 16]}}
     ],
 )
 def test_scalars_are_those_of_yaml_1_2(text, value):
-    found = parse_yaml(f"a:\n  {text}\n", "f").value["a"]
-    assert (found, type(found)) == (value, type(value))
+    scalar = parse_yaml(f"a:\n  {text}\n", "f").value["a"]
+    assert (scalar, type(scalar)) == (value, type(value))
 
 
 # --- what is sampled ---
 
 
-def test_sample_asks_for_the_active_only():
+def test_sample_picks_for_active_parameters_only():
     space = load_space(CONTRASTIVE)
-    asked = []
+    picked_for = []
 
     def pick(parameter):
-        asked.append(parameter.key)
+        picked_for.append(parameter.key)
         return {"contrastive.formulation": "clip", "head.kind": "linear", "head.dim": 64}.get(
             parameter.key, 1.0
         )
 
     values = space.sample(pick)
     assert (
-        asked
+        picked_for
         == list(values)
         == [
             "contrastive.formulation",
@@ -215,7 +220,7 @@ def test_sample_asks_for_the_active_only():
             "head.dim",
         ]
     )
-    assert [parameter.key for parameter in space.active(values)] == asked
+    assert [parameter.key for parameter in space.active(values)] == picked_for
 
 
 def test_random_values_follow_their_seed():
@@ -297,7 +302,8 @@ ONE = "space: {loss.pixel: {float: [1, 2]}, head.dim: {choice: [8, 16]}}"
 @pytest.mark.parametrize(
     "same",
     [
-        "# a comment\nspace:\n  head.dim:\n    choice:\n    - 8\n    - 16\n  loss.pixel: {float: [1.0, 2e0]}\n",
+        "# a comment\nspace:\n  head.dim:\n    choice:\n    - 8\n    - 16\n"
+        "  loss.pixel: {float: [1.0, 2e0]}\n",
         ONE + "\nobjective: score\nbudget: {trials: 12}\nfixed: {}\n",
         ONE + "\nbudget: {trials: 99}\n",
         ONE.replace("[1, 2]", "[1, 2], log: false"),
@@ -337,9 +343,9 @@ def test_digest_sees_content(tmp_path, other):
 def test_find_space(tmp_path):
     for name in ("contrastive", "losses"):
         (tmp_path / f"{name}.yaml").write_text(ONE)
-    wanted = tmp_path / "losses.yaml"
-    assert find_space("losses", tmp_path) == find_space("losses.yaml", tmp_path) == wanted
-    assert find_space(wanted, "nowhere") == wanted
+    losses = tmp_path / "losses.yaml"
+    assert find_space("losses", tmp_path) == find_space("losses.yaml", tmp_path) == losses
+    assert find_space(losses, "nowhere") == losses
     with pytest.raises(SpaceError, match=r"Did you mean losses\? Known: contrastive, losses\."):
         find_space("loses", tmp_path)
     with pytest.raises(SpaceError, match=r"There is no \.yaml file in"):

@@ -1,4 +1,5 @@
-"""Any valid space samples only what it allows, has the grid that plain enumeration has, and comes back as it was written."""
+"""Any valid space samples only what it allows, has the grid of plain enumeration, and survives a
+round trip."""
 
 import itertools
 import json
@@ -68,18 +69,20 @@ def is_active(space, key, values):
 
 
 def never_active(space):
-    """Whether one of the parameters is active in no combination of values; None where there are too many. A continuous one counts between
-    all ends that conditions name."""
+    """Whether a parameter is active in no combination of values; None if there are too many.
+
+    A continuous parameter has a value between all ends that conditions name.
+    """
     every = {}
     for key, options in space.items():
-        held = values_of(options) or next(iter(options.values()))
+        values = values_of(options) or next(iter(options.values()))
         named = [other["when"][key] for other in space.values() if key in other.get("when", {})]
         ends = [
             end for condition in named if isinstance(condition, dict) for end in condition.values()
         ]
-        marks = sorted({*held, *ends})
+        marks = sorted({*values, *ends})
         every[key] = (
-            held
+            values
             if values_of(options)
             else [(low + high) / 2 for low, high in itertools.pairwise(marks)]
         )
@@ -176,7 +179,7 @@ def parameters(draw, key):
 
 @st.composite
 def plain_spaces(draw):
-    """A space in plain values with every feature of the language; None where its forbidden combinations leave nothing."""
+    """A space in plain values with every feature of the language; None if it is refused."""
     keys = draw(st.lists(st.sampled_from(KEYS), min_size=1, max_size=6, unique=True))
     space = {}
     for key in keys:
@@ -215,16 +218,18 @@ def plain_spaces(draw):
         )
     )
     try:
-        found = space_from_plain(plain).random_values(draw(st.integers(0, 99)))
+        point = space_from_plain(plain).random_values(draw(st.integers(0, 99)))
     except SpaceError as error:
-        if "can take part" in str(error):
+        if "is never active" in str(error):
             assert never_active(space) is not False, error
         else:
-            assert len(error.faults) == 1 and "leave something to try" in error.faults[0], error
+            assert len(error.faults) == 1 and "excludes every configuration" in error.faults[0], (
+                error
+            )
         return None
     assert not never_active(space)
     if draw(st.booleans()):
-        plain["first"] = {"a point": found}
+        plain["first"] = {"a point": point}
     return plain
 
 
@@ -232,11 +237,8 @@ def plain_spaces(draw):
 @given(plain_spaces(), st.integers(0, 2**31))
 def test_random_trials_are_allowed(plain, seed):
     assume(plain)
-    space, rng, held = (
-        space_from_plain(plain),
-        random.Random(seed),
-        distributions(space_from_plain(plain)),
-    )
+    space, rng = space_from_plain(plain), random.Random(seed)
+    optuna_distributions = distributions(space)
     for _ in range(10):
         values = space.random_values(rng)
         assert set(values) == {
@@ -252,7 +254,8 @@ def test_random_trials_are_allowed(plain, seed):
             else:
                 assert value in countable
                 assert type(value) is RULES[key].type or "int" in options
-            assert held[key]._contains(held[key].to_internal_repr(value))
+            distribution = optuna_distributions[key]
+            assert distribution._contains(distribution.to_internal_repr(value))
         whole = space.completed(values)
         assert (
             set(whole) - set(values) == set(plain.get("derived", ()))
@@ -270,17 +273,17 @@ def test_the_grid_is_what_plain_enumeration_finds(plain):
     every = {key: values_of(options) for key, options in given_space.items()}
     assert space.finite == (None not in every.values())
     assume(space.finite and math.prod(map(len, every.values())) <= 2000)
-    found = set()
+    allowed = set()
     for point in itertools.product(*every.values()):
         values = dict(zip(every, point, strict=True))
         values = {
             key: value for key, value in values.items() if is_active(given_space, key, values)
         }
         if not is_forbidden(plain, values):
-            found.add(frozenset(values.items()))
+            allowed.add(frozenset(values.items()))
     grid = [frozenset(values.items()) for values in space.grid()]
-    assert len(grid) == len(set(grid)) and set(grid) == found
-    assert all(frozenset(space.random_values(seed).items()) in found for seed in range(20))
+    assert len(grid) == len(set(grid)) and set(grid) == allowed
+    assert all(frozenset(space.random_values(seed).items()) in allowed for seed in range(20))
 
 
 @settings(max_examples=50, deadline=None)
@@ -302,8 +305,8 @@ def test_a_space_comes_back_as_it_was_written(plain):
     for written in (plain, plain_of(space)):
         assert not list(SCHEMA.iter_errors(written))
     read = {
-        key: json_to_distribution(json.dumps(held))
-        for key, held in json.loads(distributions_json(space)).items()
+        key: json_to_distribution(json.dumps(distribution))
+        for key, distribution in json.loads(distributions_json(space)).items()
     }
     assert read == distributions(space) and list(read) == [
         parameter.key for parameter in space.parameters
@@ -317,18 +320,18 @@ def test_a_space_comes_back_as_it_was_written(plain):
 def test_a_space_cut_in_two_files_is_the_space(tmp_path_factory, plain, chance):
     assume(plain)
     base, child = {}, {"extends": "base"}
-    for name, held in plain.items():
-        if not isinstance(held, dict):
-            (base if chance.random() < 0.5 else child)[name] = held
+    for name, section in plain.items():
+        if not isinstance(section, dict):
+            (base if chance.random() < 0.5 else child)[name] = section
             continue
-        for key, value in held.items():  # the child has the last word
+        for key, value in section.items():  # the child has the last word
             (base if chance.random() < 0.5 else child).setdefault(name, {})[key] = value
             if chance.random() < 0.2 and key in child.get(name, {}):
                 base.setdefault(name, {})[key] = {"choice": [3]} if name == "space" else value
     folder = tmp_path_factory.mktemp("extends")
-    for name, held in (("base", base), ("child", child)):
+    for name, content in (("base", base), ("child", child)):
         (folder / f"{name}.yaml").write_text(
-            yaml.safe_dump(held, sort_keys=False) if held else "{}"
+            yaml.safe_dump(content, sort_keys=False) if content else "{}"
         )
     space, whole = load_space(folder / "child.yaml"), space_from_plain(plain)
     assert digest_of(space) == digest_of(whole)

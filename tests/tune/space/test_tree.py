@@ -1,4 +1,4 @@
-"""The dry run's tree: each parameter under the ancestor that decides on it, and every rule in a line."""
+"""The tree of the dry run: each parameter below the ancestor that activates it, then the rules."""
 
 from tune.space.load import space_from_plain
 from tune.space.tree import rule_lines, space_tree
@@ -16,7 +16,7 @@ SPACE = {
 }
 
 
-def test_a_parameter_stands_under_what_decides_on_it():
+def test_a_parameter_is_below_what_activates_it():
     assert space_tree(space_from_plain({"space": SPACE}))[:5] == [
         "  ├─ contrastive.weight: float 0.01 to 30, log",
         "  └─ head.kind: one of none, linear, mlp",
@@ -47,15 +47,16 @@ def test_every_rule_has_its_line():
         "forbidden  head.dim 64 or 128 with contrastive.weight 2 to 3",
         "first      flat: head.kind=none",
         "constraint PSNR at most 0.5 dB below OFF",
-        "search     sampler nsga2, no pruner; a configuration that was run is run again with another seed",
+        "search     sampler nsga2, no pruner; a configuration may run again with another seed",
         "budget     ends early after 2.5 hours or after 8 trials without a better one",
-        "verdict    on ssim, equal within ±0.005; 5 seeds, of one chosen among the best 2",
+        "verdict    on ssim, practically equal within ±0.005; 5 seeds for one of the best 2 "
+        "configurations",
     ]
 
 
 def test_an_experiment_has_no_search_and_a_search_may_have_no_verdict():
     assert rule_lines(space_from_plain({"budget": {"seeds": 4}})) == [
-        "verdict    on psnr, equal within ±0.2; 4 seeds"
+        "verdict    on psnr, practically equal within ±0.2; 4 seeds"
     ]
     lines = rule_lines(
         space_from_plain(
@@ -68,7 +69,7 @@ def test_an_experiment_has_no_search_and_a_search_may_have_no_verdict():
         )
     )
     assert lines == [
-        "search     sampler tpe, pruner asha from epoch 5; a configuration that was run is not run again",
+        "search     sampler tpe, pruner asha from epoch 5; no configuration runs twice",
         "budget     ends early at cer 0.25",
         "verdict    none",
     ]

@@ -23,7 +23,7 @@ from optuna.trial import TrialState, create_trial
 
 import tune.warm_start.optuna_sqlite
 from tune import ROOT
-from tune.commands.preview import learned
+from tune.commands.preview import warm_start_lines
 from tune.commands.request_options import absolute_source
 from tune.searcher.distributions import distributions
 from tune.space.load import space_from_plain
@@ -342,7 +342,7 @@ def test_the_dry_run_says_what_a_source_gives(foreign, space):
     request = Request(
         space, "tiny", "", {}, "builtin", None, None, 3, 0, 1, 0, warm=(source, "/no")
     )
-    notes = "\n".join(learned(request, request.config()))
+    notes = "\n".join(warm_start_lines(request, request.bound_space))
     assert "warm start: demo.journal/demo: 1 of 2 trials are used" in notes
     assert "warm start: cannot be read: /no: no such file" in notes
 
@@ -551,16 +551,13 @@ def test_a_key_whose_name_is_unclear_is_not_taken_to_be_at_its_default(foreign, 
 
 
 def test_a_missing_parameter_is_the_one_of_the_searchs_own_configuration(foreign, space):
-    source, given = foreign({"weight": 1.0}), {**space.start(), "train.batch_size": 16}
-    assert (
-        read_history(source, space, ("score",), base=given).trials[0].params["train.batch_size"]
-        == 16
-    )
+    source, base = foreign({"weight": 1.0}), {**space.start(), "train.batch_size": 16}
+    trials = read_history(source, space.bound(base), ("score",)).trials
+    assert trials[0].params["train.batch_size"] == 16
     derived = space_from_plain({**SPACE, "derived": {"head.width": "generator.base * 100"}})
-    assert not read_history(
-        source, derived, ("score",), base={**given, "generator.base": 96}
-    ).trials  # no width takes 9600
-    assert read_history(source, derived, ("score",), base={**given, "generator.base": 8}).trials
+    wide, narrow = (derived.bound({**base, "generator.base": width}) for width in (96, 8))
+    assert not read_history(source, wide, ("score",)).trials  # no width takes 9600
+    assert read_history(source, narrow, ("score",)).trials
 
 
 def test_forbidden_combinations_are_left_out(foreign):
