@@ -208,26 +208,22 @@ class TopLevelKey:
 
 
 TOP_LEVEL = {
-    "extends": TopLevelKey("value", "The space file that this file changes."),
+    "extends": TopLevelKey("value", "space file that this file changes"),
     "preset": TopLevelKey("value", PRESET.doc),
     "objective": TopLevelKey("value", OBJECTIVE.doc),
-    "budget": TopLevelKey("section", "How much the study trains, and what ends it."),
-    "early_stopping": TopLevelKey("section", "When a trial stops early."),
-    "search": TopLevelKey("section", "How trials are proposed and pruned.", search_only=True),
+    "budget": TopLevelKey("section", "how much the study trains, and what ends it"),
+    "early_stopping": TopLevelKey("section", "when a trial stops early"),
+    "search": TopLevelKey("section", "how trials are proposed and pruned", search_only=True),
     "constraints": TopLevelKey(
-        "section", "Conditions that a trial must meet to win.", search_only=True
+        "section", "conditions that a trial must meet to win", search_only=True
     ),
-    "verdict": TopLevelKey("section", "How the verdict is reached."),
-    "baseline": TopLevelKey("section", "Values of the OFF arm, which has no contrastive loss."),
-    "fixed": TopLevelKey("section", "Values that all trials share."),
-    "derived": TopLevelKey("section", "Values computed from others, such as 2 * head.dim."),
-    "forbidden": TopLevelKey("list", "Combinations that no trial may have.", search_only=True),
-    "first": TopLevelKey("section", "Named points that are tried first.", search_only=True),
-    "space": TopLevelKey(
-        "section",
-        "The searched parameters. Without any, the study is an experiment: OFF and ON run once "
-        "for each seed.",
-    ),
+    "verdict": TopLevelKey("section", "how the verdict is reached"),
+    "baseline": TopLevelKey("section", "values of the OFF arm, which has no contrastive loss"),
+    "fixed": TopLevelKey("section", "values that all trials share"),
+    "derived": TopLevelKey("section", "values computed from others, such as 2 * head.dim"),
+    "forbidden": TopLevelKey("list", "combinations that no trial may have", search_only=True),
+    "first": TopLevelKey("section", "named points that are tried first", search_only=True),
+    "space": TopLevelKey("section", "searched parameters; without any, an experiment"),
 }
 SECTIONS = tuple(name for name, key in TOP_LEVEL.items() if key.kind == "section")
 SEARCH_ONLY = tuple(name for name, key in TOP_LEVEL.items() if key.search_only)
