@@ -1,22 +1,39 @@
-"""The metrics of a run: how a report shows each, and which way is better."""
+"""The table of the metrics and objectives: names, units, directions, ranges, margins and formulas.
+
+To add a metric, measure it in `ganhtr.train.evaluate` and describe it here.
+"""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_LARGEST_SSIM = 1.000001  # 1 after rounding to FP32
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric as a report shows it. least, most: the values that it can have."""
+    """A metric of restored lines.
+
+    title: the heading of a report's column. least, most: the range of valid values.
+    margin: the default margin of practical equality, in the metric's unit.
+    recognizer, token: for an error rate, who reads the line and what is counted.
+    """
 
     key: str
     title: str
-    places: int
-    higher_is_better: bool
+    decimals: int
+    margin: float
     unit: str = ""
+    higher_is_better: bool = True
     least: float = -1e6
     most: float = 1e6
+    recognizer: str = ""  # guide or judge
+    token: str = ""  # char or word
 
     @property
     def name(self) -> str:
@@ -24,55 +41,111 @@ class Metric:
 
     @property
     def is_error_rate(self) -> bool:
-        """Whether it is edits over the reference's length."""
-        return self.least == 0
+        """Whether it is a number of edits over the length of the transcription."""
+        return bool(self.recognizer)
 
     def plain(self, value: float) -> str:
-        return f"{value:.{self.places}f}"
+        return f"{value:.{self.decimals}f}"
 
     def signed(self, value: float) -> str:
-        return f"{value:+z.{self.places}f}"
+        return f"{value:+z.{self.decimals}f}"
 
     def visible(self, change: float) -> bool:
-        """Whether a change is more than nothing at the places shown."""
-        return bool(round(change, self.places))
+        """Whether a change is not 0 after rounding."""
+        return bool(round(change, self.decimals))
+
+    def is_better(self, change: float) -> bool:
+        """Whether a change is an improvement."""
+        return change > 0 if self.higher_is_better else change < 0
+
+    def line_values(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the metric of each line, from the per-line arrays of an epoch. Shape: (N,)."""
+        if not self.is_error_rate:
+            return arrays[self.key]
+        edits = arrays[f"{self.recognizer}_{self.token}_edits"]
+        return edits / np.maximum(self.line_weights(arrays), 1)
+
+    def line_weights(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the weight of each line in the corpus value. Shape: (N,).
+
+        An error rate weights a line by the length of its transcription, so that the weighted mean
+        is the corpus rate; all other metrics weight each line by 1.
+        """
+        if not self.is_error_rate:
+            return np.ones(len(arrays[self.key]))
+        return arrays[f"{self.recognizer}_{self.token}_lengths"]
 
 
-_SSIM = 1.000001  # 1 as FP32 may round it
+def _error_rate(key: str, title: str, margin: float, recognizer: str, token: str) -> Metric:
+    return Metric(
+        key,
+        title,
+        decimals=4,
+        margin=margin,
+        higher_is_better=False,
+        least=0,
+        recognizer=recognizer,
+        token=token,
+    )
+
+
 METRICS = (
-    Metric("psnr", "PSNR, dB", 3, True, " dB"),
-    Metric("ssim", "SSIM", 4, True, least=-_SSIM, most=_SSIM),
-    Metric("cer", "CER guide", 4, False, least=0),
-    Metric("wer", "WER guide", 4, False, least=0),
-    Metric("judge_cer", "CER judge", 4, False, least=0),
-    Metric("judge_wer", "WER judge", 4, False, least=0),
+    Metric("psnr", "PSNR, dB", decimals=3, margin=0.2, unit=" dB"),
+    Metric("ssim", "SSIM", decimals=4, margin=0.005, least=-_LARGEST_SSIM, most=_LARGEST_SSIM),
+    _error_rate("cer", "CER guide", 0.005, "guide", "char"),
+    _error_rate("wer", "WER guide", 0.01, "guide", "word"),
+    _error_rate("judge_cer", "CER judge", 0.005, "judge", "char"),
+    _error_rate("judge_wer", "WER judge", 0.01, "judge", "word"),
 )
 BY_KEY = {metric.key: metric for metric in METRICS}
+MARGINS = {metric.key: metric.margin for metric in METRICS}
+# The generator is trained through the guide, so the guide's readings decide no verdict.
+VERDICT_METRICS = tuple(metric.key for metric in METRICS if metric.recognizer != "guide")
+# The original experiment had no judge.
+ORIGINAL_METRICS = tuple(metric for metric in METRICS if metric.recognizer != "judge")
 
 
 @dataclass(frozen=True)
 class Objective:
-    """`value` gives the number to maximise; `sign` and `places` turn it back into what a person knows it by."""
+    """An objective of the search: a formula over metrics whose value is maximised.
 
-    value: Callable[[Mapping[str, float]], float]
+    sign, decimals: how to show the value. An error rate counts negatively and is shown positively.
+    """
+
+    metrics: tuple[str, ...]
+    formula: Callable[..., Any]
     sign: int = 1
-    places: int = 2
-    reads: bool = False  # whether it rests on what the recognizers read
+    decimals: int = 2
+
+    @property
+    def uses_recognizer(self) -> bool:
+        return any(BY_KEY[name].is_error_rate for name in self.metrics)
+
+    def value(self, metrics: Mapping[str, float]) -> float:
+        """Return the value to maximise."""
+        return self.formula(*(metrics[name] for name in self.metrics))
+
+    def line_values(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the value of each line, from the per-line arrays of an epoch. Shape: (N,)."""
+        return self.formula(*(BY_KEY[name].line_values(arrays) for name in self.metrics))
 
     def shown(self, value: float) -> str:
-        """The value as the metric it stands for: an error rate counts negatively, but is shown as it is."""
-        return f"{self.sign * value:.{self.places}f}"
+        return f"{self.sign * value:.{self.decimals}f}"
 
 
-OBJECTIVES: dict[str, Objective] = {
-    "score": Objective(lambda m: m["psnr"] - 0.5 * 100 * m["cer"], reads=True),
-    "psnr": Objective(lambda m: m["psnr"]),
-    "ssim": Objective(lambda m: m["ssim"], places=4),
-    "cer": Objective(lambda m: -m["cer"], sign=-1, places=4, reads=True),
-    "wer": Objective(lambda m: -m["wer"], sign=-1, places=4, reads=True),
+def _score(psnr: Any, cer: Any) -> Any:
+    return psnr - 0.5 * 100 * cer
+
+
+OBJECTIVES = {
+    "score": Objective(("psnr", "cer"), _score),
+    "psnr": Objective(("psnr",), operator.pos),
+    "ssim": Objective(("ssim",), operator.pos, decimals=4),
+    "cer": Objective(("cer",), operator.neg, sign=-1, decimals=4),
+    "wer": Objective(("wer",), operator.neg, sign=-1, decimals=4),
 }
 
 
 def objective_value(name: str, metrics: Mapping[str, float]) -> float:
-    """The value of an epoch, higher is better: `score` is PSNR - 0.5 * 100 * CER; error rates count negatively."""
+    """Return the value of an objective, higher is better."""
     return OBJECTIVES[name].value(metrics)

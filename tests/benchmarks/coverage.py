@@ -19,7 +19,7 @@ from scipy import special
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tune.verdict.crossed_difference import (
-    ENOUGH_SEEDS,
+    BOOTSTRAP_SEEDS,
     CrossedDifference,
     bootstrap_interval,
     crossed_difference,
@@ -131,7 +131,7 @@ def coverage(
             found[name] = abs(held.estimate - truth) <= special.stdtrit(df, 0.975) * math.sqrt(
                 variance
             )
-        if resamples and seeds >= ENOUGH_SEEDS and number < BOOTSTRAPPED:
+        if resamples and seeds >= BOOTSTRAP_SEEDS and number < BOOTSTRAPPED:
             low_b, high_b = bootstrap_interval(off, on, weights, held.df, rng, resamples)
             found["bootstrap"] = low_b <= truth <= high_b
         for name, hit in found.items():

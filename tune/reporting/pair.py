@@ -1,4 +1,4 @@
-"""An arm of a study: the trials of one configuration, one a seed, with what each of them wrote; and two arms, paired by seed."""
+"""The two arms that a report compares: trials that differ only in their seed, paired by seed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,16 @@ from tune.study.trial_table import Row, best_row
 SEED = "train.seed"
 
 
+def without_seed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key != SEED}
+
+
 @dataclass(frozen=True)
 class ArmTrial:
-    """One trial: its row, its configuration (empty where it failed before it had one) and the epochs of its metrics file."""
+    """One trial: its row, its configuration and the epochs of its metrics file.
+
+    The configuration is empty if the trial failed before it was written.
+    """
 
     row: Row
     config: Mapping[str, Any]
@@ -27,7 +34,7 @@ class ArmTrial:
 
     @classmethod
     def read(cls, folder: StudyFolder, row: Row) -> ArmTrial:
-        """The trial of a row, as its folder has it."""
+        """Read the trial of a row from its folder."""
         trial = f"trials/{row.id}"
         config = folder.read_json(f"{trial}/config.json").get("config", {})
         return cls(row, config, tuple(folder.read_json(f"{trial}/{METRICS}").get("epochs", [])))
@@ -36,50 +43,51 @@ class ArmTrial:
     def seed(self) -> int | None:
         return self.config.get(SEED, self.row.values.get(SEED))
 
+    @property
+    def seed_text(self) -> str:
+        return "-" if self.seed is None else str(self.seed)
+
     def diagnostic(self, name: str) -> np.ndarray:
-        """A figure of every epoch beyond the original's. Shape: (epochs,); NaN where it was not measured."""
-        return np.array(
-            [entry.get("diagnostics", {}).get(name) for entry in self.epochs], dtype=float
-        )
+        """Return a diagnostic of every epoch, NaN if not measured. Shape: (epochs,)."""
+        values = [entry.get("diagnostics", {}).get(name) for entry in self.epochs]
+        return np.array(values, dtype=float)
 
     def objective_values(self, objective: str) -> np.ndarray:
-        """What every epoch was worth to the search, higher is better. Shape: (epochs,)."""
-        figures = [{**entry.get("diagnostics", {}), **entry["validation"]} for entry in self.epochs]
-        return np.array(
-            [
-                float("nan")
-                if None in entry["validation"].values()
-                else objective_value(objective, figure)
-                for entry, figure in zip(self.epochs, figures, strict=True)
-            ]
-        )
+        """Return the objective of every epoch, higher is better. Shape: (epochs,)."""
+        values = []
+        for entry in self.epochs:
+            metrics = {**entry.get("diagnostics", {}), **entry["validation"]}
+            complete = None not in entry["validation"].values()
+            values.append(objective_value(objective, metrics) if complete else np.nan)
+        return np.array(values)
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A named set of trials that differ in their seed alone. Trials that failed belong to it, but carry no figure."""
+    """A named set of trials that differ only in their seed. Failed trials belong to it too."""
 
     name: str
     trials: tuple[ArmTrial, ...]
 
     @property
     def finished(self) -> list[ArmTrial]:
-        """The trials that ran to their end, by seed."""
-        return sorted(
-            (trial for trial in self.trials if trial.row.finished),
-            key=lambda trial: (trial.seed is None, trial.seed),
-        )
+        """The finished trials, by seed."""
+        finished = [trial for trial in self.trials if trial.row.finished]
+        return sorted(finished, key=lambda trial: (trial.seed is None, trial.seed))
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """The configuration that its trials share, without the seed."""
-        held = next((trial.config for trial in self.trials if trial.config), {})
-        return {key: value for key, value in held.items() if key != SEED}
+        """The configuration that the trials share, without the seed."""
+        return without_seed(next((trial.config for trial in self.trials if trial.config), {}))
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two arms to compare. A seed counts only where both arms finished it; without such a seed all finished trials do, unpaired."""
+    """Two arms to compare.
+
+    A seed counts only if both arms finished it. If the arms share no such seed, all finished trials
+    count, unpaired.
+    """
 
     first: Arm
     second: Arm
@@ -91,14 +99,12 @@ class Pair:
     @property
     def seeds(self) -> list[int]:
         """The seeds that both arms finished."""
-        first, second = (
-            {trial.seed for trial in arm.finished if trial.seed is not None} for arm in self.arms
-        )
-        return sorted(first & second)
+        first, second = ({trial.seed for trial in arm.finished} for arm in self.arms)
+        return sorted(seed for seed in first & second if seed is not None)
 
     @property
     def compared(self) -> tuple[list[ArmTrial], list[ArmTrial]]:
-        """The trials that carry the figures of each arm, in the same order of seeds."""
+        """The trials of each arm that count, in the same order of seeds."""
         seeds = self.seeds
         first, second = (
             [trial for trial in arm.finished if not seeds or trial.seed in seeds]
@@ -108,34 +114,32 @@ class Pair:
 
 
 def default_pair(folder: StudyFolder, rows: Sequence[Row]) -> Pair | None:
-    """The best trial of each arm, with those that differ from it in their seed alone; None until each arm has a finished one.
+    """Return the best trial of each arm, with those that differ from it only in their seed.
 
-    OFF has one configuration where only contrastive keys are searched, and several where others are.
+    None until both arms have a finished trial. OFF has one configuration if only contrastive keys
+    are searched, otherwise several.
     """
-    off, best = best_row(rows, "off"), best_row(rows, "on")
-    if off is None or best is None:
+    best_off, best_on = best_row(rows, "off"), best_row(rows, "on")
+    if best_off is None or best_on is None:
         return None
-
-    def without_seed(row: Row) -> dict[str, Any]:
-        return {key: value for key, value in row.values.items() if key != SEED}
-
-    sides = (
-        [row for row in rows if row.arm == own.arm and without_seed(row) == without_seed(own)]
-        for own in (off, best)
-    )
-    first, second = (
-        one_a_seed([ArmTrial.read(folder, row) for row in side], own)
-        for side, own in zip(sides, (off, best), strict=True)
-    )
-    return Pair(Arm("OFF", first), Arm(best.id if len(second) == 1 else "ON", second))
+    off, on = _repeats(folder, rows, best_off), _repeats(folder, rows, best_on)
+    return Pair(Arm("OFF", off), Arm(best_on.id if len(on) == 1 else "ON", on))
 
 
-def one_a_seed(trials: Iterable[ArmTrial], best: Row) -> tuple[ArmTrial, ...]:
-    """The trials without repeats: a sampler may propose the same values twice, and the same seed then gives the same run."""
+def _repeats(folder: StudyFolder, rows: Iterable[Row], best: Row) -> tuple[ArmTrial, ...]:
+    """Return the trials with the configuration of `best`, one for each seed.
+
+    A sampler may propose the same values twice, and the same seed then gives the same run. Of such
+    repeats the best trial is kept, then a finished one.
+    """
+    same = [
+        ArmTrial.read(folder, row)
+        for row in rows
+        if row.arm == best.arm and without_seed(row.values) == without_seed(best.values)
+    ]
+    same.sort(key=lambda trial: (trial.row.id != best.id, not trial.row.finished, trial.row.id))
     kept: dict[Any, ArmTrial] = {}
-    for trial in sorted(
-        trials, key=lambda trial: (trial.row.id != best.id, not trial.row.finished, trial.row.id)
-    ):
+    for trial in same:
         kept.setdefault(trial.row.id if trial.seed is None else trial.seed, trial)
     return tuple(sorted(kept.values(), key=lambda trial: trial.row.id))
 
@@ -143,15 +147,12 @@ def one_a_seed(trials: Iterable[ArmTrial], best: Row) -> tuple[ArmTrial, ...]:
 def named_pair(
     folder: StudyFolder, rows: Sequence[Row], first: Sequence[str], second: Sequence[str]
 ) -> Pair:
-    """The arms made of the trials named. Raises: StudyError when they are not two arms."""
-    arms = [
-        named_arm(folder, rows, option, names)
-        for option, names in (("first", first), ("second", second))
-    ]
-    if set(first) & set(second):
+    """Return the arms made of the named trials. Raises: StudyError if they are not two arms."""
+    arms = [named_arm(folder, rows, "first", first), named_arm(folder, rows, "second", second)]
+    in_both = set(first) & set(second)
+    if in_both:
         raise StudyError(
-            f"{folder.path}: the second arm must name other trials than the first, got {listed(set(first) & set(second))} in "
-            "both. Name each trial once"
+            f"{folder.path}: both arms name {listed(sorted(in_both))}. Name each trial once"
         )
     if arms[0].name == arms[1].name:
         arms = [
@@ -162,41 +163,37 @@ def named_pair(
 
 
 def named_arm(folder: StudyFolder, rows: Sequence[Row], option: str, names: Sequence[str]) -> Arm:
-    """One arm of the trials named. Raises: StudyError for an unknown trial, two of one seed, or two configurations."""
+    """Return an arm of the named trials.
+
+    Raises: StudyError for an unknown trial, two trials of one seed, or two configurations.
+    """
     known = {row.id: row for row in rows}
-    if not names or not set(names) <= known.keys():
+    unknown = [name or "an empty name" for name in names if name not in known]
+    if unknown or not names:
         raise StudyError(
-            f"{folder.path}: the {option} arm must name trials of the study, got "
-            f"{listed(name or 'nothing' for name in names if name not in known)}. There are: {', '.join(known) or 'none'}"
+            f"{folder.path}: the {option} arm names {listed(unknown or ['nothing'])}, which is no "
+            f"trial of the study. Trials: {', '.join(known) or 'none'}"
         )
     trials = tuple(ArmTrial.read(folder, known[name]) for name in names)
-    configs = [
-        {key: value for key, value in trial.config.items() if key != SEED}
-        for trial in trials
-        if trial.config
-    ]
-    differ = sorted(
-        {key for config in configs for key in config if config[key] != configs[0].get(key)}
-    )
+    configs = [without_seed(trial.config) for trial in trials if trial.config]
+    differ = {key for config in configs for key in config if config[key] != configs[0].get(key)}
     if differ:
         raise StudyError(
-            f"{folder.path}: the {option} arm must name trials of one configuration, got {listed(names)}, which differ in "
-            f"{listed(differ)}. Name trials that differ in {SEED} alone"
+            f"{folder.path}: the trials of the {option} arm, {listed(names)}, differ in "
+            f"{listed(sorted(differ))}. Name trials that differ only in {SEED}"
         )
     seeds = [trial.seed for trial in trials if trial.seed is not None]
     if len(set(seeds)) < len(seeds):
         raise StudyError(
-            f"{folder.path}: the {option} arm must name one trial a seed, got {listed(names)} with the seeds "
-            f"{listed(seeds)}. Leave out the repeats"
+            f"{folder.path}: the trials of the {option} arm, {listed(names)}, repeat a seed: "
+            f"{listed(seeds)}. Name one trial for each seed"
         )
-    side = {known[name].arm for name in names}
-    return Arm(
-        "OFF"
-        if side == {"off"}
-        else names[0]
-        if len(names) == 1
-        else "ON"
-        if side == {"on"}
-        else "+".join(names),
-        trials,
-    )
+    return Arm(_name_of(names, {known[name].arm for name in names}), trials)
+
+
+def _name_of(names: Sequence[str], arms: set[str]) -> str:
+    if arms == {"off"}:
+        return "OFF"
+    if len(names) == 1:
+        return names[0]
+    return "ON" if arms == {"on"} else "+".join(names)

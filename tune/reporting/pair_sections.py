@@ -1,287 +1,196 @@
-"""The report of the original experiment for two arms of a study, from the numbers that the trials recorded, section by section."""
+"""The sections of a report on two arms, in the order of the original experiment's report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 
-from tune.metric import METRICS, OBJECTIVES
+from tune.metric import METRICS, OBJECTIVES, Metric
 from tune.report_markup import listed, shown, table
 from tune.reporting.conclusion import conclusion_section
 from tune.reporting.pair import Arm, ArmTrial, Pair
-from tune.reporting.paired_difference import ENOUGH, difference
+from tune.reporting.paired_difference import MIN_SEEDS, Difference, difference
 from tune.reporting.problems import Problem
-from tune.reporting.sample_strips import sampled_epochs, thinned, write_strip
+from tune.reporting.sample_strips import STRIPS
 from tune.reporting.training_curves import convergence_section, loss_section, stability_section
 from tune.study.folder import StudyFolder
 
-STRIPS = "strips"
-LINES = 2  # lines shown at every sampled epoch
 FILES = {
     "report.md": "this report",
-    "trials.csv": "a row a trial",
-    "confirm/": "the runs behind the verdict, and every opening of the test lines",
+    "trials.csv": "one row for each trial",
+    "confirm/": "the runs behind the verdict, and every use of the test lines",
     "region.png": "the good region, with the trials",
-    "best/": "the best trial, to restore with: weights, guide, configuration",
-    "study.yaml": "everything that was asked for, resolved",
+    "best/": "the best trial, for restoring lines: weights, guide, configuration",
+    "study.yaml": "space, configuration, data and options of the search",
     "environment.json": "versions, machine, data, recognizers",
-    "references.json": "degraded, Sauvola and clean lines, measured as the trials are",
+    "references.json": "metrics of the degraded, thresholded (Sauvola) and clean lines",
     "study.journal": "Optuna's journal",
-    "recognizers/": "guide and judge, as every trial had them",
-    "sessions.json": "when searches ran",
-    "logs/ray.log": "what Ray and its workers said",
-    f"{STRIPS}/": "the strips of sample images",
+    "recognizers/": "guide and judge, as used by all trials",
+    "sessions.json": "start and end of each session of the search",
+    "logs/ray.log": "messages of Ray and its workers",
+    f"{STRIPS}/": "strips of sample images",
 }
-OF_A_TRIAL = {
-    "config.json": "its configuration",
-    "metrics/training_metrics_fp32.json": "every epoch, every step",
-    "lines/": "the values of every search-validation line, an epoch a file",
+TRIAL_FILES = {
+    "config.json": "configuration",
+    "metrics/training_metrics_fp32.json": "metrics of every epoch and losses of every step",
+    "lines/": "metrics of every search-validation line, one file for each epoch",
     "samples/": "sample images",
-    "best.safetensors": "the generator at its best epoch",
-    "last.pt": "its last checkpoint",
-    "result.json": "how it ended",
-    "traceback.txt": "why it failed",
+    "best.safetensors": "generator at the best epoch",
+    "last.pt": "last checkpoint",
+    "result.json": "final status and metrics",
+    "traceback.txt": "error of a failed trial",
 }
 
 
-def each_trial(pair: Pair) -> list[tuple[Arm, ArmTrial]]:
-    """All trials with their arm, those that failed too."""
+def trials_of(pair: Pair) -> list[tuple[Arm, ArmTrial]]:
+    """Return all trials with their arm, failed ones included."""
     return [(arm, trial) for arm in pair.arms for trial in arm.trials]
 
 
-def seed_of(trial: ArmTrial) -> str:
-    """Its seed as a cell."""
-    return "-" if trial.seed is None else str(trial.seed)
-
-
-def whose_figures(pair: Pair) -> str:
-    """Over which seeds the means of the report go."""
+def seeds_sentence(pair: Pair) -> str:
+    """Return over which seeds the means of the report go."""
     seeds = pair.seeds
-    if not seeds:
-        counts = [len(side) for side in pair.compared]
-        return (
-            f"the arms have no seed in common, so each has the mean over its own finished trials ({counts[0]} and {counts[1]}), "
-            "and nothing is paired"
-        )
+    if len(seeds) == 1:
+        return f"Both arms have seed {seeds[0]}."
+    if seeds:
+        return f"Means over the seeds {listed(seeds)}, paired."
+    counts = listed(len(side) for side in pair.compared)
     return (
-        f"seed {seeds[0]} in both arms"
-        if len(seeds) == 1
-        else f"means over the seeds {listed(seeds)}, paired"
+        "The arms have no seed in common: each mean goes over the arm's finished trials "
+        f"({counts}), and nothing is paired."
     )
 
 
 def summary_section(pair: Pair, objective: str) -> list[str]:
-    """The metrics of both arms at their best epochs, and how they differ."""
+    """Return the metrics of both arms at their best epochs, and how they differ."""
     first, second = (arm.name for arm in pair.arms)
     count = len(pair.seeds)
-    rows = []
-    better: dict[str, list[str]] = {first: [], second: []}
-    for metric in METRICS:
-        held = difference(pair, metric.key)
-        winner = "-"
-        if held.change == held.change:
-            winner = second if (held.change > 0) == metric.higher_is_better else first
-            winner = winner if metric.visible(held.change) else "neither"
-            better.setdefault(winner, []).append(metric.name)
-        form, signed = f"{{:.{metric.places}f}}", f"{{:+z.{metric.places}f}}"
-        rows.append(
-            [
-                metric.title,
-                "higher" if metric.higher_is_better else "lower",
-                shown(held.first, form),
-                shown(held.second, form),
-                shown(held.change, signed),
-                shown(held.percent, "{:+z.2f} %"),
-                winner,
-                *([shown(held.error, form)] if count > 1 else []),
-                *(
-                    [f"{shown(held.low, signed)} to {shown(held.high, signed)}"]
-                    if count >= ENOUGH
-                    else []
-                ),
-            ]
-        )
-    told = [
-        f"{name} is better in {listed(titles)}"
-        for name, titles in better.items()
-        if titles and name in (first, second)
-    ]
-    return [
-        f"{first} against {second} on the search-validation lines, each trial at its best epoch by `{objective}`; {whose_figures(pair)}. "
-        f"By the sign of the difference alone {' and '.join(told) or 'neither arm is better in anything'}. A difference is {second} minus "
-        f"{first}, *relative* is the same in percent of {first}. An error rate is better when it is lower.",
+    differences = [(metric, difference(pair, metric.key)) for metric in METRICS]
+    rows = [_summary_row(pair, metric, change, count) for metric, change in differences]
+    better = []
+    for name in (first, second):
+        metrics = [
+            metric.name for metric, change in differences if _winner(pair, metric, change) == name
+        ]
+        if metrics:
+            better.append(f"{name} is better in {listed(metrics)}")
+    header = ["metric", "better if", first, second, "difference", "relative", "better here"]
+    lines = [
+        f"{first} against {second} on the search-validation lines, each trial at its best epoch by "
+        f"`{objective}`. {seeds_sentence(pair)} By the sign of the difference alone, "
+        f"{' and '.join(better) or 'neither arm is better in any metric'}. A difference is "
+        f"{second} minus {first}; *relative* is its percentage of {first}.",
         "",
-        table(
-            [
-                "metric",
-                "better if",
-                first,
-                second,
-                "difference",
-                "relative",
-                "better here",
-                *(["s.e."] if count > 1 else []),
-                *(["95 % interval"] if count >= ENOUGH else []),
-            ],
-            rows,
-            words=("better if", "better here"),
-        ),
-        *(
-            [
-                "",
-                "s.e.: standard error of the mean paired difference"
-                + (
-                    f"; 95 % interval: t-interval over the {count} seeds."
-                    if count >= ENOUGH
-                    else "."
-                ),
-            ]
-            if count > 1
-            else []
-        ),
     ]
+    note = ""
+    if count > 1:
+        header.append("s.e.")
+        note = "s.e.: standard error of the mean paired difference"
+    if count >= MIN_SEEDS:
+        header.append("95 % interval")
+        note += f"; 95 % interval: t-interval over the {count} seeds"
+    lines.append(table(header, rows, words=("better if", "better here")))
+    return [*lines, "", f"{note}."] if note else lines
+
+
+def _winner(pair: Pair, metric: Metric, change: Difference) -> str:
+    if math.isnan(change.change):
+        return "-"
+    if not metric.visible(change.change):
+        return "neither"
+    return (pair.second if metric.is_better(change.change) else pair.first).name
+
+
+def _summary_row(pair: Pair, metric: Metric, change: Difference, count: int) -> list[str]:
+    plain, signed = f"{{:.{metric.decimals}f}}", f"{{:+z.{metric.decimals}f}}"
+    row = [
+        metric.title,
+        "higher" if metric.higher_is_better else "lower",
+        shown(change.first, plain),
+        shown(change.second, plain),
+        shown(change.change, signed),
+        shown(change.percent, "{:+z.2f} %"),
+        _winner(pair, metric, change),
+    ]
+    if count > 1:
+        row.append(shown(change.error, plain))
+    if count >= MIN_SEEDS:
+        row.append(f"{shown(change.low, signed)} to {shown(change.high, signed)}")
+    return row
 
 
 def arms_section(pair: Pair) -> list[str]:
-    """The trials and how long each ran."""
+    """Return the trials and how long each ran."""
     rows = []
-    for arm, trial in each_trial(pair):
-        row, peak = (
-            trial.row,
-            max((value for value in trial.diagnostic("peak_memory_mb") if value > 0), default=None),
-        )
+    for arm, trial in trials_of(pair):
+        row = trial.row
+        memory = [value for value in trial.diagnostic("peak_memory_mb") if value > 0]
         rows.append(
             [
                 arm.name,
                 row.id,
-                seed_of(trial),
+                trial.seed_text,
                 row.status,
                 str(row.epochs),
                 str(row.best_epoch or "-"),
                 f"{row.seconds:.1f}",
                 shown(row.seconds / row.epochs if row.epochs else None, "{:.2f}"),
-                shown(peak, "{:.0f}"),
+                shown(max(memory, default=None), "{:.0f}"),
             ]
         )
-    unmeasured = all(row[-1] == "-" for row in rows)
-    return [
-        table(
-            [
-                "arm",
-                "trial",
-                "seed",
-                "status",
-                "epochs",
-                "best epoch",
-                "seconds",
-                "seconds an epoch",
-                "peak memory MiB",
-            ],
-            rows,
-            words=("trial", "status"),
-        ),
-        "",
-        "*complete*: ran all its epochs; *stopped*: ran out of patience."
-        + (" Peak memory is the device's and is measured with CUDA alone." if unmeasured else ""),
+    header = [
+        "arm",
+        "trial",
+        "seed",
+        "status",
+        "epochs",
+        "best epoch",
+        "seconds",
+        "seconds an epoch",
+        "peak memory MiB",
     ]
+    note = "*complete*: all epochs ran; *stopped*: no improvement within the patience."
+    if all(row[-1] == "-" for row in rows):
+        note += " Peak memory is measured on CUDA devices only."
+    return [table(header, rows, words=("trial", "status")), "", note]
 
 
 def best_section(pair: Pair, objective: str) -> list[str]:
-    """Each trial at its best epoch."""
+    """Return each trial at its best epoch."""
     rows = []
-    for arm, trial in each_trial(pair):
+    for arm, trial in trials_of(pair):
+        row = trial.row
         figures = [
-            shown(trial.row.metrics.get(metric.key), f"{{:.{metric.places}f}}")
-            for metric in METRICS
+            shown(row.metrics.get(metric.key), f"{{:.{metric.decimals}f}}") for metric in METRICS
         ]
-        value = "-" if trial.row.value is None else OBJECTIVES[objective].shown(trial.row.value)
+        value = "-" if row.value is None else OBJECTIVES[objective].shown(row.value)
         rows.append(
-            [
-                arm.name,
-                trial.row.id,
-                seed_of(trial),
-                str(trial.row.best_epoch or "-"),
-                *figures,
-                value,
-            ]
+            [arm.name, row.id, trial.seed_text, str(row.best_epoch or "-"), *figures, value]
         )
     titles = [metric.title for metric in METRICS]
-    return [
-        table(
-            ["arm", "trial", "seed", "epoch", *titles, f"objective ({objective})"],
-            rows,
-            words=("trial",),
-        )
-    ]
+    header = ["arm", "trial", "seed", "epoch", *titles, f"objective ({objective})"]
+    return [table(header, rows, words=("trial",))]
 
 
-def problem_section(found: list[Problem]) -> list[str]:
-    """What went wrong, or nothing."""
-    return [f"- {problem.text}" for problem in found] or ["None."]
-
-
-def sample_section(
-    folder: StudyFolder, shown_trials: Mapping[str, ArmTrial], images: bool
-) -> list[str]:
-    """For one trial of each arm: its lines at the best epoch, and two of them at every fifth epoch, stacked into strips."""
-    if not images:
-        return ["The images are left out of this report."]
-    lines = []
-    for name, trial in shown_trials.items():
-        path, row = f"trials/{trial.row.id}/samples", trial.row
-        title = row.id if name == row.id else f"{name} ({row.id}, seed {seed_of(trial)})"
-        best = sorted((folder.path / path).glob("comparison_best_*.png"))
-        if best:
-            lines += [
-                f"**{title}, best epoch {row.best_epoch}**: degraded, restored, clean.",
-                "",
-                *(
-                    line
-                    for each in best
-                    for line in (f"![{row.id}, {each.stem}]({path}/{each.name})", "")
-                ),
-            ]
-        for sample in range(LINES):
-            every = sampled_epochs(folder.path / path, sample)
-            kept = thinned(every)
-            strip = f"{STRIPS}/{row.id}_sample_{sample}.png"
-            lost = write_strip(folder.path / strip, kept)
-            links = ", ".join(f"[{epoch}]({path}/{image.name})" for epoch, image in kept.items())
-            if len(lost) < len(kept):
-                lines += [
-                    f"**{title}, sample {sample}**: degraded, restored, clean at the epochs {links}"
-                    f"{f' ({len(every)} were kept in all)' if len(kept) < len(every) else ''}.",
-                    "",
-                    f"![{row.id}, sample {sample}, epoch by epoch]({strip})",
-                    "",
-                ]
-            if lost:
-                lines += [
-                    f"The images of {title}, sample {sample}, epoch {listed(lost)}, do not open and are left out.",
-                    "",
-                ]
-    return lines or ["There are none: no trial reached an epoch at which samples are kept."]
+def problem_section(problems: list[Problem]) -> list[str]:
+    return [f"- {problem.text}" for problem in problems] or ["None."]
 
 
 def files_section(folder: StudyFolder, trials: list[str]) -> list[str]:
-    """Where everything lies, relative to this report."""
+    """Return the files of the study, relative to the report."""
     rows = [
         [f"`{name}`", text]
         for name, text in FILES.items()
         if name == "report.md" or (folder.path / name).exists()
     ]
-    for name, text in OF_A_TRIAL.items():
-        held = [trial for trial in trials if (folder.path / "trials" / trial / name).exists()]
-        if held:
-            rows.append(
-                [
-                    f"`trials/*/{name}`",
-                    text if len(held) == len(trials) else f"{text} ({', '.join(held)})",
-                ]
-            )
+    for name, text in TRIAL_FILES.items():
+        having = [trial for trial in trials if (folder.path / "trials" / trial / name).exists()]
+        if having:
+            only = "" if len(having) == len(trials) else f" ({', '.join(having)})"
+            rows.append([f"`trials/*/{name}`", f"{text}{only}"])
     return [
-        table(["file", "what it is"], rows, words=("what it is",)),
+        table(["file", "content"], rows, words=("content",)),
         "",
-        f"`*` is a trial's name, here {listed(trials)}.",
+        f"`*` is the name of a trial, here {listed(trials)}.",
     ]
 
 
@@ -289,12 +198,12 @@ def pair_sections(
     pair: Pair,
     objective: str,
     setup: list[str],
-    found: list[Problem],
+    problems: list[Problem],
     samples: list[str],
     preset: str | None,
     files: list[str],
 ) -> dict[str, list[str]]:
-    """The sections of two arms in the order of the original's report; `preset` where they are its own two arms."""
+    """Return heading -> lines. preset: of the original experiment, otherwise None."""
     return {
         "Summary": summary_section(pair, objective),
         "Set-up": setup,
@@ -303,7 +212,7 @@ def pair_sections(
         "Loss components at the end": loss_section(pair),
         "Stability": stability_section(pair),
         "Convergence": convergence_section(pair, objective),
-        "Problems met": problem_section(found),
+        "Problems met": problem_section(problems),
         "Sample images": samples,
         "Conclusion": conclusion_section(pair, preset),
         "Files": files,

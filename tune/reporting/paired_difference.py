@@ -1,4 +1,4 @@
-"""How a metric differs between two arms: means at the best epochs, and the differences paired by seed."""
+"""How a metric differs between two arms: means at the best epochs, differences paired by seed."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import numpy as np
 
 from tune.reporting.pair import ArmTrial, Pair
 
-ENOUGH = (
-    3  # paired seeds from which on there is an interval, and more is said than that a run differs
-)
+MIN_SEEDS = 3  # paired seeds that an interval needs
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One metric in two arms. `count` paired seeds; NaN for what so few do not tell.
+    """One metric in two arms, over `count` paired seeds.
 
-    `error` is the standard error of the mean paired difference, `low` to `high` its 95 % t-interval over seeds.
+    error: standard error of the mean paired difference. low, high: its 95 % t-interval over seeds.
+    NaN with too few seeds.
     """
 
     first: float
@@ -30,7 +29,7 @@ class Difference:
 
     @property
     def change(self) -> float:
-        """Second arm minus first; with paired seeds this is the mean of the paired differences."""
+        """The second arm minus the first; with paired seeds, the mean of the paired differences."""
         return self.second - self.first
 
     @property
@@ -39,50 +38,48 @@ class Difference:
         return 100 * self.change / abs(self.first) if self.first else math.nan
 
     @property
-    def contains_zero(self) -> bool:
-        return self.low <= 0 <= self.high
+    def excludes_zero(self) -> bool:
+        return self.low > 0 or self.high < 0
 
 
 def difference(pair: Pair, key: str) -> Difference:
-    """A metric of the trials at their best epochs; a seed for which either arm lacks the metric does not count."""
-    first, second = (
-        np.array([trial.row.metrics.get(key) for trial in side], dtype=float)
-        for side in pair.compared
-    )
+    """Compare a metric at the best epochs. A seed without the metric in one arm does not count."""
+    first, second = (_metric(side, key) for side in pair.compared)
     if not pair.seeds:
-        first, second = first[np.isfinite(first)], second[np.isfinite(second)]
         return Difference(mean(first), mean(second), 0)
     both = np.isfinite(first) & np.isfinite(second)
     return paired(first[both], second[both])
 
 
 def paired(first: np.ndarray, second: np.ndarray) -> Difference:
-    """The difference of values paired by seed. Shapes: (seeds,), finite."""
+    """Compare values paired by seed. Shapes: (seeds,), finite."""
     count, changes = len(first), second - first
-    means = mean(first), mean(second)
     if count < 2:
-        return Difference(*means, count)
+        return Difference(mean(first), mean(second), count)
     error = float(changes.std(ddof=1)) / math.sqrt(count)
-    if count < ENOUGH:
-        return Difference(*means, count, error)
+    if count < MIN_SEEDS:
+        return Difference(mean(first), mean(second), count, error)
     from scipy import stats
 
+    # The interval of the paired t-test. `ttest_rel` would warn where all changes are equal.
     reach = float(stats.t.ppf(0.975, count - 1)) * error
-    return Difference(
-        *means, count, error, float(changes.mean()) - reach, float(changes.mean()) + reach
-    )
+    change = float(changes.mean())
+    return Difference(mean(first), mean(second), count, error, change - reach, change + reach)
 
 
 def best_means(trials: list[ArmTrial]) -> dict[str, float]:
-    """The means of each metric over the trials' best epochs; without a metric that none of them has."""
-    means = {
-        key: mean(np.array([trial.row.metrics.get(key) for trial in trials], dtype=float))
-        for key in {key: None for trial in trials for key in trial.row.metrics}
-    }
+    """Return the mean of each metric over the trials' best epochs, if any trial has it."""
+    keys = dict.fromkeys(key for trial in trials for key in trial.row.metrics)
+    means = {key: mean(_metric(trials, key)) for key in keys}
     return {key: value for key, value in means.items() if math.isfinite(value)}
 
 
 def mean(values: np.ndarray) -> float:
-    """The mean of the values that are finite; NaN of none."""
+    """Return the mean of the finite values; NaN if there are none."""
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else math.nan
+
+
+def _metric(trials: list[ArmTrial], key: str) -> np.ndarray:
+    """Return a metric of each trial at its best epoch, NaN if it lacks it. Shape: (trials,)."""
+    return np.array([trial.row.metrics.get(key) for trial in trials], dtype=float)

@@ -1,4 +1,4 @@
-"""What went wrong in a study, or limits what its numbers can say. A trial that failed is never dropped in silence."""
+"""What went wrong in a study, or limits what its figures can show. Failed trials are never hidden."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from ganhtr.train.inputs import WEAK_RECOGNIZER
 from tune.report_markup import cell, listed
 from tune.reporting.pair import ArmTrial, Pair
 from tune.reporting.paired_difference import mean
+from tune.study.trial_status import OPEN, TrialStatus
 from tune.study.trial_table import Row
 
-PLEASED = 0.10  # CER points between guide and judge, beyond those on clean lines, from which on the result says so
-TEXT_ALONE = 0.25  # accuracy lost when clean and restored image change places, from which on the text is what decides
+OVERFIT = 0.10  # CER of the judge above the guide's, beyond the gap on clean lines
+TEXT_ALONE = 0.25  # accuracy lost when clean and restored image are swapped
 CHANCE = 0.60  # accuracy up to which a discriminator counts as staying at chance
-NAMED = 8  # trials named one by one
-LONGEST = 300  # characters of an error; the whole is in the trial's folder
+MAX_NAMED = 8  # trials named one by one
+MAX_ERROR = 300  # characters of an error; the full one is in the trial's folder
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A few words, and the sentences that say it whole."""
+    """A title and a full explanation."""
 
     title: str
     text: str
@@ -38,181 +39,180 @@ def problems(
     references: Mapping[str, Any],
     objective: str,
 ) -> list[Problem]:
-    """All of them; `compared` are the trials whose figures the report rests on."""
-    found = [
+    """Return all problems. compared: the trials whose figures the report rests on."""
+    met = [
         *weak_recognizers(environment, objective),
-        *pleased_guide(compared, references),
+        *overfitted_guide(compared, references),
         *discriminator(rows),
-        *ended_badly(rows, pair),
+        *failed_trials(rows, pair),
+        *unpaired_trials(pair),
+        *unfinished_trials(rows),
     ]
     if pair is not None:
         trials = [trial for arm in pair.arms for trial in arm.trials]
-        found += [*infeasible_lines(trials), *not_finite(trials)]
+        met += [*infeasible_lines(trials), *not_finite(trials)]
     notes = len(environment.get("data", {}).get("notes", []))
     if notes:
-        found.append(
+        met.append(
             Problem(
                 "notes on the data",
-                f"The data came with {notes} {'note' if notes == 1 else 'notes'} (lines that were "
-                "squeezed, skipped or changed, or that no frames can spell): see Set-up.",
+                f"The data has {notes} {'note' if notes == 1 else 'notes'} (on lines that were "
+                "squeezed, skipped or changed, or are too long for CTC): see Set-up.",
             )
         )
-    return found
+    return met
 
 
 def weak_recognizers(environment: Mapping[str, Any], objective: str) -> list[Problem]:
-    """Recognizers that read even clean lines badly."""
+    """Report recognizers that read even clean lines badly."""
     recognizers = environment.get("recognizers", {})
     clean = {role: recognizers.get(role, {}).get("cer_clean") for role in ("guide", "judge")}
-    if all(cer is None or cer <= WEAK_RECOGNIZER for cer in clean.values()):
+    rates = {role: cer for role, cer in clean.items() if cer is not None}
+    if all(cer <= WEAK_RECOGNIZER for cer in rates.values()):
         return []
-    told = " and ".join(f"{cer:.2f} ({role})" for role, cer in clean.items() if cer is not None)
+    text = " and ".join(f"{cer:.2f} ({role})" for role, cer in rates.items())
     return [
         Problem(
             "weak recognizers",
-            f"The recognizers are too weak to judge text: CER on clean lines is {told}, above {WEAK_RECOGNIZER:.2f}. CER and WER carry no "
-            f"weight here; the search maximised {objective}, and the result rests on PSNR and SSIM.",
+            f"The recognizers are too weak to judge text: CER on clean lines is {text}, above "
+            f"{WEAK_RECOGNIZER:.2f}. Ignore CER and WER here; the search maximised {objective}, and "
+            "the result rests on PSNR and SSIM.",
         )
     ]
 
 
-def pleased_guide(compared: list[Row], references: Mapping[str, Any]) -> list[Problem]:
-    """Trials whose lines the guide reads and the judge does not."""
-    found = []
+def overfitted_guide(compared: list[Row], references: Mapping[str, Any]) -> list[Problem]:
+    """Report trials whose lines the guide reads much better than the judge."""
+    met = []
+    clean = references.get("clean", {})
     for row in compared:
-        cers = [
-            held.get(key)
-            for held in (row.metrics, references.get("clean", {}))
-            for key in ("cer", "judge_cer")
-        ]
-        guide, judge, guide_clean, judge_clean = np.array(cers, dtype=float)
-        if (judge - guide) - (judge_clean - guide_clean) > PLEASED:  # never for NaN
-            found.append(
+        rates = [row.metrics.get("cer"), row.metrics.get("judge_cer")]
+        rates += [clean.get("cer"), clean.get("judge_cer")]
+        guide, judge, guide_clean, judge_clean = np.array(rates, dtype=float)
+        if (judge - guide) - (judge_clean - guide_clean) > OVERFIT:  # False for NaN
+            met.append(
                 Problem(
-                    f"a pleased guide in {row.id}",
-                    f"In {row.id} the guide reads much better than the judge (CER {guide:.3f} against {judge:.3f}): the "
-                    "generator has learned to please the guide. Trust the judge's figures.",
+                    f"an overfitted guide in {row.id}",
+                    f"In {row.id} the guide reads much better than the judge (CER {guide:.3f} "
+                    f"against {judge:.3f}): the generator overfits the guide. Trust the judge's "
+                    "figures.",
                 )
             )
-    return found
+    return met
 
 
 def discriminator(rows: list[Row]) -> list[Problem]:
-    """Discriminators that taught nothing, or that look at the text alone."""
-    found = []
+    """Report discriminators that stay at chance, or that look at the text alone."""
+    met = []
     chance = [
         row.id for row in rows if row.peak_accuracy is not None and row.peak_accuracy < CHANCE
     ]
     if chance:
-        found.append(
+        met.append(
             Problem(
                 "a discriminator at chance",
-                f"The discriminator stayed at chance in every epoch of {len(chance)} of {len(rows)} trials "
-                f"({', '.join(chance[:NAMED])}): its loss taught the generator nothing there.",
+                f"The discriminator stayed at chance in every epoch of {len(chance)} of "
+                f"{len(rows)} trials ({', '.join(chance[:MAX_NAMED])}): its loss gave the generator "
+                "no signal.",
             )
         )
-    blind = []
-    for row in rows:
-        swapped, real, fake = (
-            row.last_metrics.get(f"accuracy_{name}") for name in ("swapped", "real", "fake")
-        )
-        if (
-            swapped is not None
-            and real is not None
-            and fake is not None
-            and swapped < (real + fake) / 2 - TEXT_ALONE
-        ):
-            blind.append(row.id)
+    blind = [row.id for row in rows if _decides_by_text(row)]
     if blind:
-        found.append(
+        met.append(
             Problem(
                 "a discriminator that decides by the text",
-                f"In {', '.join(blind[:NAMED])} the discriminator decides by the text rather than by the image: with the "
-                "images swapped it is right far less often.",
+                f"In {', '.join(blind[:MAX_NAMED])} the discriminator decides by the text rather "
+                "than by the image: with the images swapped its accuracy is much lower.",
             )
         )
-    return found
+    return met
 
 
-def ended_badly(rows: list[Row], pair: Pair | None) -> list[Problem]:
-    """Trials that failed, those of the pair first and all of them named; trials that wait; seeds that are lost to a comparison."""
-    found = []
-    own = {trial.row.id: trial for arm in (pair.arms if pair else ()) for trial in arm.trials}
-    failed = sorted(
-        (row for row in rows if row.status == "failed"), key=lambda row: row.id not in own
+def _decides_by_text(row: Row) -> bool:
+    accuracies = [row.last_metrics.get(f"accuracy_{name}") for name in ("swapped", "real", "fake")]
+    swapped, real, fake = np.array(accuracies, dtype=float)
+    return bool(swapped < (real + fake) / 2 - TEXT_ALONE)  # False for NaN
+
+
+def failed_trials(rows: list[Row], pair: Pair | None) -> list[Problem]:
+    """Report failed trials, those of the pair first and all of them by name."""
+    in_pair = {trial.row.id for arm in (pair.arms if pair else ()) for trial in arm.trials}
+    failed = [row for row in rows if row.status == TrialStatus.FAILED]
+    if not failed:
+        return []
+    failed.sort(key=lambda row: row.id not in in_pair)
+    count = max(MAX_NAMED, sum(row.id in in_pair for row in failed))
+    named = []
+    for row in failed[:count]:
+        error = shorten(row.error or "the worker died, see logs/ray.log", MAX_ERROR)
+        named.append(f"{row.id} ({cell(error)})")
+    more = f"; {len(failed) - count} more are in trials.csv" if len(failed) > count else ""
+    trials = "1 trial" if len(failed) == 1 else f"{len(failed)} trials"
+    text = f"{trials} failed and cannot win: {'; '.join(named)}{more}."
+    return [Problem("failed trials", text)]
+
+
+def unpaired_trials(pair: Pair | None) -> list[Problem]:
+    """Report the trials of the pair that do not count, because a seed is not finished in both."""
+    if pair is None:
+        return []
+    counted = {trial.row.id for side in pair.compared for trial in side}
+    left_out = [
+        f"{trial.row.id} (seed {'unknown' if trial.seed is None else trial.seed}, {trial.row.status})"
+        for arm in pair.arms
+        for trial in arm.trials
+        if trial.row.id not in counted
+    ]
+    if not left_out:
+        return []
+    text = (
+        f"The comparison leaves out {listed(left_out)}: only seeds that both arms finished count."
     )
-    if failed:
-        most = max(NAMED, sum(row.id in own for row in failed))
-        named = "; ".join(
-            f"{row.id} ({cell(shorten(row.error or 'its worker died, see logs/ray.log', LONGEST))})"
-            for row in failed[:most]
-        )
-        more = f"; {len(failed) - most} more are in trials.csv" if len(failed) > most else ""
-        found.append(
-            Problem("failed trials", f"{len(failed)} trials failed and cannot win: {named}{more}.")
-        )
-    kept = {trial.row.id for side in pair.compared for trial in side} if pair else set()
-    lost = [trial for name, trial in own.items() if name not in kept]
-    if lost:
-        told = listed(
-            f"{trial.row.id} (seed {trial.seed if trial.seed is not None else 'unknown'}, {trial.row.status})"
-            for trial in lost
-        )
-        found.append(
-            Problem(
-                "trials without a partner",
-                f"The comparison leaves out {told}: only seeds that both arms finished count.",
-            )
-        )
-    unfinished = [row.id for row in rows if row.status in ("running", "waiting")]
-    if unfinished:
-        more = f" and {len(unfinished) - NAMED} more" if len(unfinished) > NAMED else ""
-        found.append(
-            Problem(
-                "an unfinished study",
-                f"The study is not finished: {', '.join(unfinished[:NAMED])}{more} wait to be continued.",
-            )
-        )
-    return found
+    return [Problem("trials without a partner", text)]
+
+
+def unfinished_trials(rows: list[Row]) -> list[Problem]:
+    """Report trials that run or wait."""
+    unfinished = [row.id for row in rows if row.status in OPEN]
+    if not unfinished:
+        return []
+    count = len(unfinished) - MAX_NAMED
+    more = f" and {count} more" if count > 0 else ""
+    text = (
+        f"The study is not finished. Trials to continue: {', '.join(unfinished[:MAX_NAMED])}{more}."
+    )
+    return [Problem("an unfinished study", text)]
 
 
 def infeasible_lines(trials: list[ArmTrial]) -> list[Problem]:
-    """Lines whose transcription no CTC path can spell: they have no CTC loss."""
-    shares = {
-        name: mean(np.concatenate([np.empty(0), *(trial.diagnostic(name) for trial in trials)]))
-        for name in ("train_infeasible", "infeasible")
-    }
-    if not any(share > 0 for share in shares.values()):
+    """Report lines whose transcription is too long for CTC: they have no CTC loss."""
+
+    def share(name: str) -> float:
+        values = [trial.diagnostic(name) for trial in trials]
+        return mean(np.concatenate([np.empty(0), *values]))
+
+    train, validation = share("train_infeasible"), share("infeasible")
+    if not (train > 0 or validation > 0):
         return []
     return [
         Problem(
             "infeasible lines",
-            f"The transcription is longer than the guide's frames can spell in {100 * shares['train_infeasible']:.2f} % of the "
-            f"training lines seen and in {100 * shares['infeasible']:.2f} % of the search-validation lines: these have no CTC "
-            "loss.",
+            f"The transcription is too long for the guide's frames in {100 * train:.2f} % of the "
+            f"training lines seen and in {100 * validation:.2f} % of the search-validation lines: "
+            "these have no CTC loss.",
         )
     ]
 
 
 def not_finite(trials: list[ArmTrial]) -> list[Problem]:
-    """Values of a loss that were no finite number (the file holds null for them)."""
-    counts = {
-        trial.row.id: sum(
-            value is None
-            for entry in trial.epochs
-            for values in entry["losses"].values()
-            for value in values
-        )
-        for trial in trials
-    }
-    told = [f"{count} in {name}" for name, count in counts.items() if count]
-    return (
-        [
-            Problem(
-                "losses that are no finite number",
-                f"Step values of a loss that were no finite number: {', '.join(told)}. The figures leave them out.",
-            )
-        ]
-        if told
-        else []
-    )
+    """Report step values of a loss that are not finite; the metrics file holds null for them."""
+    counts = []
+    for trial in trials:
+        steps = [values for entry in trial.epochs for values in entry["losses"].values()]
+        count = sum(value is None for values in steps for value in values)
+        if count:
+            counts.append(f"{count} in {trial.row.id}")
+    if not counts:
+        return []
+    text = f"Step values of a loss are not finite: {', '.join(counts)}. The figures leave them out."
+    return [Problem("losses that are not finite", text)]

@@ -1,9 +1,8 @@
-"""Strips of a trial's samples: one line at every sampled epoch, stacked, the epoch's number at the left."""
+"""Strips of sample images: one line at every sampled epoch, stacked, with the epoch at the left."""
 
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,52 +10,109 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ganhtr.atomic import write_atomically
+from tune.report_markup import listed
+from tune.reporting.pair import ArmTrial
+from tune.study.folder import StudyFolder
+from tune.study.sample_name import comparisons
 
-MARGIN, GAP = 32, 4  # pixels: for the number, between two epochs
-TALLEST = 24  # epochs in one strip; of more, some are left out evenly
-
-
-def sampled_epochs(samples: Path, sample: int) -> dict[int, Path]:
-    """The comparison of one line at every epoch at which it was kept (degraded, restored and clean side by side)."""
-    found = {
-        int(match[1]): path
-        for path in samples.glob(f"comparison_epoch_*_sample_{sample}.png")
-        if (match := re.fullmatch(r"comparison_epoch_(\d+)_sample_\d+\.png", path.name))
-    }
-    return dict(sorted(found.items()))
+STRIPS = "strips"
+SAMPLES = 2  # lines shown at every sampled epoch
+MARGIN, GAP = 32, 4  # pixels: beside the image for the epoch, and between two epochs
+MAX_EPOCHS = 24  # epochs in one strip
 
 
 def thinned(images: Mapping[int, Path]) -> dict[int, Path]:
-    """All of them, or the first, the last and so many between as one strip takes."""
+    """Return all images, or the first, the last and evenly spaced ones between them."""
     epochs = list(images)
-    if len(epochs) > TALLEST:
-        epochs = [epochs[i] for i in np.linspace(0, len(epochs) - 1, TALLEST).round().astype(int)]
+    if len(epochs) > MAX_EPOCHS:
+        places = np.linspace(0, len(epochs) - 1, MAX_EPOCHS).round().astype(int)
+        epochs = [epochs[place] for place in places]
     return {epoch: images[epoch] for epoch in epochs}
 
 
 def write_strip(target: Path, images: Mapping[int, Path]) -> list[int]:
-    """Stacks the images into one PNG. Returns the epochs whose image does not open and is left out; writes nothing if none does."""
+    """Stack the images into one PNG and return the epochs whose image does not open.
+
+    Nothing is written if none opens.
+    """
     opened: dict[int, Image.Image] = {}
-    lost = []
+    broken = []
     for epoch, path in images.items():
         try:
             with Image.open(path, formats=["PNG"]) as file:
                 opened[epoch] = file.convert("L")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            lost.append(epoch)
-    if opened:
-        width = MARGIN + max(image.width for image in opened.values())
-        strip = Image.new(
-            "L", (width, sum(image.height + GAP for image in opened.values()) - GAP), 255
+            broken.append(epoch)
+    if not opened:
+        return broken
+    width = MARGIN + max(image.width for image in opened.values())
+    height = sum(image.height + GAP for image in opened.values()) - GAP
+    strip = Image.new("L", (width, height), 255)
+    pen, font, top = ImageDraw.Draw(strip), ImageFont.load_default(), 0
+    for epoch, image in opened.items():
+        strip.paste(image, (MARGIN, top))
+        _, above, _, below = pen.textbbox((0, 0), str(epoch), font=font)
+        middle = top + (image.height - above - below) / 2
+        pen.text((4, middle), str(epoch), fill=0, font=font)
+        top += image.height + GAP
+    buffer = io.BytesIO()
+    strip.save(buffer, "PNG")
+    target.parent.mkdir(exist_ok=True)
+    write_atomically(target, buffer.getvalue())
+    return broken
+
+
+def sample_section(
+    folder: StudyFolder, shown_trials: Mapping[str, ArmTrial], images: bool
+) -> list[str]:
+    """Show one trial of each arm: its lines at the best epoch, and strips over the epochs.
+
+    shown_trials: name of the arm -> its trial. images: False leaves the images out.
+    """
+    if not images:
+        return ["This report was written without images."]
+    lines = []
+    for name, trial in shown_trials.items():
+        trial_id = trial.row.id
+        title = trial_id if name == trial_id else f"{name} ({trial_id}, seed {trial.seed_text})"
+        samples = f"trials/{trial_id}/samples"
+        images_by_name = comparisons(folder.path / samples)
+        best = [path for file, path in images_by_name.items() if file.epoch is None]
+        if best:
+            epoch = trial.row.best_epoch
+            lines += [f"**{title}, best epoch {epoch}**: degraded, restored, clean.", ""]
+            for path in best:
+                lines += [f"![{trial_id}, {path.stem}]({samples}/{path.name})", ""]
+        for sample in range(SAMPLES):
+            epochs = {
+                file.epoch: path
+                for file, path in images_by_name.items()
+                if file.sample == sample and file.epoch is not None
+            }
+            lines += _strip_lines(folder, trial_id, f"{title}, sample {sample}", sample, epochs)
+    return lines or ["There are no images: no trial reached an epoch whose samples are kept."]
+
+
+def _strip_lines(
+    folder: StudyFolder, trial_id: str, title: str, sample: int, images: Mapping[int, Path]
+) -> list[str]:
+    """Write the strip of one line and return the lines that show it."""
+    kept = thinned(images)
+    strip = f"{STRIPS}/{trial_id}_sample_{sample}.png"
+    broken = write_strip(folder.path / strip, kept)
+    lines = []
+    if len(broken) < len(kept):
+        links = ", ".join(
+            f"[{epoch}]({image.relative_to(folder.path).as_posix()})"
+            for epoch, image in kept.items()
         )
-        pen, font, top = ImageDraw.Draw(strip), ImageFont.load_default(), 0
-        for epoch, image in opened.items():
-            strip.paste(image, (MARGIN, top))
-            _, above, _, below = pen.textbbox((0, 0), str(epoch), font=font)
-            pen.text((4, top + (image.height - above - below) / 2), str(epoch), fill=0, font=font)
-            top += image.height + GAP
-        buffer = io.BytesIO()
-        strip.save(buffer, "PNG")
-        target.parent.mkdir(exist_ok=True)
-        write_atomically(target, buffer.getvalue())
-    return lost
+        left_out = f" ({len(images)} in total)" if len(kept) < len(images) else ""
+        lines += [
+            f"**{title}**: degraded, restored, clean at the epochs {links}{left_out}.",
+            "",
+            f"![{trial_id}, sample {sample}, by epoch]({strip})",
+            "",
+        ]
+    if broken:
+        lines += [f"{title}: the images of epoch {listed(broken)} cannot be opened.", ""]
+    return lines

@@ -1,4 +1,4 @@
-"""What a search found beyond its best trial: the sections on importance, on the good region, and on the Pareto front."""
+"""The sections on the search space: importance, good region and Pareto front."""
 
 from __future__ import annotations
 
@@ -18,80 +18,80 @@ from tune.study.folder import StudyFolder
 from tune.study.trial_table import Row
 
 IMAGE = "region.png"
+MAX_SHOWN = 50  # trials of the front in the table
 
 
 def search_sections(
     folder: StudyFolder, space: Space, rows: Sequence[Row], objectives: Sequence[str], seed: int
 ) -> dict[str, list[str]]:
-    """Heading -> lines; nothing of an experiment. Draws region.png where there is a region over two numeric parameters."""
+    """Return heading -> lines; empty for an experiment, which searches nothing.
+
+    Writes region.png if there is a good region over two numeric parameters.
+    """
     if space.experiment:
         return {}
-    objective = objectives[0]
-    held = landscape(space, rows, seed)
-    shares = importance(held, seed) if held and held.believed else []
-    region = good_region(held, shares, seed) if held and held.believed else None
-    drawn = (
-        held is not None
-        and region is not None
-        and write_region_image(folder.path / IMAGE, held, region)
-    )
+    objective, path = objectives[0], folder.path / IMAGE
+    model = landscape(space, rows, seed)
+    shares = importance(model, seed) if model and model.believed else []
+    region = good_region(model, shares, seed) if model and model.believed else None
+    drawn = bool(model and region and write_region_image(path, model, region))
     if not drawn:
-        (folder.path / IMAGE).unlink(missing_ok=True)  # of a report written earlier
+        path.unlink(missing_ok=True)  # written by an earlier report
     return {
         **({"Pareto front": pareto_section(rows, objectives)} if len(objectives) > 1 else {}),
-        "Parameter importance": importance_section(held, shares, objective),
-        "Good region": region_section(held, region, objective, IMAGE if drawn else None),
+        "Parameter importance": importance_section(model, shares, objective),
+        "Good region": region_section(model, region, objective, IMAGE if drawn else None),
     }
 
 
-SHOWN = 50
-
-
 def front(rows: Sequence[Row], objectives: Sequence[str]) -> list[Row]:
-    """The finished trials that none dominates, the best by the first objective first. Those that keep the constraints, where any does."""
+    """Return the finished trials that no other dominates, sorted by the first objective.
+
+    Only trials that meet the constraints count, if there are any.
+    """
     finished = [row for row in rows if row.finished and row.metrics]
-    held = [row for row in finished if row.feasible] or finished
-    if not held:
+    rows = [row for row in finished if row.feasible] or finished
+    if not rows:
         return []
-    values = np.array([[objective_value(name, row.metrics) for name in objectives] for row in held])
-    return [held[number] for number in undominated(values)]
+    values = np.array([[objective_value(name, row.metrics) for name in objectives] for row in rows])
+    return [rows[number] for number in undominated(values)]
 
 
 def undominated(values: np.ndarray) -> list[int]:
-    """The points that no other one reaches everywhere and exceeds somewhere, by falling first value. Shape: (points, objectives)."""
+    """Return the indices of the points that no other dominates, the largest first value first.
+
+    Shapes: values (points, objectives).
+    """
     kept: list[int] = []
-    for number in np.lexsort(-values.T[::-1]):  # whatever dominates a point comes before it
-        above = values[kept]
-        if not ((above >= values[number]).all(axis=1) & (above > values[number]).any(axis=1)).any():
-            kept.append(int(number))
+    for index in np.lexsort(-values.T[::-1]):  # a point comes after all points that dominate it
+        point, others = values[index], values[kept]
+        dominating = (others >= point).all(axis=1) & (others > point).any(axis=1)
+        if not dominating.any():
+            kept.append(int(index))
     return kept
 
 
 def pareto_section(rows: Sequence[Row], objectives: Sequence[str]) -> list[str]:
-    """The front as a table."""
+    """Return the front as a table."""
     best = front(rows, objectives)
     if not best:
         return ["No trial has finished yet."]
-    shown = [
+    table_rows = [
         [
             cell(row.id),
             *(OBJECTIVES[name].shown(objective_value(name, row.metrics)) for name in objectives),
             f"{row.best_epoch or '-'}",
             cell(short(row.values)),
         ]
-        for row in best[:SHOWN]
+        for row in best[:MAX_SHOWN]
     ]
-    more = (
-        f" The {SHOWN} best by {objectives[0]} are shown; the others are in trials.csv."
-        if len(best) > SHOWN
-        else ""
+    trials = "trial is" if len(best) == 1 else "trials are"
+    text = (
+        f"{len(best)} finished {trials} not dominated by another in {listed(objectives)}, each at "
+        f"its best epoch by {objectives[0]}."
     )
-    kept = (
-        "" if best[0].feasible else " None keeps the constraints; these are the best that do not."
-    )
-    return [
-        f"{len(best)} finished {'trial is' if len(best) == 1 else 'trials are'} beaten by no other one in all of {listed(objectives)}, "
-        f"each at its best epoch by {objectives[0]}.{kept}{more}",
-        "",
-        table(["trial", *objectives, "epoch", "values"], shown),
-    ]
+    if not best[0].feasible:
+        text += " No trial meets the constraints; these are the best of the others."
+    if len(best) > MAX_SHOWN:
+        text += f" The {MAX_SHOWN} best by {objectives[0]} are shown; the others are in trials.csv."
+    return [text, "", table(["trial", *objectives, "epoch", "values"], table_rows)]

@@ -21,20 +21,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ganhtr.atomic import to_json, write_atomically
 from ganhtr.data.batches import LineBatches
 from ganhtr.data.pairs import Lines
 from ganhtr.train.evaluate import Evaluation, by_generator, evaluate
 from ganhtr.train.inputs import TrialInputs
 from ganhtr.train.model_folder import read_generator
+from tune.metric import BY_KEY, VERDICT_METRICS
 from tune.runner.planned_searcher import PlannedSearcher
 from tune.runner.trainable import TrialPlan, local_device
 from tune.searcher.proposal import OFF, ON, Proposal
-from tune.space.settings import VERDICT_METRICS
 from tune.space.space import Space
 from tune.study.folder import CONFIRM, StudyFolder
+from tune.study.trial_folder import line_arrays
 from tune.study.trial_status import FINISHED
 from tune.study.trial_table import Row, ranked
 from tune.verdict.line_table import LineValue
@@ -245,23 +244,14 @@ def distinct(names: Sequence[str]) -> list[str]:
 
 
 def line_rows(arm: str, seed: int, names: Sequence[str], measured: Evaluation) -> list[LineValue]:
-    """The test lines of one run.
-
-    PSNR and SSIM weigh a line 1. Error rates are the judge's, weighted by the length of the line's
-    transcription.
-    """
-    ones, judge = np.ones(len(names)), measured.judge
-    columns = {
-        "psnr": (measured.psnr, ones),
-        "ssim": (measured.ssim, ones),
-        "judge_cer": (judge.line_cer, judge.char_lengths),
-        "judge_wer": (judge.line_wer, judge.word_lengths),
-    }
-    return [
-        LineValue(arm, seed, name, metric, float(value), float(weight))
-        for metric, (values, weights) in columns.items()
-        for name, value, weight in zip(names, values, weights, strict=True)
-    ]
+    """Return the rows of one run: the metrics of the verdict on each test line."""
+    arrays = line_arrays(measured)
+    rows = []
+    for key in VERDICT_METRICS:
+        values, weights = BY_KEY[key].line_values(arrays), BY_KEY[key].line_weights(arrays)
+        for name, value, weight in zip(names, values, weights, strict=True):
+            rows.append(LineValue(arm, seed, name, key, float(value), float(weight)))
+    return rows
 
 
 def diverged_rows(arm: str, seed: int) -> list[LineValue]:

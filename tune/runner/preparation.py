@@ -61,7 +61,7 @@ def inputs_of(request: Request, pairs: Pairs, say: Say) -> TrialInputs:
 def objective_of(request: Request, inputs: TrialInputs, say: Say) -> str:
     """The space's objective, or PSNR if that needs text and the recognizers read too badly."""
     objective = request.space.objective
-    if not (OBJECTIVES[objective].reads and inputs.weak_recognizer):
+    if not (OBJECTIVES[objective].uses_recognizer and inputs.weak_recognizer):
         return objective
     say(
         f"note: the recognizers read clean lines too badly to judge text (CER "

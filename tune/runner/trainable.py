@@ -166,8 +166,10 @@ class GanHtrTrial(Trainable):
                 samples(self.state, self.bench, SAMPLES),
                 self.inputs.pairs.validation.widths,
             )
-            for name in ["best"] * improved + [f"epoch_{report.epoch:04d}"] * regular:
-                self.folder.write_samples(name, images, widths)
+            if improved:
+                self.folder.write_samples(None, images, widths)
+            if regular:
+                self.folder.write_samples(report.epoch, images, widths)
         self.seconds += time.perf_counter() - started
         accuracy = (metrics["accuracy_real"] + metrics["accuracy_fake"]) / 2
         memory = metrics["peak_memory_mb"]

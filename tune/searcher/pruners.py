@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,8 @@ from optuna.pruners import (
 )
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+
+from tune.metric import OBJECTIVES
 
 REDUCTION = 3  # a rung keeps the best third
 MEDIAN_AFTER = 4  # finished trials that reached the epoch
@@ -65,21 +67,6 @@ def rung_keys(trial: FrozenTrial) -> list[str]:
     return [key for key in trial.system_attrs if key.startswith("completed_rung_")]
 
 
-def error_rate(lines: Mapping[str, np.ndarray], unit: str) -> np.ndarray:
-    """Return the guide's error rate of each line. Shape: (N,)."""
-    return lines[f"guide_{unit}_edits"] / np.maximum(lines[f"guide_{unit}_lengths"], 1)
-
-
-# What an objective is worth on each line; higher is better.
-LINE_VALUES: dict[str, Callable[[Mapping[str, np.ndarray]], np.ndarray]] = {
-    "score": lambda lines: lines["psnr"] - 50 * error_rate(lines, "char"),
-    "psnr": lambda lines: lines["psnr"],
-    "ssim": lambda lines: lines["ssim"],
-    "cer": lambda lines: -error_rate(lines, "char"),
-    "wer": lambda lines: -error_rate(lines, "word"),
-}
-
-
 class WilcoxonPruner(BasePruner):
     """Stop a trial whose lines are worse than those of the best trial at the same epoch.
 
@@ -111,7 +98,7 @@ class WilcoxonPruner(BasePruner):
         path = self.folder / trial_id / "lines" / f"epoch_{epoch:04d}.npz"
         try:
             with np.load(path, allow_pickle=False) as lines:
-                return LINE_VALUES[self.objective](lines)
+                return OBJECTIVES[self.objective].line_values(lines)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return None
 

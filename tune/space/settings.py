@@ -11,13 +11,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any, get_args, get_type_hints
 
 from ganhtr.config import PRESETS, RULES, Rule
-from tune.metric import BY_KEY, OBJECTIVES
+from tune.metric import MARGINS, OBJECTIVES, VERDICT_METRICS
 
 SAMPLERS = ("tpe", "gp", "nsga2", "nsga3", "qmc", "random", "grid")
 PRUNERS = ("asha", "hyperband", "median", "wilcoxon", "none")
 FORMULATION = "contrastive.formulation"
-# The verdict rests on error rates of the judge: the generator is trained with the guide.
-VERDICT_METRICS = tuple(key for key in BY_KEY if f"judge_{key}" not in BY_KEY)
 
 
 def _rule(
@@ -115,16 +113,7 @@ class VerdictSettings:
     top: int = _rule(
         3, "best configurations that compete before one is confirmed", low=1, high=1000
     )
-    margins: Mapping[str, float] = field(
-        default_factory=lambda: {
-            "psnr": 0.2,
-            "ssim": 0.005,
-            "cer": 0.005,
-            "wer": 0.01,
-            "judge_cer": 0.005,
-            "judge_wer": 0.01,
-        }
-    )
+    margins: Mapping[str, float] = field(default_factory=lambda: dict(MARGINS))
 
 
 def _rules(section: str, settings: type) -> dict[str, Rule]:

@@ -14,14 +14,16 @@ from PIL import Image
 
 from ganhtr.atomic import to_json, write_atomically
 from ganhtr.train.fit import NORMS
+from tune.metric import ORIGINAL_METRICS
+from tune.study.sample_name import SampleName
 from tune.study.trial_status import TrialStatus
 
 if TYPE_CHECKING:
     from ganhtr.config import Config
+    from ganhtr.train.evaluate import Evaluation
     from ganhtr.train.fit import EpochReport
 
 METRICS = "metrics/training_metrics_fp32.json"
-VALIDATION = ("psnr", "ssim", "cer", "wer")  # the metrics that the original file has
 
 
 class TrialFolder:
@@ -75,23 +77,8 @@ class TrialFolder:
             "final_patience_counter": waited,
         }
         write_atomically(self.path / METRICS, to_json(metrics))
-        self._write_lines(report)
-
-    def _write_lines(self, report: EpochReport) -> None:
-        measured = report.evaluation
         buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            psnr=measured.psnr,
-            ssim=measured.ssim,
-            ctc=measured.ctc,
-            infeasible=measured.infeasible,
-            **{
-                f"{role}_{name}": values
-                for role in ("guide", "judge")
-                for name, values in vars(getattr(measured, role)).items()
-            },
-        )
+        np.savez_compressed(buffer, **line_arrays(report.evaluation))
         write_atomically(self.path / "lines" / f"epoch_{report.epoch:04d}.npz", buffer.getvalue())
 
     def write_result(self, result: dict[str, Any]) -> None:
@@ -114,26 +101,35 @@ class TrialFolder:
         reason = {"error": error} if error else {}
         self.write_result({**self.result(), "status": status, **reason})
 
-    def write_samples(self, name: str, images: np.ndarray, widths: np.ndarray) -> None:
-        """Write restored lines, and degraded | restored | clean comparisons, as PNG.
+    def write_samples(self, epoch: int | None, images: np.ndarray, widths: np.ndarray) -> None:
+        """Write restored lines and their comparisons as PNG. epoch: None for the best epoch.
 
-        Shapes: images (n, 3, H, W) uint8; widths (N,).
+        Shapes: images (n, 3, H, W) uint8: degraded, restored, clean; widths (N,).
         """
-        for i, (rows, width) in enumerate(zip(images, widths, strict=False)):
-            own = rows[:, :, :width]
-            gap = np.full((own.shape[1], 8), 128, dtype=np.uint8)
-            comparison = np.concatenate([own[0], gap, own[1], gap, own[2]], axis=1)
-            stem = f"{name}_sample_{i}.png"
-            for file, image in ((stem, own[1]), (f"comparison_{stem}", comparison)):
+        for sample, (rows, width) in enumerate(zip(images, widths, strict=False)):
+            degraded, restored, clean = rows[:, :, :width]
+            gap = np.full((len(restored), 8), 128, dtype=np.uint8)
+            beside = np.concatenate([degraded, gap, restored, gap, clean], axis=1)
+            for comparison, image in ((False, restored), (True, beside)):
                 buffer = io.BytesIO()
                 Image.fromarray(np.ascontiguousarray(image)).save(buffer, "PNG")
-                write_atomically(self.path / "samples" / file, buffer.getvalue())
+                name = str(SampleName(sample, epoch, comparison))
+                write_atomically(self.path / "samples" / name, buffer.getvalue())
 
     def write_failure(self, error: BaseException) -> None:
         """Write the traceback of the error that ended the trial."""
         self.path.mkdir(parents=True, exist_ok=True)
         text = "".join(traceback.format_exception(error))
         write_atomically(self.path / "traceback.txt", text.encode())
+
+
+def line_arrays(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the per-line arrays of an evaluation by name, such as `guide_char_edits`."""
+    arrays = {name: getattr(evaluation, name) for name in ("psnr", "ssim", "ctc", "infeasible")}
+    for role in ("guide", "judge"):
+        errors = vars(getattr(evaluation, role))
+        arrays |= {f"{role}_{name}": values for name, values in errors.items()}
+    return arrays
 
 
 def epoch_entry(
@@ -143,6 +139,7 @@ def epoch_entry(
     metrics = report.metrics()
     losses = {name: values for name, values in report.steps.items() if f"train_{name}" in metrics}
     norms = report.steps["generator_norm"]
+    original = [metric.key for metric in ORIGINAL_METRICS]
     return {
         "epoch": report.epoch,
         "phase": "train",
@@ -156,9 +153,9 @@ def epoch_entry(
                 "discriminator_mean": report.mean("discriminator_norm"),
             },
         },
-        "validation": {name: metrics[name] for name in VALIDATION},
+        "validation": {name: metrics[name] for name in original},
         "diagnostics": {
-            **{name: value for name, value in metrics.items() if name not in VALIDATION},
+            **{name: value for name, value in metrics.items() if name not in original},
             "steps": {name: report.steps[name] for name in NORMS if name in report.steps},
         },
         "best_model_saved": best_epoch == report.epoch,

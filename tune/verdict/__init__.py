@@ -1,1 +1,1 @@
-"""From tables of lines to a verdict."""
+"""From a table of line values to a verdict: helps, hurts, practically equal or cannot tell."""

@@ -1,4 +1,4 @@
-"""The lines of every run that is judged: one value for each arm, seed, line and metric, checked to be comparable, as arrays."""
+"""A checked table of line values: one value for each arm, seed, line and metric, as arrays."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ import numpy as np
 
 from tune.metric import BY_KEY
 from tune.report_markup import listed
+from tune.verdict.judgement import Runs
 
-REFERENCE = "off"  # the arm that every other one is judged against
-_NAMED, _LISTED = 3, 20  # lines that a fault names, faults that an error lists
-_HIGH_RATE = 2
+REFERENCE = "off"  # the arm that all others are compared with
+_HIGH_RATE = 2  # a mean error rate above this is probably not a fraction
+_MAX_NAMED = 3  # lines named in a fault
+_MAX_FAULTS = 20  # faults listed in an error
 
 
 class LineValue(NamedTuple):
-    """One line's value of one run. A run that diverged has one row a metric, without a line: its value is NaN.
+    """The value of one line in one run.
 
-    weight: 1 for PSNR and SSIM; for error rates the length of the line's reference, so that sum(w v) / sum(w) is the corpus rate.
+    weight: 1 for PSNR and SSIM; for an error rate the length of the line's transcription, so that
+    sum(weight * value) / sum(weight) is the corpus rate. A run that diverged has one row for each
+    metric, with an empty line and NaN as value.
     """
 
     arm: str
@@ -33,8 +37,7 @@ class LineValue(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PairedRuns:
-    """One metric of an arm and of OFF, over the seeds that both completed. A seed that an arm diverged in (in whatever metric: it is the
-    run that diverges) or lacks is named.
+    """One metric of an arm and of OFF, over the seeds that are complete in both.
 
     Shapes: off, on (seeds, lines); weights (lines,).
     """
@@ -42,33 +45,43 @@ class PairedRuns:
     off: np.ndarray
     on: np.ndarray
     weights: np.ndarray
-    seeds: tuple[int, ...]
-    off_diverged: tuple[int, ...]
-    on_diverged: tuple[int, ...]
-    off_missing: tuple[int, ...]
-    on_missing: tuple[int, ...]
-
-    @property
-    def means(self) -> tuple[float, float]:
-        """The corpus value of each arm, the mean over the common seeds; NaN without any."""
-        if not self.seeds:
-            return math.nan, math.nan
-        scale = self.weights / self.weights.sum()
-        return float((self.off @ scale).mean()), float((self.on @ scale).mean())
+    runs: Runs
 
 
 @dataclass(frozen=True, eq=False)
 class MetricRuns:
-    """One metric: its lines that have weight in order of their names, weights (lines,), each run's values (lines,), or None: diverged."""
+    """The runs of one metric.
+
+    lines: names of the lines with weight, sorted. runs: (arm, seed) -> values, or None if the run
+    diverged. Shapes: weights and values (lines,).
+    """
 
     lines: tuple[str, ...]
     weights: np.ndarray
     runs: Mapping[tuple[str, int], np.ndarray | None]
 
+    def seeds(self, arm: str) -> set[int]:
+        return {seed for name, seed in self.runs if name == arm}
+
+    def diverged(self, arm: str) -> set[int]:
+        return {seed for (name, seed), run in self.runs.items() if name == arm and run is None}
+
+    def complete(self, arm: str) -> set[int]:
+        return self.seeds(arm) - self.diverged(arm)
+
+    def values(self, arm: str, seeds: Sequence[int]) -> np.ndarray:
+        """Return the values of complete runs. Shape: (seeds, lines)."""
+        rows = [self.runs[arm, seed] for seed in seeds]
+        return np.array(rows, dtype=float).reshape(len(seeds), len(self.lines))
+
 
 @dataclass(frozen=True, eq=False)
 class LineTable:
-    """A checked table. arms: those that are judged, in their order; notes: what the table held that its reader should know."""
+    """A checked table.
+
+    source: its file, for messages. arms: the arms to judge, in the order of the table.
+    notes: what a reader should know about the table.
+    """
 
     source: str
     arms: tuple[str, ...]
@@ -76,36 +89,47 @@ class LineTable:
     notes: tuple[str, ...] = ()
 
     def pair(self, arm: str, metric: str) -> PairedRuns:
-        """One metric of an arm beside OFF."""
-        held, arms = self.metrics[metric], (REFERENCE, arm)
-        seeds = sorted({seed for name, seed in held.runs if name in arms})
-        both = tuple(
-            seed for seed in seeds if all(held.runs.get((name, seed)) is not None for name in arms)
+        """Pair the runs of an arm with those of OFF by seed."""
+        table = self.metrics[metric]
+        seeds = table.seeds(REFERENCE) | table.seeds(arm)
+        complete = sorted(table.complete(REFERENCE) & table.complete(arm))
+        # A run diverges as a whole: it counts as diverged even in a metric that it still has.
+        off_diverged, on_diverged = self._diverged(REFERENCE), self._diverged(arm)
+        runs = Runs(
+            len(table.lines),
+            tuple(complete),
+            tuple(sorted(off_diverged)),
+            tuple(sorted(on_diverged)),
+            tuple(sorted(seeds - table.seeds(REFERENCE) - off_diverged)),
+            tuple(sorted(seeds - table.seeds(arm) - on_diverged)),
         )
-        off, on = (
-            np.array([held.runs[name, seed] for seed in both]).reshape(len(both), len(held.lines))
-            for name in arms
-        )
-        diverged = [self._diverged(name) for name in arms]
-        missing = [
-            tuple(seed for seed in seeds if (name, seed) not in held.runs and seed not in lost)
-            for name, lost in zip(arms, diverged, strict=True)
-        ]
-        return PairedRuns(
-            off, on, held.weights, both, diverged[0], diverged[1], missing[0], missing[1]
-        )
+        off, on = table.values(REFERENCE, complete), table.values(arm, complete)
+        return PairedRuns(off, on, table.weights, runs)
 
-    def _diverged(self, arm: str) -> tuple[int, ...]:
-        return tuple(
-            sorted(
-                {
-                    seed
-                    for each in self.metrics.values()
-                    for (name, seed), run in each.runs.items()
-                    if name == arm and run is None
-                }
-            )
-        )
+    def _diverged(self, arm: str) -> set[int]:
+        return set().union(*(table.diverged(arm) for table in self.metrics.values()))
+
+
+@dataclass
+class Faults:
+    """The faults of a source; the first 20 are listed."""
+
+    source: str
+    texts: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, text: str, row: int | None = None) -> None:
+        self.count += 1
+        if self.count <= _MAX_FAULTS:
+            place = self.source if row is None else f"{self.source}:{row}"
+            self.texts.append(f"{place}: {text}")
+
+    def check(self) -> None:
+        """Raises: ValueError with all faults, if there are any."""
+        if not self.count:
+            return
+        more = self.count - len(self.texts)
+        raise ValueError("\n".join([*self.texts, *([f"and {more} more"] if more else [])]))
 
 
 def table_of(
@@ -114,113 +138,87 @@ def table_of(
     places: Sequence[int] = (),
     notes: Sequence[str] = (),
 ) -> LineTable:
-    """The table of checked values. `places`: the row of each in `source`, for the faults.
+    """Check the values and arrange them in arrays. places: the row of each value in its file.
 
-    Raises: ValueError with up to 20 faults: a line twice in a run, lines or weights that differ between runs, no weight, no OFF arm, or
-    one run under two seeds.
+    Raises: ValueError with up to 20 faults.
     """
     rows, faults = list(values), Faults(source)
     arms = tuple(dict.fromkeys(row.arm for row in rows))
     if REFERENCE not in arms or len(arms) < 2:
         faults.add(
-            f"column arm must have {REFERENCE} and the arm to judge, got {listed(arms)}. Name the reference arm {REFERENCE}"
+            f"column arm needs the reference arm, named {REFERENCE}, and an arm to judge, "
+            f"got {listed(arms)}. Rename the reference arm or add the missing one"
         )
-    held, said = {}, list(notes)
+    metrics, all_notes = {}, list(notes)
     for metric in sorted({row.metric for row in rows}, key=list(BY_KEY).index):
-        gathered = _Gathered(metric, faults, said)
+        collector = _MetricRows(metric, faults, all_notes)
         for number, row in enumerate(rows):
             if row.metric == metric:
-                gathered.add(row, places[number] if places else number + 1)
-        held[metric] = gathered.runs()
-        said += _rate_notes(held[metric], metric)
-    table = LineTable(source, tuple(arm for arm in arms if arm != REFERENCE), held, tuple(said))
-    _note_copies(table, faults)
-    faults.settle()
+                collector.add(row, places[number] if places else number + 1)
+        metrics[metric] = collector.runs()
+        all_notes += _rate_notes(metric, metrics[metric])
+    judged = tuple(arm for arm in arms if arm != REFERENCE)
+    table = LineTable(source, judged, metrics, tuple(all_notes))
+    _find_copies(table, faults)
+    faults.check()
     return table
 
 
-def _rate_notes(held: MetricRuns, metric: str) -> list[str]:
-    """What is doubtful in an error rate: that lines of all lengths weigh the same, or that it is too large for one."""
-    if not BY_KEY[metric].is_error_rate or not held.runs:
+def _rate_notes(metric: str, table: MetricRuns) -> list[str]:
+    """Return notes on doubtful error rates: equal weights for all lines, or values above 200 %."""
+    if not BY_KEY[metric].is_error_rate or not table.runs:
         return []
-    said = []
-    if held.lines and (held.weights == 1).all():
-        said.append(
-            f"{metric}: every weight is 1. Unless every reference has length 1, its figures are means of the lines' rates, not "
-            "corpus rates; for these the weight is the length."
+    notes = []
+    if table.lines and (table.weights == 1).all():
+        notes.append(
+            f"{metric}: all weights are 1. Unless all transcriptions have length 1, the figures "
+            "are means of the lines' rates, not corpus rates. For corpus rates, the weight is the "
+            "length of the transcription."
         )
-    for arm in dict.fromkeys(name for name, _ in held.runs):
-        rates = [
-            run @ held.weights / held.weights.sum()
-            for (name, _), run in held.runs.items()
-            if name == arm and run is not None
-        ]
-        if rates and (rate := np.mean(rates)) > _HIGH_RATE:
-            said.append(
-                f"{metric} of {arm} is {rate:.3g}, above {_HIGH_RATE}: are its values edits or percent? A value is edits / length, "
-                "as a fraction, its weight the length."
+    for arm in dict.fromkeys(name for name, _ in table.runs):
+        values = table.values(arm, sorted(table.complete(arm)))
+        rate = (values @ table.weights).mean() / table.weights.sum() if len(values) else 0
+        if rate > _HIGH_RATE:
+            notes.append(
+                f"{metric} of {arm} is {rate:.3g}, above {_HIGH_RATE}. Are the values edits or "
+                "percentages? A value is edits / length, as a fraction; its weight is the length."
             )
-    return said
+    return notes
 
 
-def _note_copies(table: LineTable, faults: Faults) -> None:
-    """Notes the seeds that have another's values in every line of an arm and of OFF."""
+def _find_copies(table: LineTable, faults: Faults) -> None:
+    """Report seeds with the same values in all lines, of an arm and of OFF.
+
+    An arm alone may repeat its values, for example a method without randomness. If OFF repeats its
+    values too, one pair of runs was entered twice and would count as two replicates.
+    """
     for arm in table.arms:
-        known: dict[tuple[tuple[str, bytes, bytes], ...], int] = {}
-        for seed in sorted(
-            {seed for each in table.metrics.values() for name, seed in each.runs if name == arm}
-        ):
-            values = tuple(
-                (metric, on.tobytes(), off.tobytes())
-                for metric, each in table.metrics.items()
-                if (on := each.runs.get((arm, seed))) is not None
-                and (off := each.runs.get((REFERENCE, seed))) is not None
-            )
-            first = known.setdefault(values, seed) if values else seed
+        first_seed: dict[tuple, int] = {}
+        for seed in sorted(set().union(*(each.seeds(arm) for each in table.metrics.values()))):
+            values = []
+            for metric, each in table.metrics.items():
+                on, off = each.runs.get((arm, seed)), each.runs.get((REFERENCE, seed))
+                if on is not None and off is not None:
+                    values.append((metric, on.tobytes(), off.tobytes()))
+            first = first_seed.setdefault(tuple(values), seed) if values else seed
             if first != seed:
                 faults.add(
-                    f"column seed: seeds {first} and {seed} of {arm} and {REFERENCE} must be different runs, got the same values in "
-                    "every line of both arms. Give each training run once"
+                    f"column seed: seeds {first} and {seed} of {arm} and {REFERENCE} have the same "
+                    "values in all lines. Enter each training run once"
                 )
 
 
-@dataclass
-class Faults:
-    """What is wrong with a source, in its order; the first 20 are listed."""
-
-    source: str
-    texts: list[str] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, text: str, place: int | None = None) -> None:
-        self.count += 1
-        if self.count <= _LISTED:
-            self.texts.append(f"{self.source}{'' if place is None else f':{place}'}: {text}")
-
-    def settle(self) -> None:
-        """Raises: ValueError when there are any."""
-        if self.count:
-            raise ValueError(
-                "\n".join(
-                    [
-                        *self.texts,
-                        *([f"and {self.count - _LISTED} more"] if self.count > _LISTED else []),
-                    ]
-                )
-            )
-
-
-class _Gathered:
-    """The rows of one metric on their way to arrays."""
+class _MetricRows:
+    """Collects the rows of one metric, then turns them into arrays."""
 
     def __init__(self, metric: str, faults: Faults, notes: list[str]):
         self.metric, self.faults, self.notes = metric, faults, notes
         self.values: dict[tuple[str, int], dict[str, float]] = {}
-        self.diverged: dict[tuple[str, int], int] = {}  # lines without a value
-        self.weights: dict[str, tuple[float, int]] = {}  # with the row that gave it
+        self.diverged: dict[tuple[str, int], int] = {}  # number of lines without a value
+        self.weights: dict[str, tuple[float, int]] = {}  # line -> weight, first row that gives it
 
     def add(self, row: LineValue, place: int) -> None:
-        """Takes a row, or notes its fault."""
+        """Add a row, or report its fault."""
         run, value = (row.arm, row.seed), row.value
         values = self.values.setdefault(run, {})
         if not row.line:
@@ -228,7 +226,7 @@ class _Gathered:
             return
         if row.line in values:
             self.faults.add(
-                f"line must be there once in a run, got {row.line} again for {row.arm}, seed {row.seed}, {self.metric}. "
+                f"duplicate line {row.line} for {row.arm}, seed {row.seed}, {self.metric}. "
                 "Remove one of the rows",
                 place,
             )
@@ -236,51 +234,49 @@ class _Gathered:
         weight, first = self.weights.setdefault(row.line, (row.weight, place))
         if weight != row.weight:
             self.faults.add(
-                f"weight must be the same for a line in all runs, got {row.weight:g} for {row.line}, {self.metric}, and "
-                f"{weight:g} in row {first}. Weigh each line by its own reference",
+                f"weight of {row.line}, {self.metric} is {row.weight:g} here and {weight:g} in row "
+                f"{first}. Give a line the same weight in all runs",
                 place,
             )
         if math.isnan(value) and row.weight == 0:
-            value = 0.0  # the rate of an empty reference, which no corpus rate counts
+            value = 0.0  # the rate of an empty transcription, which counts in no corpus rate
         elif math.isnan(value):
             self.diverged[run] = self.diverged.get(run, 0) + 1
         values[row.line] = value
 
     def runs(self) -> MetricRuns:
-        """The arrays. A run without the value of a line diverged; one that has fewer lines than others is a fault."""
-        lines = tuple(sorted(self.weights))
-        for (arm, seed), values in self.values.items():
-            missing = (
-                [line for line in lines if line not in values]
-                if (arm, seed) not in self.diverged
-                else []
-            )
-            if missing:
-                more = ", ..." if len(missing) > _NAMED else ""
-                self.faults.add(
-                    f"{arm}, seed {seed}, {self.metric} must have all {len(lines)} lines of the other runs, lacks "
-                    f"{len(missing)} ({', '.join(missing[:_NAMED])}{more}). Measure every run on the same lines"
-                )
-            if count := self.diverged.get((arm, seed)):
-                self.notes.append(
-                    f"{arm}, seed {seed}: {count} of {len(lines)} lines have no {self.metric}; it counts as diverged."
-                )
-        weights = np.array([self.weights[line][0] for line in lines])
-        if lines and not weights.sum():
+        """Return the arrays. A run diverged if a line has no value; a missing line is a fault."""
+        lines = sorted(self.weights)
+        for run in self.values:
+            self._check_lines(run, lines)
+        counted = tuple(line for line in lines if self.weights[line][0])
+        if lines and not counted:
             self.faults.add(
-                f"weight must be more than 0 for some line of {self.metric}, got 0 for all {len(lines)}. "
-                "Weigh error rates by the reference's length, all else by 1"
+                f"all {len(lines)} lines of {self.metric} have weight 0. Weight error rates by the "
+                "length of the transcription, other metrics by 1"
             )
-        lines, weights = (
-            tuple(line for line in lines if self.weights[line][0]),
-            weights[weights > 0],
-        )  # the others count in no figure
-        whole = (
-            {}
-            if self.faults.count
-            else {
-                run: None if run in self.diverged else np.array([values[line] for line in lines])
-                for run, values in self.values.items()
-            }
-        )
-        return MetricRuns(lines, weights, whole)
+        weights = np.array([self.weights[line][0] for line in counted])
+        runs: dict[tuple[str, int], np.ndarray | None] = {}
+        if not self.faults.count:
+            for run, values in self.values.items():
+                whole = run not in self.diverged
+                runs[run] = np.array([values[line] for line in counted]) if whole else None
+        return MetricRuns(counted, weights, runs)
+
+    def _check_lines(self, run: tuple[str, int], lines: list[str]) -> None:
+        """Report the lines that a run lacks, and note a run that diverged in some lines."""
+        arm, seed = run
+        count = self.diverged.get(run)
+        if count:
+            self.notes.append(
+                f"{arm}, seed {seed}: {count} of {len(lines)} lines have no {self.metric}; the run "
+                "counts as diverged."
+            )
+        missing = [line for line in lines if line not in self.values[run]]
+        if missing and count is None:
+            more = ", ..." if len(missing) > _MAX_NAMED else ""
+            self.faults.add(
+                f"{arm}, seed {seed}, {self.metric} lacks {len(missing)} of the {len(lines)} lines "
+                f"of the other runs ({', '.join(missing[:_MAX_NAMED])}{more}). Measure all runs on "
+                "the same lines"
+            )

@@ -1,7 +1,8 @@
-"""Reads and writes lines.csv: the value of each line in each run, from our own confirmation or from anyone.
+"""Reads and writes lines.csv: the value of each line in each run.
 
-Columns arm, seed, line, metric, value, weight, in any order; others are passed over. A run that diverged has, for each metric, one row with
-line and value empty; a run that lacks the value of any line counts as diverged too, and so does a run that is not in the table.
+The columns are arm, seed, line, metric, value and weight, in any order; others are ignored. A run
+that diverged has one row for each metric, with line and value empty. A run without a value for some
+line counts as diverged too; a run that is not in the table counts as missing.
 """
 
 from __future__ import annotations
@@ -18,31 +19,30 @@ from tune.metric import BY_KEY, METRICS, Metric
 from tune.verdict.line_table import REFERENCE, Faults, LineTable, LineValue, table_of
 
 COLUMNS = LineValue._fields
-LARGEST, MOST_ROWS, LONGEST = 400 * 2**20, 3_000_000, 4096
+MAX_BYTES, MAX_ROWS = 400 * 2**20, 3_000_000
+MAX_NAME = 4096  # characters of a line's name
+MAX_WEIGHT = 1e9
 _ARM = re.compile(r"\w[\w .:,=+/-]{0,99}")  # nothing that a report would take for markup
 _SEED = re.compile(r"-?[0-9]{1,18}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_HEAVIEST = 1e9
-_WEIGH = "Give 1, for error rates the length of the line's reference"
+_WEIGHT_FIX = "Use 1, or for an error rate the length of the line's transcription"
 _GZIP = b"\x1f\x8b"
 
 
 def write_line_values(path: Path, values: Iterable[LineValue]) -> None:
-    """Writes the table, whole or not at all. A number is read again exactly; NaN is an empty cell."""
+    """Write the table atomically. Numbers are exact when read again; NaN is an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in values:
-        writer.writerow(
-            [*row[:4], *("" if math.isnan(number) else repr(float(number)) for number in row[4:])]
-        )
-    write_atomically(
-        path, text.getvalue().encode("utf-8", "backslashreplace")
-    )  # a file name need not be UTF-8
+        numbers = ("" if math.isnan(number) else repr(float(number)) for number in row[4:])
+        writer.writerow([*row[:4], *numbers])
+    # A line's name comes from a file name, which need not be UTF-8.
+    write_atomically(path, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
 def read_line_values(path: Path) -> LineTable:
-    """The table of a CSV file (UTF-8). Raises: ValueError with up to 20 faults, each with its row."""
+    """Read a CSV file (UTF-8). Raises: ValueError with up to 20 faults, each with its row."""
     faults = Faults(str(path))
     rows, places = list[LineValue](), list[int]()
     records = _records(path)
@@ -51,29 +51,34 @@ def read_line_values(path: Path) -> LineTable:
     for place, cells in records:
         if not any(cell.strip() for cell in cells):
             continue
-        if len(rows) + faults.count >= MOST_ROWS:
+        if len(rows) + faults.count >= MAX_ROWS:
             raise ValueError(
-                f"{path}: rows must be at most {MOST_ROWS:,}, got more. Give fewer arms, seeds or metrics"
+                f"{path}: the table has more than {MAX_ROWS:,} rows. Use fewer arms, seeds or "
+                "metrics"
             )
         row = _read_row(header, cells, place, faults)
         if row is not None:
             rows.append(row)
             places.append(place)
-    faults.settle()
+    faults.check()
     if not rows:
         raise ValueError(
-            f"{path}: the table must have rows, got none. Give one for each arm, seed, line and metric"
+            f"{path}: the table has no rows. Add one for each arm, seed, line and metric"
         )
     return table_of(rows, str(path), places, notes)
 
 
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The cells of each record with the row that it ends in. Raises: ValueError when the file, or a row of it, cannot be read."""
+    """Yield the cells of each record with the row that it ends in.
+
+    Raises: ValueError if the file, or a row of it, cannot be read.
+    """
     row = 0
     try:
-        if (size := path.stat().st_size) > LARGEST:
+        if (size := path.stat().st_size) > MAX_BYTES:
             raise ValueError(
-                f"{path}: the file must be at most {LARGEST >> 20} MB, got {size >> 20}. Give fewer arms, seeds or metrics"
+                f"{path}: the file has {size >> 20} MB, more than {MAX_BYTES >> 20}. Use fewer "
+                "arms, seeds or metrics"
             )
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
@@ -82,130 +87,119 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
                 yield row, cells
     except OSError as error:
         raise ValueError(
-            f"{path}: the file must be a CSV table that can be read, got: {error.strerror}. Check the path"
+            f"{path}: cannot read the file: {error.strerror}. Check the path"
         ) from None
     except UnicodeDecodeError:
         raise ValueError(_not_text(path)) from None
     except csv.Error as error:
         raise ValueError(
-            f"{path}:{row + 1}: the row must be CSV, got: {error}. Close every quote, and double one inside a quoted "
-            "cell"
+            f"{path}:{row + 1}: not valid CSV: {error}. Close every quote, and double a quote "
+            "inside a quoted cell"
         ) from None
 
 
 def _not_text(path: Path) -> str:
-    """Where a file is not UTF-8."""
+    """Return the message for a file that is not UTF-8, with the first such row."""
     data = path.read_bytes()
     if data.startswith(_GZIP):
-        return f"{path}: the file must be a CSV table in UTF-8, got one that gzip packed. Unpack it"
+        return f"{path}: the file is compressed with gzip. Decompress it first"
     row, line = next(
         (row, line)
         for row, line in enumerate(data.splitlines(), 1)
         if line.decode(errors="ignore").encode() != line
     )
-    return f"{path}:{row}: the row must be UTF-8, got {line[:50]!r}. Save the table as UTF-8"
+    return f"{path}:{row}: not valid UTF-8: {line[:50]!r}. Save the table as UTF-8"
 
 
 def _check_header(path: Path, header: list[str]) -> list[str]:
-    """A note on the columns that are passed over. Raises: ValueError when one is missing or doubled."""
+    """Return a note on ignored columns. Raises: ValueError for a missing or repeated column."""
     wrong = [name for name in COLUMNS if header.count(name) != 1]
     if wrong:
         raise ValueError(
-            f"{path}:1: columns must be {', '.join(COLUMNS)}, each once, got {', '.join(header)[:200] or 'none'}. "
-            f"Name {', '.join(wrong)} in the first row, separated by commas"
+            f"{path}:1: the first row must name the columns {', '.join(COLUMNS)} once each, got "
+            f"{', '.join(header)[:200] or 'nothing'}. Missing or repeated: {', '.join(wrong)}"
         )
-    extra = [name for name in header if name not in COLUMNS]
-    return [f"{len(extra)} other columns of the table were passed over."] if extra else []
+    extra = len(header) - len(COLUMNS)
+    return [f"{extra} other columns of the table are ignored."] if extra else []
 
 
 def _read_row(header: list[str], cells: list[str], place: int, faults: Faults) -> LineValue | None:
-    """A row, or None with its faults noted."""
+    """Read a row; report its faults and return None if it has any."""
     if len(cells) != len(header):
         faults.add(
-            f"row must have {len(header)} cells, as the header has, got {len(cells)}. Fill in each column; decimals are written "
-            "with a point; quote a value that has a comma",
+            f"row has {len(cells)} cells, the header has {len(header)}. Fill in every column, "
+            "write decimals with a point, and quote a value that contains a comma",
             place,
         )
         return None
-    named, before = dict(zip(header, cells, strict=True)), faults.count
-    arm, seed, metric, line = (
-        named["arm"].strip(),
-        named["seed"].strip(),
-        named["metric"].strip(),
-        named["line"],
-    )
+    row = dict(zip(header, cells, strict=True))
+    arm, seed, metric = row["arm"].strip(), row["seed"].strip(), row["metric"].strip()
+    line, before = row["line"], faults.count
     if not _ARM.fullmatch(arm):
-        faults.add(
-            f"arm must be a name of at most 100 letters, digits, spaces and . : , = + / -, got {arm[:50]!r}. Rename it",
-            place,
-        )
+        allowed = "letters, digits, spaces and . : , = + / -"
+        faults.add(f"arm {arm[:50]!r} is not a name of at most 100 {allowed}. Rename it", place)
     if not _SEED.fullmatch(seed):
-        faults.add(f"seed must be a whole number, got {seed[:50]!r}. Give the run's seed", place)
+        faults.add(f"seed {seed[:50]!r} is not a whole number. Use the seed of the run", place)
     if metric not in BY_KEY:
         faults.add(
-            f"metric must be one of {', '.join(BY_KEY)}, got {metric[:50]!r}. Rename it or remove its rows",
+            f"unknown metric {metric[:50]!r}. Known: {', '.join(BY_KEY)}. Rename it or remove its "
+            "rows",
             place,
         )
-    if len(line) > LONGEST or _CONTROL.search(line):
+    if len(line) > MAX_NAME or _CONTROL.search(line):
         faults.add(
-            f"line must be a name of at most {LONGEST} characters, none of them a control, got {line[:50]!r}. Rename it",
+            f"line {line[:50]!r} has more than {MAX_NAME} characters or a control character. "
+            "Rename it",
             place,
         )
-    value = _value(named["value"], BY_KEY.get(metric, METRICS[0]), place, faults)
-    weight = _number(named["weight"])
-    if not (math.isnan(weight) or 0 <= weight <= _HEAVIEST):
+    value = _read_value(row["value"], BY_KEY.get(metric, METRICS[0]), place, faults)
+    weight = _number(row["weight"])
+    if not (math.isnan(weight) or 0 <= weight <= MAX_WEIGHT):
         faults.add(
-            f"weight must be a number from 0 to {_HEAVIEST:g}, got {named['weight'][:50]!r}. {_WEIGH}",
+            f"weight {row['weight'][:50]!r} is not a number from 0 to {MAX_WEIGHT:g}. "
+            + _WEIGHT_FIX,
             place,
         )
     if not math.isnan(value) and not line:
         faults.add(
-            "line must be the line's name, got none beside a value. Name it, or leave the value empty where a run diverged",
+            "the value has no line. Name the line, or leave the value empty if the run diverged",
             place,
         )
     elif not math.isnan(value) and math.isnan(weight):
-        faults.add(f"weight must be a number, got none. {_WEIGH}", place)
+        faults.add(f"the value has no weight. {_WEIGHT_FIX}", place)
     if faults.count > before:
         return None
     if math.isnan(weight):
-        line = ""  # a line with neither value nor weight says no more than that the run diverged
-    return LineValue(
-        REFERENCE if arm.lower() == REFERENCE else arm,
-        int(seed),
-        line,
-        metric,
-        value,
-        weight if line else math.nan,
-    )
+        line = ""  # a line with neither value nor weight only says that the run diverged
+    arm = REFERENCE if arm.lower() == REFERENCE else arm
+    return LineValue(arm, int(seed), line, metric, value, weight if line else math.nan)
 
 
-def _value(text: str, metric: Metric, place: int, faults: Faults) -> float:
-    """The value of a cell, NaN where it is empty or says so; notes the fault of any other text."""
+def _read_value(text: str, metric: Metric, place: int, faults: Faults) -> float:
+    """Read a value, NaN if it is empty or NaN; report any other text."""
     number = _number(text)
     if math.isnan(number) or metric.least <= number <= metric.most:
         return number
     if not re.search("[0-9]|inf", text, re.I):
-        fix = "Leave it empty where a run diverged"
+        fix = "Leave it empty if the run diverged"
+    elif math.isinf(number) and "inf" in text.lower():
+        fix = "Replace it by a finite value; an empty value would count as a diverged run"
     elif math.isinf(number):
-        fix = (
-            "Cap it, as an empty value is a run that diverged"
-            if "inf" in text.lower()
-            else "Write it in digits, decimals with a point"
-        )
+        fix = "Write it in digits, with a decimal point"
     else:
         fix = "Correct it, or the name of its metric"
     faults.add(
-        f"value must be a number from {metric.least:g} to {metric.most:g}, got {text[:50]!r}. {fix}",
+        f"value {text[:50]!r} is not a number from {metric.least:g} to {metric.most:g}. {fix}",
         place,
     )
     return 0.0
 
 
 def _number(text: str) -> float:
-    """The number that a cell holds, NaN where it is empty, infinity for what is none."""
+    """Return the number in a cell, NaN if it is empty, infinity if it is no number."""
+    if not text.strip():
+        return math.nan
     try:
-        return (
-            float(text.replace("_", "?")) if text.strip() else math.nan
-        )  # Python would read 1_8 as 18
+        return float(text.replace("_", "?"))  # Python would read 1_8 as 18
     except ValueError:
         return math.inf

@@ -1,168 +1,195 @@
-"""A verdict for a person: a table, a sentence for each metric, the differences by seed, and how it was judged."""
+"""A verdict for a reader: a table, a sentence for each metric, differences by seed, the method."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from math import isnan
 
 from tune.report_markup import cell, shown
 from tune.report_markup import table as markdown_table
-from tune.verdict.judge import lost_text, missing_text
-from tune.verdict.judgement import ENOUGH, NONE, SETTLED, UNCLEAR, Judgement, Verdict
+from tune.verdict.judgement import (
+    MIN_SEEDS,
+    NONE,
+    SETTLED_SEEDS,
+    UNCLEAR,
+    Judgement,
+    Verdict,
+)
 from tune.verdict.line_table import REFERENCE
+from tune.verdict.reason import lost_text, missing_text
 
-WORDS = ("metric", "verdict")
-_LISTED = 20
+_MAX_LISTED = 20  # seeds listed one by one
+_HEADER = [
+    "arm",
+    "metric",
+    "verdict",
+    REFERENCE,
+    "arm's",
+    "difference",
+    "95 % interval",
+    "p",
+    "p, Holm",
+    "seeds",
+    "lines",
+    "diverged: arm, off",
+]
 
 
-def report(verdict: Verdict, command: str = "") -> str:
-    """Table, sentences, differences by seed and method, in Markdown. `command`: goes on with the seeds that a provisional verdict lacks."""
+def report(verdict: Verdict) -> str:
+    """Return table, sentences, differences by seed and method, in Markdown."""
+    notes = [cell(note) for note in (*verdict.notes, *method(verdict))]
     parts = [
         table(verdict),
-        "\n".join(f"- {sentence(each)}" for each in verdict.judgements),
-        "\n".join(f"- {line}" for line in by_seed(verdict)),
+        _bullets(sentence(judgement) for judgement in verdict.judgements),
+        _bullets(by_seed(verdict)),
+        next_steps(verdict),
+        _bullets(notes),
     ]
-    if more := onward(verdict, command):
-        parts.append(more)
-    parts.append("\n".join(f"- {cell(note)}" for note in (*verdict.notes, *method(verdict))))
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def table(verdict: Verdict) -> str:
-    """One row a metric and arm, in Markdown."""
-    header = [
-        "arm",
-        "metric",
-        "verdict",
-        REFERENCE,
-        "arm's",
-        "difference",
-        "95 % interval",
-        "p",
-        "p, Holm",
-        "seeds",
-        "lines",
-        "diverged: arm, off",
+    """Return one row for each metric and arm, in Markdown."""
+    rows = [_row(judgement) for judgement in verdict.judgements]
+    return markdown_table(_HEADER, rows, words=("metric", "verdict"))
+
+
+def _row(judgement: Judgement) -> list[str]:
+    metric, runs, difference = judgement.metric, judgement.runs, judgement.difference
+    plain, signed = f"{{:.{metric.decimals}f}}", f"{{:+z.{metric.decimals}f}}"
+    return [
+        cell(judgement.arm),
+        f"{metric.title}{' (primary)' if judgement.primary else ''}",
+        judgement.title,
+        shown(difference.off, plain),
+        shown(difference.on, plain),
+        shown(difference.estimate, signed),
+        "-" if isnan(judgement.interval.low) else _interval(judgement),
+        shown(judgement.significance.p, "{:.2g}"),
+        shown(judgement.significance.p_adjusted, "{:.2g}"),
+        str(len(runs.seeds)),
+        str(runs.lines),
+        f"{_lost(runs.on_diverged, runs.on_missing)}, {_lost(runs.off_diverged, runs.off_missing)}",
     ]
-    rows = []
-    for each in verdict.judgements:
-        metric = each.shown
-        signed = f"{{:+z.{metric.places}f}}"
-        interval = (
-            "-" if isnan(each.low) else f"{metric.signed(each.low)} to {metric.signed(each.high)}"
-        )
-        lost = [
-            f"{len(diverged)}{f' + {len(missing)} missing' if missing else ''}"
-            for diverged, missing in (
-                (each.on_diverged, each.on_missing),
-                (each.off_diverged, each.off_missing),
-            )
-        ]
-        rows.append(
-            [
-                cell(each.arm),
-                f"{metric.title}{' (primary)' if each.primary else ''}",
-                each.said,
-                *(shown(value, f"{{:.{metric.places}f}}") for value in (each.off, each.on)),
-                shown(each.estimate, signed),
-                interval,
-                shown(each.p, "{:.2g}"),
-                shown(each.p_adjusted, "{:.2g}"),
-                str(len(each.seeds)),
-                str(each.lines),
-                ", ".join(lost),
-            ]
-        )
-    return markdown_table(header, rows, WORDS)
+
+
+def _lost(diverged: tuple[int, ...], missing: tuple[int, ...]) -> str:
+    return f"{len(diverged)}{f' + {len(missing)} missing' if missing else ''}"
+
+
+def _interval(judgement: Judgement) -> str:
+    metric, interval = judgement.metric, judgement.interval
+    return f"{metric.signed(interval.low)} to {metric.signed(interval.high)}"
 
 
 def sentence(judgement: Judgement) -> str:
-    """One metric of one arm in words."""
-    metric, name = judgement.shown, cell(judgement.arm)
-    said = f"{metric.name}{' (primary)' if judgement.primary else ''}, {name}: {judgement.said}. "
+    """Return one metric of one arm in words."""
+    metric, runs, bootstrap = judgement.metric, judgement.runs, judgement.interval.bootstrap
+    primary = " (primary)" if judgement.primary else ""
+    sentences = [f"{metric.name}{primary}, {cell(judgement.arm)}: {judgement.title}."]
     if judgement.word == NONE:
-        said += f"{judgement.reason[0].upper()}{judgement.reason[1:]}."
-        if judgement.seeds:
-            said += f" The difference in what there is: {metric.signed(judgement.estimate)}{metric.unit}."
+        sentences.append(f"{_capitalised(judgement.reason)}.")
+        if runs.seeds:
+            estimate = metric.signed(judgement.difference.estimate)
+            sentences.append(f"The difference in the complete runs is {estimate}{metric.unit}.")
     else:
-        said += (
-            f"{_difference(judgement)} (95 % interval {metric.signed(judgement.low)} to {metric.signed(judgement.high)}, "
-            f"{len(judgement.seeds)} seeds x {judgement.lines:,} lines): {judgement.reason}."
-        )
-    if judgement.bootstrap is not None:
-        low, high = map(metric.signed, judgement.bootstrap)
-        said += f" The bootstrap over seeds and lines gives {low} to {high}."
+        sample = f"{len(runs.seeds)} seeds x {runs.lines:,} lines"
+        interval = f"95 % interval {_interval(judgement)}, {sample}"
+        sentences.append(f"{_difference(judgement)} ({interval}): {judgement.reason}.")
+    if bootstrap is not None:
+        low, high = map(metric.signed, bootstrap)
+        sentences.append(f"The bootstrap interval over seeds and lines is {low} to {high}.")
     lost = lost_text(judgement)
-    return f"{said} {lost[0].upper()}{lost[1:]}." if lost and lost not in judgement.reason else said
+    if lost and lost not in judgement.reason:
+        sentences.append(f"{_capitalised(lost)}.")
+    return " ".join(sentences)
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _difference(judgement: Judgement) -> str:
-    metric, name = judgement.shown, cell(judgement.arm)
-    if not metric.visible(judgement.estimate):
-        return f"{name} equals {REFERENCE} to {metric.places} decimals"
-    higher = judgement.estimate > 0
-    quality = "better" if higher == metric.higher_is_better else "worse"
-    return f"{name} is {metric.plain(abs(judgement.estimate))}{metric.unit} {'higher' if higher else 'lower'} ({quality}) than {REFERENCE}"
+    metric, name = judgement.metric, cell(judgement.arm)
+    estimate = judgement.difference.estimate
+    if not metric.visible(estimate):
+        return f"{name} equals {REFERENCE} to {metric.decimals} decimals"
+    side = "higher" if estimate > 0 else "lower"
+    quality = "better" if metric.is_better(estimate) else "worse"
+    return (
+        f"{name} is {metric.plain(abs(estimate))}{metric.unit} {side} ({quality}) than {REFERENCE}"
+    )
 
 
 def by_seed(verdict: Verdict) -> list[str]:
-    """The corpus difference of each seed, a line for each metric and arm that has any; and how the variance divides."""
-    said = []
-    for each in (each for each in verdict.judgements if each.seeds):
-        metric = each.shown
-        pairs = [
-            f"{seed}: {metric.signed(change)}"
-            for seed, change in zip(each.seeds, each.differences, strict=True)
-        ]
-        text = ", ".join(pairs[:_LISTED]) + (
-            f" and {len(pairs) - _LISTED} more" if len(pairs) > _LISTED else ""
-        )
-        parts = (
-            ""
-            if isnan(each.p)
-            else (
-                f" (SD over seeds {metric.plain(each.paired_sd)}{metric.unit}; of the estimate's variance seeds make {each.seed_share:.0%}, "
-                f"lines {each.line_share:.0%}; {each.df:.1f} degrees of freedom)"
-            )
-        )
-        said.append(f"{metric.name}, {cell(each.arm)}, difference by seed: {text}{parts}.")
-    return said
+    """Return a line for each metric and arm: differences of the seeds, shares of the variance."""
+    return [_by_seed(judgement) for judgement in verdict.judgements if judgement.runs.seeds]
 
 
-def onward(verdict: Verdict, command: str = "") -> str:
-    """What the verdict on the primary metric lacks: seeds in the arm that lacks most, with the command that goes on, and runs that only
-    the other arm of a pair has; empty when nothing."""
-    primary = [each for each in verdict.judgements if each.primary]
-    said = (
-        [_more(max(primary, key=lambda each: each.more_seeds), command)]
-        if verdict.more_seeds
-        else []
-    )
-    said += [
-        f"{cell(each.arm)}: the arms must have the same seeds, so run {cell(missing)}."
-        for each in primary
-        if (each.word in (NONE, UNCLEAR) or each.provisional) and (missing := missing_text(each))
+def _by_seed(judgement: Judgement) -> str:
+    metric, interval = judgement.metric, judgement.interval
+    seeds, differences = judgement.runs.seeds, judgement.difference.differences
+    pairs = [
+        f"{seed}: {metric.signed(change)}" for seed, change in zip(seeds, differences, strict=True)
     ]
-    return " ".join(said)
+    text = ", ".join(pairs[:_MAX_LISTED])
+    if len(pairs) > _MAX_LISTED:
+        text += f" and {len(pairs) - _MAX_LISTED} more"
+    if not isnan(interval.low):
+        sd = f"SD over seeds {metric.plain(interval.paired_sd)}{metric.unit}"
+        shares = f"seeds {interval.seed_share:.0%}, lines {interval.line_share:.0%}"
+        df = f"{interval.df:.1f} degrees of freedom"
+        text += f" ({sd}; share of the variance: {shares}; {df})"
+    return f"{metric.name}, {cell(judgement.arm)}, difference by seed: {text}."
 
 
-def _more(held: Judgement, command: str) -> str:
-    if held.word == NONE:
-        why = f"no verdict yet, as fewer than {ENOUGH} seeds are complete"
-    elif held.provisional:
-        why = f"provisional, as fewer than {SETTLED} seeds are complete"
+def next_steps(verdict: Verdict, command: str = "") -> str:
+    """Return what the verdict on the primary metric lacks: seeds, or runs of one arm.
+
+    command: how to run the missing seeds. Empty if nothing is missing.
+    """
+    steps = []
+    if verdict.more_seeds:
+        neediest = max(verdict.on_primary, key=lambda judgement: judgement.more_seeds)
+        steps.append(_more_seeds(neediest, command))
+    for judgement in verdict.on_primary:
+        missing = missing_text(judgement)
+        undecided = judgement.word in (NONE, UNCLEAR) or judgement.provisional
+        if missing and undecided:
+            steps.append(
+                f"{cell(judgement.arm)}: both arms need the same seeds. Run {cell(missing)}."
+            )
+    return " ".join(steps)
+
+
+def _more_seeds(judgement: Judgement, command: str) -> str:
+    if judgement.word == NONE:
+        why = f"no verdict yet, because fewer than {MIN_SEEDS} seeds are complete"
+    elif judgement.provisional:
+        why = f"the verdict is provisional, because fewer than {SETTLED_SEEDS} seeds are complete"
     else:
-        why = f"the primary metric, {held.shown.name}, cannot tell yet"
-    return f"{cell(held.arm)}: {why}. {held.more_seeds:,} more would serve{f': `{command}`' if command else ''}."
+        why = f"{judgement.metric.name}, the primary metric, cannot tell yet"
+    count = judgement.more_seeds
+    seeds = f"{count:,} more seed{'s' if count > 1 else ''}"
+    return f"{cell(judgement.arm)}: {why}. Run {seeds}{f': `{command}`' if command else ''}."
 
 
-def method(verdict: Verdict) -> Sequence[str]:
-    """What the figures are."""
-    arms, others = len(verdict.arms), len(verdict.judgements) - len(verdict.arms)
-    return (
-        f"Differences are the arm's less {REFERENCE}'s on the same lines and seed. A seed counts where both arms completed it. Error rates "
-        "are sum(weight x value) / sum(weight): where the weights are the references' lengths, edits and lengths summed, then divided.",
-        "Intervals: seeds and lines are crossed, both random; Satterthwaite's t. They are not adjusted for the number of metrics and arms.",
-        f"p, Holm: the primary metric over {arms} judged arm{'s' if arms > 1 else ''}"
-        + (f"; the {others} secondary tests among themselves." if others else "."),
-    )
+def method(verdict: Verdict) -> list[str]:
+    """Return how the figures are calculated."""
+    arms = len(verdict.arms)
+    secondary = len(verdict.judgements) - arms
+    holm = f"Holm's adjustment: the primary metric over {arms} judged arm{'s' if arms > 1 else ''}"
+    if secondary:
+        holm += f"; {secondary} secondary test{'s' if secondary > 1 else ''} among themselves"
+    return [
+        f"A difference is the arm minus {REFERENCE} on the same lines and seed. A seed counts if "
+        "it is complete in both arms. An error rate is sum(weight x value) / sum(weight): with the "
+        "lengths of the transcriptions as weights, it is the corpus rate.",
+        "The intervals take seeds and lines as crossed random effects (t with Satterthwaite's "
+        "degrees of freedom). They are not adjusted for the number of metrics and arms.",
+        f"{holm}.",
+    ]

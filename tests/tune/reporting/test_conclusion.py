@@ -1,67 +1,72 @@
-"""The words of a conclusion: no stronger than the seeds allow."""
+"""The sentences of a conclusion: no stronger than the seeds allow."""
 
 import pytest
 
 from tests.tune.made_study import Made, make_study, two_arms
-from tune.reporting.conclusion import conclusion_section, headline, verdicts
+from tune.reporting.conclusion import conclusion_section, conclusions, headline
 from tune.reporting.pair import named_pair
 
 
 def test_three_seeds_carry_an_interval(pair_of):
-    said = verdicts(pair_of(*two_arms()))
-    assert said[0] == (
-        "PSNR: ON is lower (worse) by 1.000 ± 0.289 dB (95 % interval of the difference -2.242 to +0.242 over 3 seeds); "
-        "the interval contains 0."
+    sentences = conclusions(pair_of(*two_arms()))
+    assert sentences[0] == (
+        "PSNR: ON is lower (worse) by 1.000 ± 0.289 dB (95 % interval of the difference -2.242 to "
+        "+0.242, 3 seeds); the interval contains 0."
     )
     assert (
-        said[1] == "SSIM: equal in both arms to 4 decimals."
-        and "not corrected for their number" in said[-1]
+        sentences[1] == "SSIM: equal in both arms to 4 decimals."
+        and "not adjusted for their number" in sentences[-1]
     )
-    assert len(said) == 7 and "tell" not in " ".join(said)
+    assert len(sentences) == 7 and "tell" not in " ".join(sentences)
 
 
 def test_an_interval_without_0(pair_of):
     """Differences -1, -1.5, -1: mean -1.1667, s = .288675, s.e. = 1/6, reach .717."""
     pair = pair_of(*two_arms(on=(19.0, 19.5, 21.0)))
-    assert verdicts(pair)[0].endswith(
-        "-1.884 to -0.450 over 3 seeds); the interval does not contain 0."
+    assert conclusions(pair)[0].endswith("-1.884 to -0.450, 3 seeds); the interval excludes 0.")
+    assert headline(pair) == (
+        "ON against OFF, 3 seeds: the 95 % interval of the difference excludes 0 only for PSNR "
+        "(worse)."
     )
-    assert headline(pair) == [
-        "ON against OFF over 3 seeds: the 95 % interval of the difference excludes 0 in PSNR (worse) and in no other "
-        "metric."
-    ]
 
 
 def test_an_error_rate_is_better_when_it_is_lower(pair_of):
     trials = [Made("off-000", 0, [20.0], [0.3]), Made("on-000", 0, [20.0], [0.2])]
-    assert "CER guide: on-000 is lower (better) by 0.1000." in verdicts(pair_of(*trials))
+    assert "CER guide: on-000 is lower (better) by 0.1000." in conclusions(pair_of(*trials))
 
 
 @pytest.mark.parametrize(
-    ("seeds", "said"),
+    ("seeds", "caution"),
     [
-        (1, "The arms differ in this run; one seed cannot tell whether they would in another."),
-        (2, "The arms differ in these runs; two seeds cannot tell whether they would in others."),
+        (1, "The arms differ in this run. One seed cannot tell whether they would in another."),
+        (
+            2,
+            "The arms differ in these runs. Two seeds cannot tell whether they would in others.",
+        ),
     ],
 )
-def test_few_seeds_claim_nothing(pair_of, seeds, said):
-    found = verdicts(pair_of(*(trial for trial in two_arms() if trial.seed < seeds)))
-    assert found[-1] == said and "interval" not in " ".join(found) and "±" not in " ".join(found)
+def test_few_seeds_claim_nothing(pair_of, seeds, caution):
+    sentences = conclusions(pair_of(*(trial for trial in two_arms() if trial.seed < seeds)))
+    assert (
+        sentences[-1] == caution
+        and "interval" not in " ".join(sentences)
+        and "±" not in " ".join(sentences)
+    )
 
 
-def test_equal_runs_are_said_to_be_equal(pair_of):
-    found = verdicts(pair_of(Made("off-000", 0), Made("on-000", 0)))
-    assert found[0] == "PSNR: equal in both arms to 3 decimals."
-    assert found[-1].startswith("The arms do not differ in this run; one seed cannot tell")
+def test_equal_runs_are_called_equal(pair_of):
+    sentences = conclusions(pair_of(Made("off-000", 0), Made("on-000", 0)))
+    assert sentences[0] == "PSNR: equal in both arms to 3 decimals."
+    assert sentences[-1].startswith("The arms do not differ in this run. One seed cannot tell")
 
 
 def test_other_seeds_and_no_figures_conclude_nothing(pair_of, tmp_path, request_of):
-    assert "no seed in common" in verdicts(pair_of(Made("off-000", 0), Made("on-000", 1)))[-1]
+    assert "no seed in common" in conclusions(pair_of(Made("off-000", 0), Made("on-000", 1)))[-1]
     folder, _, rows = make_study(
         tmp_path / "x", request_of(), [Made("off-000", 0), Made("on-000", 0, status="failed")]
     )
-    assert verdicts(named_pair(folder, rows, ["off-000"], ["on-000"])) == [
-        "An arm has no finished trial: there is nothing to compare, and nothing can be concluded."
+    assert conclusions(named_pair(folder, rows, ["off-000"], ["on-000"])) == [
+        "One arm has no finished trial, so nothing can be compared."
     ]
 
 

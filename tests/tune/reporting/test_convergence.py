@@ -3,7 +3,7 @@
 import pytest
 
 from tests.tune.made_study import Made
-from tune.reporting.training_curves import convergence_section, reached
+from tune.reporting.training_curves import convergence_section, gain_epoch
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from tune.reporting.training_curves import convergence_section, reached
 )
 def test_the_first_epoch_with_most_of_the_gain(pair_of, psnr, epoch):
     trial = pair_of(Made("off-000", 0, psnr, [0.2] * len(psnr)), Made("on-000", 0)).first.trials[0]
-    assert reached(trial, "score") == epoch and reached(trial, "psnr") == epoch
+    assert gain_epoch(trial, "score") == epoch and gain_epoch(trial, "psnr") == epoch
 
 
 def test_it_follows_the_objective(pair_of):
@@ -26,7 +26,7 @@ def test_it_follows_the_objective(pair_of):
     trial = pair_of(
         Made("off-000", 0, [10.0, 20.0, 20.5], [0.9, 0.8, 0.1]), Made("on-000", 0)
     ).first.trials[0]
-    assert reached(trial, "score") == 3 and reached(trial, "psnr") == 2
+    assert gain_epoch(trial, "score") == 3 and gain_epoch(trial, "psnr") == 2
 
 
 def test_nulls_and_missing_epochs_are_no_error(pair_of):
@@ -35,7 +35,7 @@ def test_nulls_and_missing_epochs_are_no_error(pair_of):
         Made("on-000", 0, [None, 20.0], [0.5, 0.2]),
     )
     assert (
-        reached(pair.first.trials[0], "score") == 3
-        and reached(pair.second.trials[0], "score") is None
+        gain_epoch(pair.first.trials[0], "score") == 3
+        and gain_epoch(pair.second.trials[0], "score") is None
     )
     assert "| on-000" in "\n".join(convergence_section(pair, "score"))

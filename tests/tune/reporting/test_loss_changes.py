@@ -24,10 +24,10 @@ def test_the_last_epoch_counts_and_totals_come_last(pair_of):
         "total without the contrastive term",
         "total",
     ]
-    held = {name: values for name, *values in rows}
-    assert held["pixel"] == pytest.approx([0.02, 0.05]) and held["ctc"] == [12.0, 12.0]
-    assert math.isnan(held["contrastive"][0]) and held["contrastive"][1] == pytest.approx(1.1)
-    assert held["total without the contrastive term"] == pytest.approx([20.5, 26.5]) and held[
+    means = {name: values for name, *values in rows}
+    assert means["pixel"] == pytest.approx([0.02, 0.05]) and means["ctc"] == [12.0, 12.0]
+    assert math.isnan(means["contrastive"][0]) and means["contrastive"][1] == pytest.approx(1.1)
+    assert means["total without the contrastive term"] == pytest.approx([20.5, 26.5]) and means[
         "total"
     ] == pytest.approx([20.5, 28.7])
     text = "\n".join(loss_section(pair))
@@ -59,18 +59,20 @@ def test_means_go_over_the_paired_seeds(pair_of):
     assert {name: values for name, *values in loss_rows(pair)}["ctc"] == [15.0, 12.0]
 
 
-def test_a_term_measured_at_weight_0_is_shown_and_said(pair_of):
+def test_a_term_measured_at_weight_0_is_shown_and_explained(pair_of):
     """OFF computes the term but does not train with it: the value stands in the table, and in no total."""
     off = Made(
         "off-000", 0, values={"contrastive.formulation": "infonce", "contrastive.weight": 0.0}
     )
     off.steps = {"contrastive": [[1.4], [1.5]]}
-    off.losses = lambda epoch, own=off.losses: [{**part, "total": 20.5} for part in own(epoch)]
+    off.losses = lambda epoch, losses=off.losses: [
+        {**part, "total": 20.5} for part in losses(epoch)
+    ]
     pair = pair_of(off, Made("on-000", 0))
-    held = {name: values for name, *values in loss_rows(pair)}
+    means = {name: values for name, *values in loss_rows(pair)}
     assert (
-        held["contrastive"] == pytest.approx([1.5, 1.1])
-        and held["total"][0] == held["total without the contrastive term"][0]
+        means["contrastive"] == pytest.approx([1.5, 1.1])
+        and means["total"][0] == means["total without the contrastive term"][0]
     )
     assert "OFF measured the contrastive term at weight 0" in "\n".join(loss_section(pair))
 
@@ -79,11 +81,11 @@ def test_a_mean_that_is_null_counts_for_nothing(pair_of):
     pair = pair_of(Made("off-000", 0), Made("on-000", 0))
     for trial in pair.second.trials:
         trial.epochs[-1]["training_losses"]["feature"] = None
-    held = {name: values for name, *values in loss_rows(pair)}
+    means = {name: values for name, *values in loss_rows(pair)}
     assert (
-        math.isnan(held["feature"][1])
-        and math.isnan(held["total without the contrastive term"][1])
-        and held["total"][1] > 0
+        math.isnan(means["feature"][1])
+        and math.isnan(means["total without the contrastive term"][1])
+        and means["total"][1] > 0
     )
 
 

@@ -89,25 +89,25 @@ def test_arms_can_be_named(made):
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "said"),
+    ("first", "second", "message"),
     [
         (
             ["off-009"],
             ["on-000"],
-            "first arm must name trials of the study, got off-009. There are: off-000, off-001",
+            "first arm names off-009, which is no trial of the study. Trials: off-000, off-001",
         ),
-        (["off-000"], [""], "second arm must name trials of the study, got nothing"),
-        ([], ["on-000"], "first arm must name trials of the study, got"),
-        (["off-000", "on-001"], ["on-000"], "which differ in contrastive.formulation"),
-        (["off-000", "off-000"], ["on-000"], "one trial a seed"),
-        (["off-000"], ["off-000"], "other trials than the first, got off-000 in both"),
+        (["off-000"], [""], "second arm names an empty name, which is no trial of the study"),
+        ([], ["on-000"], "first arm names nothing, which is no trial of the study"),
+        (["off-000", "on-001"], ["on-000"], "differ in contrastive.formulation"),
+        (["off-000", "off-000"], ["on-000"], "repeat a seed: 0 and 0"),
+        (["off-000"], ["off-000"], "both arms name off-000"),
     ],
 )
-def test_what_is_no_arm_is_refused(made, first, second, said):
+def test_trials_that_make_no_arm_are_refused(made, first, second, message):
     folder, rows = made(*two_arms())
     with pytest.raises(StudyError) as error:
         named_pair(folder, rows, first, second)
-    assert said in str(error.value) and str(folder.path) in str(error.value)
+    assert message in str(error.value) and str(folder.path) in str(error.value)
 
 
 def test_a_trial_that_failed_before_it_had_a_folder_is_still_there(made):

@@ -67,17 +67,19 @@ def report_of(tmp_path, request_of):
         folder, request, rows = make_study(tmp_path, request_of(), trials, **study)
         for trial in trials if draw else ():
             trial.draw(folder.path)
-        said = write_report(folder, request, rows, arms, images)
-        return (folder.path / "report.md").read_text(encoding="utf-8"), said, folder
+        terminal = write_report(folder, request, rows, arms, images)
+        return (folder.path / "report.md").read_text(encoding="utf-8"), terminal, folder
 
     return build
 
 
 def test_an_experiment_has_every_part_in_the_originals_order(report_of):
-    text, said, folder = report_of(two_arms())
+    text, terminal, folder = report_of(two_arms())
     parts = sections_of(text)
     assert list(parts) == SECTIONS and "## OFF against ON\n" in text and well_formed(text)
-    assert row(text, "OFF (mean of 3)")[1] == "21.00" and row(text, "ON (mean of 3)")[1] == "20.00"
+    assert (
+        row(text, "OFF (mean of 3)")[1] == "21.000" and row(text, "ON (mean of 3)")[1] == "20.000"
+    )
     assert row(parts["Summary"], "PSNR, dB")[2:] == [
         "21.000",
         "20.000",
@@ -89,7 +91,7 @@ def test_an_experiment_has_every_part_in_the_originals_order(report_of):
     ]
     assert (
         row(parts["Summary"], "WER guide")[6] == "neither"
-        and "means over the seeds 0, 1 and 2, paired" in parts["Summary"]
+        and "Means over the seeds 0, 1 and 2, paired" in parts["Summary"]
     )
     assert row(parts["The arms"], "ON", "on-002") == [
         "ON",
@@ -116,10 +118,11 @@ def test_an_experiment_has_every_part_in_the_originals_order(report_of):
         "11.00",
     ]
     assert row(parts["Convergence"], "ON", "mean")[3:] == ["2.0", "2.0", "2.0"]
-    assert parts["Problems met"].strip() == "None." and "Problems met, told" not in text
+    assert parts["Problems met"].strip() == "None." and "Problems met, explained" not in text
     assert "the interval contains 0" in parts["Conclusion"] and "20.265" in parts["Conclusion"]
     assert (
-        "PSNR: ON is lower (worse) by 1.000 ± 0.289 dB" in said and "single best" not in text + said
+        "PSNR: ON is lower (worse) by 1.000 ± 0.289 dB" in terminal
+        and "best trial shows" not in text + terminal
     )
     assert str(folder.path) not in text
 
@@ -130,11 +133,11 @@ def test_a_search_has_the_parts_below_its_own(report_of):
         Made("on-000", 0, [10.0, 19.0], values={"contrastive.weight": 5.0}),
         Made("on-001", 0, [10.0, 21.5], values={"contrastive.weight": 1.0}),
     ]
-    text, said, _ = report_of(search, experiment=False)
+    text, terminal, _ = report_of(search, experiment=False)
     parts = sections_of(text)
     assert list(parts) == SECTIONS and "## OFF against on-001\n" in text and well_formed(text)
     assert text.count("Set-up\n") == text.count("## Trials") == 1 and "20.265" not in text
-    assert row(text, "best (on-001)")[1] == "21.50" and row(text, "OFF (off-000)")[1] == "20.00"
+    assert row(text, "best (on-001)")[1] == "21.500" and row(text, "OFF (off-000)")[1] == "20.000"
     assert row(parts["Summary"], "metric") == [
         "metric",
         "better if",
@@ -146,11 +149,11 @@ def test_a_search_has_the_parts_below_its_own(report_of):
     ]
     assert row(parts["Summary"], "PSNR, dB")[4:] == ["+1.500", "+7.50 %", "on-001"]
     assert row(parts["Set-up"], "contrastive.weight") == ["contrastive.weight", "-", "1"]
-    assert "one seed cannot tell" in parts["Conclusion"] and "±" not in parts["Conclusion"]
+    assert "One seed cannot tell" in parts["Conclusion"] and "±" not in parts["Conclusion"]
     assert (
         "The best contrastive trial, on-001, is better than OFF in score: 11.50 against 10.00."
         in text
-        and "single best" in said
+        and "best trial shows" in terminal
     )
 
 
@@ -158,10 +161,10 @@ def test_the_arms_can_be_chosen(report_of):
     text, _, _ = report_of(two_arms(), arms=(["off-000", "off-002"], ["on-002", "on-000"]))
     assert row(sections_of(text)["Summary"], "PSNR, dB")[2:5] == ["21.000", "20.250", "-0.750"]
     assert (
-        "two seeds cannot tell" in sections_of(text)["Conclusion"]
+        "Two seeds cannot tell" in sections_of(text)["Conclusion"]
         and "off-001" not in sections_of(text)["Summary"]
     )
-    with pytest.raises(StudyError, match="must name trials of the study, got off-9"):
+    with pytest.raises(StudyError, match="names off-9, which is no trial of the study"):
         report_of(two_arms(), arms=(["off-9"], ["on-000"]), name="other")
 
 
@@ -175,9 +178,11 @@ def test_a_failed_trial_is_not_dropped_in_silence(report_of):
         status="failed",
         error="Diverged: pixel was not finite in epoch 1, step 1",
     )
-    text, said, _ = report_of(trials, draw=False)
+    text, terminal, _ = report_of(trials, draw=False)
     parts = sections_of(text)
-    assert "on-001 (Diverged: pixel was not finite" in parts["Problems met"] and "Diverged" in said
+    assert (
+        "on-001 (Diverged: pixel was not finite" in parts["Problems met"] and "Diverged" in terminal
+    )
     assert row(parts["The arms"], "ON", "on-001") == [
         "ON",
         "on-001",
@@ -190,11 +195,11 @@ def test_a_failed_trial_is_not_dropped_in_silence(report_of):
         "-",
     ]
     assert (
-        "means over the seeds 0 and 2" in parts["Summary"]
-        and "two seeds cannot tell" in parts["Conclusion"]
+        "Means over the seeds 0 and 2" in parts["Summary"]
+        and "Two seeds cannot tell" in parts["Conclusion"]
     )
     assert (
-        "Problems met, told below: failed trials; trials without a partner." in text
+        "Problems met, explained below: failed trials; trials without a partner." in text
         and well_formed(text)
     )
 
@@ -206,7 +211,7 @@ def test_nulls_are_no_error(report_of):
     text, _, _ = report_of(trials)
     assert (
         list(sections_of(text)) == SECTIONS
-        and "no finite number" in text
+        and "not finite" in text
         and "nan" not in text.lower()
         and well_formed(text)
     )
@@ -241,42 +246,42 @@ def test_names_neither_break_a_table_nor_become_html(report_of):
 
 
 def test_a_study_without_two_arms_says_so(report_of):
-    text, said, _ = report_of([Made("off-000", 0)])
+    text, terminal, _ = report_of([Made("off-000", 0)])
     assert "## No two arms to compare yet" in text and list(sections_of(text)) == [
         "Set-up",
         "Problems met",
         "Sample images",
         "Files",
     ]
-    assert "OFF (off-000)" in said and well_formed(text)
+    assert "OFF (off-000)" in terminal and well_formed(text)
     text, _, _ = report_of([], name="empty")
-    assert "No two arms" in text and "There are none" in sections_of(text)["Sample images"]
+    assert "No two arms" in text and "There are no images" in sections_of(text)["Sample images"]
 
 
 def shown_images(text, folder):
     """The images of a report, each of which must be there."""
-    found = re.findall(r"!?\[[^]]*\]\(([^)]+)\)", text)
-    assert all((folder.path / path).is_file() for path in found)
-    return found
+    paths = re.findall(r"!?\[[^]]*\]\(([^)]+)\)", text)
+    assert all((folder.path / path).is_file() for path in paths)
+    return paths
 
 
 def test_samples_of_the_lowest_common_seed_are_linked_and_stacked(report_of):
     trials = two_arms()
     trials[0].status = "failed"
     text, _, folder = report_of(trials)
-    found = shown_images(text, folder)
-    assert {path for path in found if path.startswith("strips/")} == {
+    paths = shown_images(text, folder)
+    assert {path for path in paths if path.startswith("strips/")} == {
         f"strips/{trial}_sample_{line}.png" for trial in ("off-001", "on-001") for line in (0, 1)
     }
     assert {
         f"trials/on-001/samples/comparison_epoch_{epoch:04d}_sample_1.png" for epoch in (5, 10)
-    } <= set(found)
+    } <= set(paths)
 
 
 def test_images_can_be_left_out(report_of):
     text, _, folder = report_of(two_arms(), images=False)
     assert (
-        "images are left out" in sections_of(text)["Sample images"]
+        "written without images" in sections_of(text)["Sample images"]
         and shown_images(text, folder) == []
     )
     assert not (folder.path / "strips").exists() and ".png" not in text
@@ -305,7 +310,7 @@ def test_a_true_study(study, inputs):
         != row(parts["Loss components at the end"], "contrastive")[2]
     )
     assert row(parts["Stability"], "CTC, nats a line")[1] != "-"
-    assert "one seed cannot tell" in parts["Conclusion"]
+    assert "One seed cannot tell" in parts["Conclusion"]
 
     done = subprocess.run(
         [sys.executable, str(ROOT / "tune/report.py"), str(folder.path)],
@@ -324,15 +329,15 @@ def test_a_true_study(study, inputs):
     assert (
         done.exit_code == 0
         and "## on-000 against on-001" in again
-        and "left out" in sections_of(again)["Sample images"]
+        and "without images" in sections_of(again)["Sample images"]
     )
-    for words, said in (
-        (("--arms", "off-000", "on-7"), "must name trials of the study, got on-7"),
+    for words, message in (
+        (("--arms", "off-000", "on-7"), "names on-7, which is no trial of the study"),
         (("--first", "off-000"), "--second is missing"),
         (("--arms", "off-000", "on-000", "--first", "off-000"), "--arms cannot be combined"),
     ):
         done = command(folder, *words)
-        assert done.exit_code == 2 and said in done.stderr
+        assert done.exit_code == 2 and message in done.stderr
     assert (folder.path / "report.md").read_text(encoding="utf-8") == again
     assert command(folder, "--first", "off-000", "--second", "on-001").exit_code == 0
     assert "## OFF against on-001" in (folder.path / "report.md").read_text(encoding="utf-8")

@@ -14,22 +14,24 @@ from tune.reporting.paired_difference import best_means, difference, paired
 
 def test_three_seeds_by_hand(pair_of):
     """Differences -1, -1.5 and -.5: mean -1, s = .5, s.e. = .5 / sqrt 3, t(.975, 2) = 4.302653."""
-    held = difference(pair_of(*two_arms()), "psnr")
-    assert (held.first, held.second, held.change, held.count) == (21.0, 20.0, -1.0, 3)
-    assert held.error == pytest.approx(0.288675, abs=1e-6)
-    assert (held.low, held.high) == pytest.approx((-1 - 1.242069, -1 + 1.242069), abs=1e-5)
-    assert held.percent == pytest.approx(-100 / 21) and held.contains_zero
+    result = difference(pair_of(*two_arms()), "psnr")
+    assert (result.first, result.second, result.change, result.count) == (21.0, 20.0, -1.0, 3)
+    assert result.error == pytest.approx(0.288675, abs=1e-6)
+    assert (result.low, result.high) == pytest.approx((-1 - 1.242069, -1 + 1.242069), abs=1e-5)
+    assert result.percent == pytest.approx(-100 / 21) and not result.excludes_zero
 
 
 @given(st.lists(st.tuples(*[st.floats(-100, 100)] * 2), min_size=3, max_size=12))
 def test_the_interval_is_the_one_of_the_paired_t_test(values):
     first, second = np.array(values).T
     assume((second - first).std() > 1e-6)
-    held, test = paired(first, second), stats.ttest_rel(second, first)
+    result, test = paired(first, second), stats.ttest_rel(second, first)
     interval = test.confidence_interval(0.95)
-    assert (held.low, held.high) == pytest.approx((interval.low, interval.high), rel=1e-9, abs=1e-9)
-    assert held.contains_zero == (test.pvalue >= 0.05) or abs(test.pvalue - 0.05) < 1e-9
-    assert held.change == pytest.approx((second - first).mean(), abs=1e-9)
+    assert (result.low, result.high) == pytest.approx(
+        (interval.low, interval.high), rel=1e-9, abs=1e-9
+    )
+    assert result.excludes_zero == (test.pvalue < 0.05) or abs(test.pvalue - 0.05) < 1e-9
+    assert result.change == pytest.approx((second - first).mean(), abs=1e-9)
 
 
 def test_few_seeds_tell_less(pair_of, tmp_path):
@@ -38,7 +40,7 @@ def test_few_seeds_tell_less(pair_of, tmp_path):
         two.change == 2
         and two.error == pytest.approx(1.0)
         and math.isnan(two.low)
-        and not two.contains_zero
+        and not two.excludes_zero
     )
     one = paired(np.array([1.0]), np.array([2.0]))
     assert one.change == 1 and math.isnan(one.error)
@@ -53,11 +55,11 @@ def test_seeds_are_paired_and_not_places(pair_of):
         Made("off-001", 1, [90.0], [0.2]),
         Made("off-002", 2, [30.0], [0.2]),
     ]
-    held = difference(
+    result = difference(
         pair_of(*off, Made("on-000", 2, [33.0], [0.2]), Made("on-001", 0, [21.0], [0.2])), "psnr"
     )
-    assert (held.first, held.second, held.count) == (25.0, 27.0, 2)
-    assert held.error == pytest.approx(1.0)  # of the differences 1 and 3
+    assert (result.first, result.second, result.count) == (25.0, 27.0, 2)
+    assert result.error == pytest.approx(1.0)  # of the differences 1 and 3
 
 
 def test_a_failed_trial_takes_its_seed_out_of_both_arms(pair_of):
@@ -80,5 +82,7 @@ def test_a_metric_that_is_missing_takes_its_seed_out(pair_of):
 
 def test_arms_without_a_common_seed_are_not_paired(pair_of):
     on = [Made("on-000", 1, [22.0], [0.2]), Made("on-001", 2, [26.0], [0.2])]
-    held = difference(pair_of(Made("off-000", 0, [20.0], [0.2]), *on), "psnr")
-    assert (held.first, held.second, held.count) == (20.0, 24.0, 0) and math.isnan(held.error)
+    result = difference(pair_of(Made("off-000", 0, [20.0], [0.2]), *on), "psnr")
+    assert (result.first, result.second, result.count) == (20.0, 24.0, 0) and math.isnan(
+        result.error
+    )

@@ -8,7 +8,7 @@ import pytest
 
 from tests.tune.made_search import made_search
 from tune.metric import objective_value
-from tune.reporting.search_section import SHOWN, front, pareto_section
+from tune.reporting.search_section import MAX_SHOWN, front, pareto_section
 
 
 def scattered(count, seed, places=2):
@@ -38,9 +38,9 @@ def test_it_is_optunas(objectives, places):
     for row in rows:
         values = [objective_value(name, row.metrics) for name in objectives]
         study.add_trial(optuna.trial.create_trial(values=values, user_attrs={"id": row.id}))
-    found = front(rows, objectives)
-    assert {row.id for row in found} == {trial.user_attrs["id"] for trial in study.best_trials}
-    first = [objective_value(objectives[0], row.metrics) for row in found]
+    best = front(rows, objectives)
+    assert {row.id for row in best} == {trial.user_attrs["id"] for trial in study.best_trials}
+    first = [objective_value(objectives[0], row.metrics) for row in best]
     assert first == sorted(first, reverse=True)
 
 
@@ -54,29 +54,29 @@ def test_only_finished_trials_that_keep_the_constraints_are_on_it():
     broken = [replace(row, feasible=False) for row in rows]
     assert (
         front(broken, ("psnr", "cer"))[0].id == "on-002"
-        and "None keeps the constraints" in pareto_section(broken, ("psnr", "cer"))[0]
+        and "No trial meets the constraints" in pareto_section(broken, ("psnr", "cer"))[0]
     )
     assert pareto_section([], ("psnr", "cer")) == ["No trial has finished yet."]
 
 
-def test_the_table_has_every_objective_as_a_person_knows_it():
+def test_the_table_shows_error_rates_as_positive_values():
     rows = [
         replace(row, metrics={**row.metrics, "psnr": 20.0 + number, "cer": 0.1 + 0.1 * number})
         for number, row in enumerate(made_search(3))
     ]
     text = "\n".join(pareto_section(rows, ("psnr", "cer")))
-    assert text.startswith("3 finished trials are beaten by no other one in all of psnr and cer")
+    assert text.startswith("3 finished trials are not dominated by another in psnr and cer")
     assert "| on-002 | 22.00 | 0.3000 |" in text and text.index("on-002") < text.index("on-000")
 
 
 def test_a_long_front_is_cut_and_says_so():
     rows = [
         replace(row, metrics={**row.metrics, "psnr": float(number), "cer": number / 1000})
-        for number, row in enumerate(made_search(SHOWN + 7))
+        for number, row in enumerate(made_search(MAX_SHOWN + 7))
     ]
     text = "\n".join(pareto_section(rows, ("psnr", "cer")))
     assert (
-        f"{SHOWN + 7} finished trials" in text
+        f"{MAX_SHOWN + 7} finished trials" in text
         and "trials.csv" in text
-        and text.count("| on-") == SHOWN
+        and text.count("| on-") == MAX_SHOWN
     )

@@ -20,10 +20,10 @@ def met(tmp_path, request_of):
         rows = [change(row) for row in rows]
         pair = default_pair(folder, rows)
         compared = [trial.row for side in pair.compared for trial in side]
-        found = problems(
+        listed = problems(
             rows, pair, compared, folder.read_json("environment.json"), {"clean": FINE}, "score"
         )
-        return {problem.title: problem.text for problem in found}
+        return {problem.title: problem.text for problem in listed}
 
     return build
 
@@ -35,14 +35,14 @@ def test_there_are_none(met):
 def test_a_failed_trial_is_named_with_its_error_and_its_lost_seed(met):
     trials = two_arms()
     trials[4].status, trials[4].error = "failed", "Diverged: ctc <b>|\nx" + "y" * 1000
-    found = met(trials)
-    assert found["failed trials"].startswith(
-        "1 trials failed and cannot win: on-001 (Diverged: ctc &lt;b>\\| [...]"
+    texts = met(trials)
+    assert texts["failed trials"].startswith(
+        "1 trial failed and cannot win: on-001 (Diverged: ctc &lt;b>\\| [...]"
     )
-    assert "on-001 (seed 1, failed) and off-001" not in found["trials without a partner"]
+    assert "on-001 (seed 1, failed) and off-001" not in texts["trials without a partner"]
     assert (
         "off-001 (seed 1, complete) and on-001 (seed 1, failed)"
-        in found["trials without a partner"]
+        in texts["trials without a partner"]
     )
 
 
@@ -55,7 +55,7 @@ def test_many_failures_are_counted_and_those_of_the_pair_named(met):
     pair[3].status = "failed"
     text = met([*others, *pair])["failed trials"]
     assert text.startswith(
-        "21 trials failed and cannot win: on-000 (its worker died"
+        "21 trials failed and cannot win: on-000 (the worker died"
     ) and text.endswith("; 13 more are in trials.csv.")
 
 
@@ -64,18 +64,18 @@ def test_recognizers(met):
     assert "0.02 (guide) and 0.45 (judge), above 0.30" in text and "maximised score" in text
 
 
-def test_a_pleased_guide(met):
-    def please(row):
+def test_an_overfitted_guide(met):
+    def overfit(row):
         return (
             replace(row, metrics={**row.metrics, "judge_cer": row.metrics["cer"] + 0.12})
             if row.id == "on-001"
             else row
         )
 
-    assert list(met(two_arms(), please)) == ["a pleased guide in on-001"]
+    assert list(met(two_arms(), overfit)) == ["an overfitted guide in on-001"]
 
 
-def test_figures_that_are_null_please_nobody(met):
+def test_figures_that_are_null_are_no_overfitting(met):
     assert (
         met(two_arms(), lambda row: replace(row, metrics={**row.metrics, "judge_cer": None})) == {}
     )
@@ -92,9 +92,9 @@ def test_discriminators(met):
             else row
         )
 
-    found = met(two_arms(), worse)
-    assert "1 of 6 trials (off-000)" in found["a discriminator at chance"]
-    assert "In on-000 " in found["a discriminator that decides by the text"]
+    texts = met(two_arms(), worse)
+    assert "1 of 6 trials (off-000)" in texts["a discriminator at chance"]
+    assert "In on-000 " in texts["a discriminator that decides by the text"]
 
 
 def test_infeasible_lines_and_values_that_are_no_number(met):
@@ -105,12 +105,12 @@ def test_infeasible_lines_and_values_that_are_no_number(met):
             "infeasible": 0.25,
         }
     trials[0].steps = {"feature": [[None, 0.1], [0.2, None]]}
-    found = met(trials)
+    texts = met(trials)
     assert (
         "2.00 % of the training lines seen and in 25.00 % of the search-validation lines"
-        in found["infeasible lines"]
+        in texts["infeasible lines"]
     )
-    assert "2 in off-000." in found["losses that are no finite number"]
+    assert "2 in off-000." in texts["losses that are not finite"]
 
 
 def test_notes_and_an_unfinished_study(met):
@@ -119,6 +119,6 @@ def test_notes_and_an_unfinished_study(met):
         Made("on-003", 3, [], [], status="waiting"),
         Made("off-003", 3, [10.0], [0.5], status="running"),
     ]
-    found = met(trials, notes=["7 lines were squeezed"])
-    assert "1 note (" in found["notes on the data"]
-    assert all(name in found["an unfinished study"] for name in ("off-003", "on-003"))
+    texts = met(trials, notes=["7 lines were squeezed"])
+    assert "1 note (" in texts["notes on the data"]
+    assert all(name in texts["an unfinished study"] for name in ("off-003", "on-003"))

@@ -3,15 +3,24 @@
 import numpy as np
 from PIL import Image
 
-from tune.reporting.sample_strips import GAP, MARGIN, TALLEST, sampled_epochs, thinned, write_strip
+from tune.reporting.sample_strips import GAP, MARGIN, MAX_EPOCHS, thinned, write_strip
+from tune.study.sample_name import SampleName, comparisons
 
 
 def draw(folder, epochs, size=(6, 20), sample=0):
     folder.mkdir(exist_ok=True)
     for epoch in epochs:
         Image.fromarray(np.full(size, epoch, dtype=np.uint8)).save(
-            folder / f"comparison_epoch_{epoch:04d}_sample_{sample}.png"
+            folder / str(SampleName(sample, epoch, comparison=True))
         )
+
+
+def sampled_epochs(folder, sample):
+    return {
+        name.epoch: path
+        for name, path in comparisons(folder).items()
+        if name.sample == sample and name.epoch is not None
+    }
 
 
 def test_epochs_are_stacked_in_order_with_their_numbers(tmp_path):
@@ -47,7 +56,7 @@ def test_images_that_do_not_open_are_left_out_and_named(tmp_path):
 def test_many_epochs_are_thinned_evenly(tmp_path):
     images = {epoch: tmp_path for epoch in range(5, 5 * 1000 + 1, 5)}
     kept = list(thinned(images))
-    assert len(kept) == TALLEST and kept[0] == 5 and kept[-1] == 5000
+    assert len(kept) == MAX_EPOCHS and kept[0] == 5 and kept[-1] == 5000
     assert max(np.diff(kept)) - min(np.diff(kept)) <= 5
     few = {5: tmp_path, 10: tmp_path}
     assert thinned(few) == few

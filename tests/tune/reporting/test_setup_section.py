@@ -32,7 +32,7 @@ def test_what_differs_stands_side_by_side_and_the_seed_does_not(made):
         experiment=False,
     )
     differ, shared = "\n".join(parameter_tables(default_pair(folder, rows), request)).split(
-        "Parameters that both share"
+        "Main parameters that both share"
     )
     differ, shared = cells(differ), cells(shared)
     assert differ["contrastive.formulation"] == ["none", "infonce"] and differ[
@@ -61,12 +61,12 @@ def test_a_searched_key_that_another_switches_off_is_not_shown(made):
     )
     pair = named_pair(folder, rows, ["on-000"], ["on-001"])
     differ = cells(
-        "\n".join(parameter_tables(pair, request)).split("Parameters that both share")[0]
+        "\n".join(parameter_tables(pair, request)).split("Main parameters that both share")[0]
     )
     assert differ["head.kind"] == ["mlp", "none"] and differ["head.layers"] == ["2", "-"]
 
 
-def test_equal_arms_are_said_to_be_equal(made):
+def test_equal_arms_are_called_equal(made):
     folder, request, rows = made(*two_arms())
     text = "\n".join(parameter_tables(named_pair(folder, rows, ["on-000"], ["on-001"]), request))
     assert "differ in no parameter but the seed" in text and cells(text)["contrastive.weight"] == [
@@ -94,7 +94,7 @@ def test_machine_data_and_recognizers(made):
     assert "<script>" not in text and cells(text)["contrastive.weight"] == ["1"]
 
 
-def test_where_the_data_lies_is_not_told_and_what_was_set_is(made):
+def test_settings_are_shown_and_the_path_of_the_data_is_not(made):
     folder, request, rows = made(*two_arms(), data="/home/somebody/archive/lines")
     request = replace(
         request, settings={"train.steps_per_epoch": 40, "recognizer_training.epochs": 20}
@@ -109,7 +109,7 @@ def test_where_the_data_lies_is_not_told_and_what_was_set_is(made):
 
 
 @pytest.mark.parametrize("micro", [0, 2])
-def test_batches_in_parts_are_told_with_what_they_change(micro, made):
+def test_batches_in_parts_are_explained(micro, made):
     folder, request, rows = made(*two_arms())
     request = replace(request, settings={**request.settings, "train.micro_batch": micro})
     text = "\n".join(
@@ -122,7 +122,7 @@ def test_batches_in_parts_are_told_with_what_they_change(micro, made):
     )
 
 
-def test_a_study_that_knows_little_of_itself(made):
+def test_an_empty_environment_is_no_error(made):
     folder, request, rows = made(*two_arms())
     text = "\n".join(setup_section(folder, request, rows, {}, None))
     assert "unknown processor, unknown CPUs, no GPU" in text and "- (guide), - (judge)" in text

@@ -10,7 +10,8 @@ from tests.tune.made_search import SPACE, made_search
 from tests.tune.made_study import Made, make_study
 from tune.reporting.pair import default_pair
 from tune.reporting.problems import problems
-from tune.reporting.study_report import SHOWN, in_order, trial_section, write_report
+from tune.reporting.study_report import write_report
+from tune.reporting.trial_section import MAX_SHOWN, in_order, trial_section
 from tune.space.constraint import Constraint
 
 
@@ -40,7 +41,7 @@ def test_a_search_of_ten_thousand_is_reported_and_stays_readable(searched):
     """Of 10,000 trials one has a folder: the others' files are not read."""
     rows = made_search(10_000, pruned=0.6)
     text, folder = searched(rows)
-    assert len(text) < 60_000 and f"{SHOWN + 1} of 10,001 trials are shown" in text
+    assert len(text) < 60_000 and f"{MAX_SHOWN + 1} of 10,001 trials are shown" in text
     counts = {
         status: sum(row.status == status for row in rows) for status in ("pruned", "complete")
     }
@@ -52,7 +53,7 @@ def test_a_search_of_ten_thousand_is_reported_and_stays_readable(searched):
     assert (folder.path / "region.png").stat().st_size < 200_000
 
 
-def test_sections_come_in_the_order_of_what_a_recognizer_asks(searched):
+def test_the_sections_come_in_order(searched):
     headings = [
         line[3:]
         for line in searched(made_search(60, 0.5))[0].splitlines()
@@ -79,13 +80,13 @@ def test_several_objectives_have_a_front(searched):
     space = replace(SPACE, objectives=("psnr", "cer"))
     text, _ = searched(made_search(30), space)
     assert (
-        "## Pareto front" in text and "beaten by no other one in all of score and cer" in text
+        "## Pareto front" in text and "not dominated by another in score and cer" in text
     )  # environment.json says score
 
 
 def test_trials_are_ordered_by_what_can_win():
     one = made_search(1)[0]
-    given = {
+    trials = {
         "a": ("complete", 1.0, True),
         "b": ("complete", 9.0, False),
         "c": ("pruned", 8.0, True),
@@ -97,7 +98,7 @@ def test_trials_are_ordered_by_what_can_win():
     }
     rows = [
         replace(one, id=name, status=status, value=value, feasible=kept)
-        for name, (status, value, kept) in given.items()
+        for name, (status, value, kept) in trials.items()
     ]
     assert "".join(row.id for row in in_order(rows)) == "dabgchef"
     text = "\n".join(trial_section(rows, "psnr", [Constraint("psnr", "below_off", 0.5)]))
@@ -106,21 +107,21 @@ def test_trials_are_ordered_by_what_can_win():
         and "PSNR at most 0.5 dB below OFF" in text
     )
     assert (
-        "One that is *pruned* was given up" in text
-        and "*halted* was stopped by a person" in text
-        and "*waiting* goes on" in text
+        "*pruned*: stopped by the pruner" in text
+        and "*halted*: stopped by the user" in text
+        and "*waiting*: continues" in text
     )
     plain = "\n".join(trial_section(rows[:1], "psnr"))
-    assert "pruned" not in plain and "must keep" not in plain and "are shown" not in plain
+    assert "pruned" not in plain and "must meet" not in plain and "are shown" not in plain
 
 
 def test_the_best_of_off_is_shown_wherever_it_ranks():
     rows = [*made_search(200), replace(made_search(1)[0], id="off-000", arm="off", value=-99.0)]
     text = "\n".join(trial_section(rows, "psnr"))
     assert (
-        text.count("| on-") == SHOWN
+        text.count("| on-") == MAX_SHOWN
         and "| off-000 |" in text
-        and f"{SHOWN + 1} of 201 trials" in text
+        and f"{MAX_SHOWN + 1} of 201 trials" in text
     )
 
 
@@ -146,7 +147,7 @@ def test_a_long_list_of_trials_that_wait_is_cut():
         for problem in problems(rows, None, [], {}, {}, "score")
         if "unfinished" in problem.title
     )
-    assert "on-007 and 22 more wait" in text and len(text) < 200
+    assert "on-007 and 22 more." in text and len(text) < 200
 
 
 def test_a_search_without_enough_trials_says_so(searched):

@@ -25,9 +25,9 @@ def test_fluctuation_of_the_last_half(pair_of):
     trial = pair_of(long("off-000", ctc=CTC, generator_norm=NORMS), Made("on-000", 0)).first.trials[
         0
     ]
-    held = fluctuation(trial, "ctc")
-    assert held.between == pytest.approx(statistics.stdev([2, 6, 5]))
-    assert held.within == pytest.approx(
+    result = fluctuation(trial, "ctc")
+    assert result.between == pytest.approx(statistics.stdev([2, 6, 5]))
+    assert result.within == pytest.approx(
         statistics.mean([statistics.stdev([1, 3]) / 2, statistics.stdev([4, 8]) / 6, 0])
     )
     norm = fluctuation(trial, NORM)

@@ -1,9 +1,8 @@
-"""The verdict in a report: what a recognizer must find there, from the files that a confirmation writes."""
-
-import json
+"""The verdict in a report, from the files that a confirmation writes."""
 
 import pytest
 
+from ganhtr.atomic import to_json
 from tests.tune.made_study import Made, make_study, two_arms
 from tests.tune.verdict.test_judge import judged, runs
 from tune.reporting.study_report import write_report
@@ -70,7 +69,7 @@ def confirmed(tmp_path):
         folder = StudyFolder(tmp_path / "results" / "mine")
         (folder.path / "confirm").mkdir(parents=True, exist_ok=True)
         for name, plain in files.items():
-            (folder.path / f"confirm/{name}.json").write_text(json.dumps(plain))
+            (folder.path / f"confirm/{name}.json").write_text(to_json(plain).decode())
         return folder
 
     return make
@@ -99,16 +98,18 @@ def row(text, start):
 
 def test_without_a_confirmation_there_is_one_line_with_the_command(confirmed):
     lines = verdict_section(confirmed())
-    assert len(lines) == 1 and "`python tune/confirm.py results/mine` gives one" in lines[0]
+    assert (
+        len(lines) == 1 and "For a verdict, run `python tune/confirm.py results/mine`." in lines[0]
+    )
     assert verdict_for_terminal(confirmed()) == ""
 
 
-def test_the_verdict_stands_whole_and_the_primary_metric_first(confirmed):
+def test_the_verdict_is_complete_with_the_primary_metric_first(confirmed):
     folder = whole(confirmed)
     text = "\n".join(verdict_section(folder))
     assert table(VERDICT) in text and all(sentence(each) in text for each in VERDICT.judgements)
-    said = [line for line in text.splitlines() if line.startswith("- ")]
-    assert said[0] == f"- {sentence(VERDICT.of('on'))}" and "(primary)" in said[0]
+    sentences = [line for line in text.splitlines() if line.startswith("- ")]
+    assert sentences[0] == f"- {sentence(VERDICT.of('on'))}" and "(primary)" in sentences[0]
     terminal = verdict_for_terminal(folder)
     assert terminal.index(sentence(VERDICT.of("on"))) < terminal.index(table(VERDICT))
     assert (
@@ -118,7 +119,7 @@ def test_the_verdict_stands_whole_and_the_primary_metric_first(confirmed):
     )
 
 
-def test_the_command_goes_on_with_as_many_seeds_as_are_lacking(confirmed):
+def test_the_command_adds_the_missing_seeds(confirmed):
     """Three ran, two are complete."""
     text = "\n".join(verdict_section(whole(confirmed)))
     assert (
@@ -129,7 +130,7 @@ def test_the_command_goes_on_with_as_many_seeds_as_are_lacking(confirmed):
 
 def test_the_choice_is_shown_with_its_seeds_means_and_the_winners_curse(confirmed):
     text = "\n".join(verdict_section(whole(confirmed)))
-    part = text[text.index("How it was chosen") :]
+    part = text[text.index("How the configuration was chosen") :]
     assert row(part, "trial") == [
         "trial",
         "arm",
@@ -170,10 +171,10 @@ def test_the_choice_is_shown_with_its_seeds_means_and_the_winners_curse(confirme
         "weight=5",
     ]
     assert row(part, "off-000")[3:10] == ["10.00", "-", "-", "-", "-", "9.20", "+0.80"]
-    assert "not dropped: on-000 with seed 1001 and on-001 with seed 2002." in part
+    assert "count against their arm: on-000 with seed 1001 and on-001 with seed 2002." in part
 
 
-def test_an_error_rate_is_shown_as_it_is_and_its_gap_is_still_luck(confirmed):
+def test_an_error_rate_is_shown_positively_and_its_gap_means_the_same(confirmed):
     """CER 0.1 in the search, 0.15 with fresh seeds: the search was 0.05 too good."""
     on = {
         "id": "on-001",
@@ -196,7 +197,7 @@ def test_an_error_rate_is_shown_as_it_is_and_its_gap_is_still_luck(confirmed):
             )
         )
     )
-    assert row(text[text.index("How it was") :], "on-001")[3:9] == [
+    assert row(text[text.index("How the configuration was") :], "on-001")[3:9] == [
         "0.1000",
         "0.1500",
         "0.1500",
@@ -206,7 +207,7 @@ def test_an_error_rate_is_shown_as_it_is_and_its_gap_is_still_luck(confirmed):
     ]
 
 
-def test_with_one_configuration_an_arm_nothing_was_chosen(confirmed):
+def test_with_one_configuration_for_each_arm_nothing_was_chosen(confirmed):
     alone = {
         **CHOICE,
         "arms": {
@@ -218,32 +219,31 @@ def test_with_one_configuration_an_arm_nothing_was_chosen(confirmed):
     assert (
         "nothing to choose" in text
         and "seed 1000" not in text
-        and row(text[text.index("How it was") :], "on-001")[3:6] == ["11.50", "10.50", "+1.00"]
+        and row(text[text.index("How the configuration was") :], "on-001")[3:6]
+        == ["11.50", "10.50", "+1.00"]
     )
 
 
-def test_every_opening_of_the_test_lines_is_told(confirmed):
+def test_every_use_of_the_test_lines_is_listed(confirmed):
     once = "\n".join(verdict_section(whole(confirmed)))
     assert (
-        "opened once" in once
+        "used once" in once
         and "- 2026-01-02T03:04:05+00:00: judge on-001 and off-000 over 3 seeds (6 runs, 400 lines)"
         in once
     )
     twice = {"openings": [*OPENINGS["openings"], {**OPENINGS["openings"][0], "why": "again <b>"}]}
     text = "\n".join(verdict_section(whole(confirmed, openings=twice)))
     assert (
-        "opened 2 times" in text
-        and "weaker than its figures say" in text
-        and "again &lt;b>" in text
+        "used 2 times" in text and "weaker than its figures say" in text and "again &lt;b>" in text
     )
 
 
-def test_openings_are_told_even_where_the_verdict_is_gone(confirmed):
+def test_uses_are_listed_even_without_a_verdict(confirmed):
     """As after --extend."""
     text = "\n".join(verdict_section(confirmed(choice=CHOICE, judged=JUDGED, openings=OPENINGS)))
     assert (
-        "no verdict of the study as it is now" in text
-        and "opened once" in text
+        "no verdict of the study in its current state" in text
+        and "used once" in text
         and "python tune/confirm.py" in text
     )
 
@@ -258,7 +258,7 @@ def test_the_shuffled_arm_is_explained_where_it_was_judged(confirmed):
         )
     )
     assert (
-        "`shuffled` is the same with texts that belong to other lines" in text
+        "`shuffled` is `on` with transcriptions that belong to other lines" in text
         and sentence(verdict.of("shuffled")) in text
     )
     assert "`shuffled` is" not in "\n".join(verdict_section(whole(confirmed)))
@@ -267,23 +267,22 @@ def test_the_shuffled_arm_is_explained_where_it_was_judged(confirmed):
 @pytest.mark.parametrize(
     "text", ["{", "[1]", '{"primary": "psnr"}', '{"primary": 1, "judgements": [{}], "notes": []}']
 )
-def test_a_damaged_verdict_is_named_with_the_way_out(confirmed, text):
+def test_a_damaged_verdict_is_named_with_the_fix(confirmed, text):
     folder = confirmed()
     (folder.path / "confirm/verdict.json").write_text(text)
-    with pytest.raises(
-        StudyError, match=r"verdict\.json: must be a verdict that confirm wrote.*tune/confirm\.py"
-    ):
+    with pytest.raises(StudyError, match=r"verdict\.json: not a verdict .*tune/confirm\.py"):
         verdict_section(folder)
 
 
-def test_a_report_says_the_verdict_first_and_no_longer_that_single_runs_are_all(
-    tmp_path, request_of
-):
+def test_a_report_starts_with_the_verdict(tmp_path, request_of):
     search = [Made("off-000", 0, [10.0, 20.0]), Made("on-000", 0, [10.0, 21.5])]
     folder, request, rows = make_study(tmp_path, request_of(), search, experiment=False)
     before = write_report(folder, request, rows, images=False)
     text = (folder.path / "report.md").read_text()
-    assert "single best" in before + text and "## Verdict\n\nThere is no verdict:" in text
+    assert (
+        "The best trial shows where to look" in before + text
+        and "## Verdict\n\nThere is no verdict." in text
+    )
     assert text.index("| degraded") < text.index("## Verdict")
     (folder.path / "confirm").mkdir()
     for name, plain in {
@@ -292,8 +291,8 @@ def test_a_report_says_the_verdict_first_and_no_longer_that_single_runs_are_all(
         "judged": JUDGED,
         "openings": OPENINGS,
     }.items():
-        (folder.path / f"confirm/{name}.json").write_text(json.dumps(plain))
-    said = write_report(folder, request, rows, images=False)
+        (folder.path / f"confirm/{name}.json").write_text(to_json(plain).decode())
+    terminal = write_report(folder, request, rows, images=False)
     text = (folder.path / "report.md").read_text()
     first = sentence(VERDICT.of("on"))
     assert (
@@ -303,8 +302,8 @@ def test_a_report_says_the_verdict_first_and_no_longer_that_single_runs_are_all(
         < text.index("## Trials")
     )
     assert (
-        said.index(first) < said.index("| degraded")
-        and "single best" not in said + text
+        terminal.index(first) < terminal.index("| degraded")
+        and "The best trial shows" not in terminal + text
         and "rests on other runs" in text
     )
 

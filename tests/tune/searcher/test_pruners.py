@@ -10,7 +10,8 @@ from optuna.pruners import HyperbandPruner, SuccessiveHalvingPruner
 from optuna.trial import TrialState
 from scipy.stats import wilcoxon
 
-from tune.searcher.pruners import LINE_VALUES, MEDIAN_AFTER, PRUNERS, REDUCTION, build_pruner
+from tune.metric import OBJECTIVES
+from tune.searcher.pruners import MEDIAN_AFTER, PRUNERS, REDUCTION, build_pruner
 from tune.space.settings import PRUNERS as NAMES
 from tune.study.journal import open_journal
 
@@ -358,7 +359,7 @@ def test_wilcoxon_gives_up_what_is_worse_line_by_line(tmp_path):
         study.tell(trial, state=TrialState.FAIL)
 
 
-@pytest.mark.parametrize("objective", list(LINE_VALUES))
+@pytest.mark.parametrize("objective", list(OBJECTIVES))
 def test_wilcoxon_is_scipys_on_the_lines_of_the_objective(objective, tmp_path):
     def lines(arrays):
         rates = {

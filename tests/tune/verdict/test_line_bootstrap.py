@@ -1,4 +1,4 @@
-"""The bootstrap over seeds and lines against the crossed interval and a loop that draws rows and columns."""
+"""The bootstrap over seeds and lines against the crossed interval and a loop over draws."""
 
 import numpy as np
 import pytest
@@ -13,20 +13,20 @@ def interval(values, df=1e9, resamples=4000, seed=0):
 
 def test_it_is_what_drawing_rows_and_columns_one_by_one_gives():
     off, on, weights = made(12, 50, weighted=True)
-    rng, drawn = np.random.default_rng(1), []
+    rng, rates = np.random.default_rng(1), []
     for _ in range(4000):
         i, j = rng.integers(0, 12, 12), rng.integers(0, 50, 50)
-        drawn.append((weights[j] * (on - off)[np.ix_(i, j)]).sum() / (12 * weights[j].sum()))
+        rates.append((weights[j] * (on - off)[np.ix_(i, j)]).sum() / (12 * weights[j].sum()))
     assert interval((off, on, weights)) == pytest.approx(
-        np.quantile(drawn, [0.025, 0.975]), abs=0.02
+        np.quantile(rates, [0.025, 0.975]), abs=0.02
     )
 
 
 def test_it_is_near_the_crossed_interval_where_there_are_many_seeds():
     values = made(60, 150)
-    held = crossed_difference(*values)
-    low, high = held.interval()
-    assert interval(values, held.df) == pytest.approx((low, high), abs=0.1 * (high - low))
+    crossed = crossed_difference(*values)
+    low, high = crossed.interval()
+    assert interval(values, crossed.df) == pytest.approx((low, high), abs=0.1 * (high - low))
 
 
 def test_few_degrees_of_freedom_widen_it():
@@ -42,7 +42,7 @@ def test_the_same_generator_gives_the_same_interval_in_any_portions(monkeypatch)
         interval(values) != interval(values, seed=1)
     ).any()
     whole = interval(values, resamples=20_000)
-    monkeypatch.setattr("tune.verdict.crossed_difference._AT_ONCE", 1000)
+    monkeypatch.setattr("tune.verdict.crossed_difference._MAX_COUNTS", 1000)
     assert interval(values, resamples=20_000) == pytest.approx(whole, abs=0.02)
 
 

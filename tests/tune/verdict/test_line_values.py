@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tune.metric import BY_KEY
+from tune.verdict.judge import mean_difference
 from tune.verdict.line_table import LineValue, table_of
 from tune.verdict.line_values import read_line_values, write_line_values
 
@@ -26,12 +27,12 @@ WHOLE = [
 def read(tmp_path):
     """read(rows, header): the table of a CSV file of these rows."""
 
-    def recognizer(rows, header=HEADER):
+    def table(rows, header=HEADER):
         path = tmp_path / "lines.csv"
         path.write_text(header + "\n".join(rows) + "\n", encoding="utf-8")
         return read_line_values(path)
 
-    return recognizer
+    return table
 
 
 def faults_of(read, rows, header=HEADER):
@@ -70,14 +71,21 @@ def test_what_is_written_is_read_again(tmp_path):
     assert pair.off.tolist() == [[0.1, 0.2, 0.3], [1.1, 1.2, 1.3], [2.1, 2.2, 2.3]] and pair.on[
         2
     ].tolist() == [12.1, 12.2, 12.3]
-    assert (pair.seeds, pair.on_diverged, pair.off_missing, pair.off_diverged, pair.on_missing) == (
+    assert (
+        pair.runs.seeds,
+        pair.runs.on_diverged,
+        pair.runs.off_missing,
+        pair.runs.off_diverged,
+        pair.runs.on_missing,
+    ) == (
         (0, 1, 2),
         (3,),
         (3,),
         (),
         (),
     )
-    assert pair.means == pytest.approx((1 + 1.4 / 6, 11 + 1.4 / 6))
+    difference = mean_difference(pair)
+    assert (difference.off, difference.on) == pytest.approx((1 + 1.4 / 6, 11 + 1.4 / 6))
 
 
 names = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=8)
@@ -128,7 +136,7 @@ def test_garbage_is_refused_and_never_crashes(tmp_path_factory, garbage):
     path = tmp_path_factory.getbasetemp() / "garbage.csv"
     for data in (garbage, HEADER.encode() + garbage):
         path.write_bytes(data)
-        with pytest.raises(ValueError, match=r"(?s)must .*\. "):
+        with pytest.raises(ValueError, match=r"(?s)garbage\.csv(:\d+)?: .*\. [A-Z]"):
             read_line_values(path)
 
 
@@ -137,13 +145,13 @@ def test_a_file_that_is_not_there_or_too_large(tmp_path, monkeypatch, read):
         (tmp_path / "none.csv", "No such file or directory"),
         (tmp_path, "Is a directory"),
     ):
-        with pytest.raises(ValueError, match=rf"got: {why}\. Check the path$"):
+        with pytest.raises(ValueError, match=rf"cannot read the file: {why}\. Check the path$"):
             read_line_values(path)
-    monkeypatch.setattr("tune.verdict.line_values.LARGEST", 100)
-    assert "must be at most 0 MB" in faults_of(read, WHOLE)[0]
-    monkeypatch.setattr("tune.verdict.line_values.LARGEST", 10**6)
-    monkeypatch.setattr("tune.verdict.line_values.MOST_ROWS", 7)
-    assert "rows must be at most 7, got more" in faults_of(read, WHOLE)[0]
+    monkeypatch.setattr("tune.verdict.line_values.MAX_BYTES", 100)
+    assert "the file has 0 MB, more than 0." in faults_of(read, WHOLE)[0]
+    monkeypatch.setattr("tune.verdict.line_values.MAX_BYTES", 10**6)
+    monkeypatch.setattr("tune.verdict.line_values.MAX_ROWS", 7)
+    assert "the table has more than 7 rows" in faults_of(read, WHOLE)[0]
 
 
 def test_columns_may_stand_in_any_order_beside_others(read):
@@ -154,62 +162,65 @@ def test_columns_may_stand_in_any_order_beside_others(read):
         and "1 other columns" in table.notes[0]
     )
     assert faults_of(read, WHOLE, "arm,seed,line,metric,value,value\n") == [
-        "lines.csv:1: columns must be arm, seed, line, metric, value, weight, each once, got arm, seed, line, metric, value, value. "
-        "Name value, weight in the first row, separated by commas"
+        "lines.csv:1: the first row must name the columns arm, seed, line, metric, value, weight "
+        "once each, got arm, seed, line, metric, value, value. Missing or repeated: value, weight"
     ]
 
 
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
-        ("on,x,a,psnr,1,1", "seed must be a whole number, got 'x'"),
-        ("on,1.5,a,psnr,1,1", "seed must be a whole number, got '1.5'"),
-        ("<b>,2,a,psnr,1,1", "arm must be a name"),
+        ("on,x,a,psnr,1,1", "seed 'x' is not a whole number"),
+        ("on,1.5,a,psnr,1,1", "seed '1.5' is not a whole number"),
+        ("<b>,2,a,psnr,1,1", "arm '<b>' is not a name of at most 100 letters"),
         (
             "on,2,a,loss,1,1",
-            "metric must be one of psnr, ssim, cer, wer, judge_cer, judge_wer, got 'loss'",
+            "unknown metric 'loss'. Known: psnr, ssim, cer, wer, judge_cer, judge_wer. Rename it",
         ),
-        ("on,2,a,psnr,good,1", "value must be a number from -1e+06 to 1e+06, got 'good'"),
-        ("on,2,a,psnr,inf,1", "value must be a number from -1e+06 to 1e+06, got 'inf'"),
-        ("on,2,a,psnr,1,-1", "weight must be a number from 0 to 1e+09, got '-1'"),
-        ("on,2,a,psnr,1,", "weight must be a number, got none"),
-        ("on,2,,psnr,1,1", "line must be the line's name, got none beside a value"),
+        ("on,2,a,psnr,good,1", "value 'good' is not a number from -1e+06 to 1e+06"),
+        ("on,2,a,psnr,inf,1", "value 'inf' is not a number from -1e+06 to 1e+06"),
+        ("on,2,a,psnr,1,-1", "weight '-1' is not a number from 0 to 1e+09"),
+        ("on,2,a,psnr,1,", "the value has no weight. Use 1"),
+        ("on,2,,psnr,1,1", "the value has no line. Name the line"),
         (
             "on,2,a\x1b[2J,psnr,1,1",
-            "line must be a name of at most 4096 characters, none of them a control",
+            r"line 'a\x1b[2J' has more than 4096 characters or a control character",
         ),
-        ("on,2", "row must have 6 cells, as the header has, got 2. Fill in each column"),
+        ("on,2", "row has 2 cells, the header has 6. Fill in every column"),
         (
             "on,2,a,psnr,18,5,1",
-            "row must have 6 cells, as the header has, got 7. Fill in each column; decimals are written with a point",
+            "row has 7 cells, the header has 6. Fill in every column, write decimals with a point",
         ),
         (
             'on,2,a,psnr,"18,5",1',
-            "value must be a number from -1e+06 to 1e+06, got '18,5'. Write it in digits, decimals with a point",
+            "value '18,5' is not a number from -1e+06 to 1e+06. "
+            "Write it in digits, with a decimal point",
         ),
         (
             "on,2,a,psnr,1_8,1",
-            "value must be a number from -1e+06 to 1e+06, got '1_8'. Write it in digits",
+            "value '1_8' is not a number from -1e+06 to 1e+06. Write it in digits",
         ),
-        ("on,2,a,psnr,1,1_0", "weight must be a number from 0 to 1e+09, got '1_0'"),
+        ("on,2,a,psnr,1,1_0", "weight '1_0' is not a number from 0 to 1e+09"),
         (
             "on,2,a,psnr,NA,1",
-            "value must be a number from -1e+06 to 1e+06, got 'NA'. Leave it empty where a run diverged",
+            "value 'NA' is not a number from -1e+06 to 1e+06. Leave it empty if the run diverged",
         ),
         (
             "on,2,a,psnr,-inf,1",
-            "value must be a number from -1e+06 to 1e+06, got '-inf'. Cap it, as an empty value is a run that diverged",
+            "value '-inf' is not a number from -1e+06 to 1e+06. Replace it by a finite value",
         ),
         (
             "on,2,a,psnr,1e7,1",
-            "value must be a number from -1e+06 to 1e+06, got '1e7'. Correct it, or the name of its metric",
+            "value '1e7' is not a number from -1e+06 to 1e+06. "
+            "Correct it, or the name of its metric",
         ),
-        ("on,2,a,ssim,1.01,1", "value must be a number from -1 to 1, got '1.01'. Correct it"),
-        ("on,2,a,ssim,-1.01,1", "value must be a number from -1 to 1, got '-1.01'"),
-        ("on,2,a,judge_wer,-0.1,1", "value must be a number from 0 to 1e+06, got '-0.1'"),
+        ("on,2,a,ssim,1.01,1", "value '1.01' is not a number from -1 to 1. Correct it"),
+        ("on,2,a,ssim,-1.01,1", "value '-1.01' is not a number from -1 to 1"),
+        ("on,2,a,judge_wer,-0.1,1", "value '-0.1' is not a number from 0 to 1e+06"),
         (
             "on,2,a,cer,0.1,-1",
-            "weight must be a number from 0 to 1e+09, got '-1'. Give 1, for error rates the length of the line's reference",
+            "weight '-1' is not a number from 0 to 1e+09. "
+            "Use 1, or for an error rate the length of the line's transcription",
         ),
     ],
 )
@@ -217,8 +228,11 @@ def test_a_faulty_row_is_named(read, row, fault):
     assert faults_of(read, [*WHOLE, row])[0].startswith(f"lines.csv:10: {fault}")
 
 
-def test_a_row_of_blanks_is_passed_over(read):
-    assert read([*WHOLE[:2], "", "   ", " , ,,,,", *WHOLE[2:]]).pair("on", "psnr").seeds == (0, 1)
+def test_a_row_of_blanks_is_ignored(read):
+    assert read([*WHOLE[:2], "", "   ", " , ,,,,", *WHOLE[2:]]).pair("on", "psnr").runs.seeds == (
+        0,
+        1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -226,15 +240,15 @@ def test_a_row_of_blanks_is_passed_over(read):
     [
         (
             b'off,0,"c,psnr,20,1\non,0,c,psnr,21,1\n',
-            ":10: the row must be CSV, got: unexpected end of data. Close every quote",
+            ":10: not valid CSV: unexpected end of data. Close every quote",
         ),
         (
             b'off,0,"c"d,psnr,20,1\n',
-            ":10: the row must be CSV, got: ',' expected after '\"'. Close every quote",
+            ":10: not valid CSV: ',' expected after '\"'. Close every quote",
         ),
         (
             b"off,0,c\xe9,psnr,20,1\n",
-            r":10: the row must be UTF-8, got b'off,0,c\xe9,psnr,20,1'. Save the table as UTF-8",
+            r":10: not valid UTF-8: b'off,0,c\xe9,psnr,20,1'. Save the table as UTF-8",
         ),
     ],
 )
@@ -246,47 +260,50 @@ def test_a_row_that_cannot_be_read_is_named(tmp_path, data, fault):
     assert str(caught.value).startswith(f"{path}{fault}")
 
 
-def test_a_packed_table_is_to_be_unpacked(tmp_path):
+def test_a_compressed_table_is_refused(tmp_path):
     path = tmp_path / "lines.csv.gz"
     path.write_bytes(gzip.compress(HEADER.encode()))
-    with pytest.raises(ValueError, match=r"got one that gzip packed\. Unpack it$"):
+    with pytest.raises(
+        ValueError, match=r"the file is compressed with gzip\. Decompress it first$"
+    ):
         read_line_values(path)
 
 
 def test_twenty_faults_are_listed_at_once(read):
-    found = faults_of(read, ["on,x,a,psnr,1,1"] * 25)
-    assert len(found) == 21 and found[20] == "and 5 more"
-    assert found[0].startswith("lines.csv:2: ") and found[19].startswith("lines.csv:21: ")
+    faults = faults_of(read, ["on,x,a,psnr,1,1"] * 25)
+    assert len(faults) == 21 and faults[20] == "and 5 more"
+    assert faults[0].startswith("lines.csv:2: ") and faults[19].startswith("lines.csv:21: ")
 
 
 def test_runs_that_cannot_be_compared_are_refused():
     twice = [*values(), values()[4]]
     with pytest.raises(
         ValueError,
-        match=r"^lines:19: line must be there once in a run, got b again for off, seed 1, cer\.",
+        match=r"^lines:19: duplicate line b for off, seed 1, cer\.",
     ):
         table_of(twice)
     with pytest.raises(
         ValueError,
-        match=r"on, seed 2, cer must have all 3 lines of the other runs, lacks 1 \(c\)\. Measure",
+        match=r"on, seed 2, cer lacks 1 of the 3 lines of the other runs \(c\)\. Measure",
     ):
         table_of(values()[:-1])
     other = [row._replace(weight=9.0) if row[:3] == ("on", 1, "b") else row for row in values()]
     with pytest.raises(
         ValueError,
-        match="weight must be the same for a line in all runs, got 9 for b, cer, and 2 in row 2",
+        match="weight of b, cer is 9 here and 2 in row 2",
     ):
         table_of(other)
-    with pytest.raises(
-        ValueError, match="weight must be more than 0 for some line of cer, got 0 for all 3"
-    ):
+    with pytest.raises(ValueError, match="all 3 lines of cer have weight 0"):
         table_of([row._replace(weight=0.0) for row in values()])
     for arms in (("off",), ("on", "of")):
-        with pytest.raises(ValueError, match=r"column arm must have off and the arm to judge, got"):
+        with pytest.raises(
+            ValueError,
+            match=r"column arm needs the reference arm, named off, and an arm to judge, got",
+        ):
             table_of(values(arms=arms))
 
 
-def test_a_run_that_diverged_is_known_in_every_way_it_may_be_written(read):
+def test_every_way_of_writing_a_diverged_run_is_understood(read):
     rows = [row for row in WHOLE if not row.startswith("on,1")]
     for diverged in (
         ["on,1,,psnr,,"],
@@ -297,27 +314,34 @@ def test_a_run_that_diverged_is_known_in_every_way_it_may_be_written(read):
         ["on,1,,psnr,nan,0"],
     ):
         pair = read([*rows, *diverged]).pair("on", "psnr")
-        assert (pair.seeds, pair.on_diverged, pair.on_missing, pair.off.shape) == (
+        assert (pair.runs.seeds, pair.runs.on_diverged, pair.runs.on_missing, pair.off.shape) == (
             (0,),
             (1,),
             (),
             (1, 2),
         ), diverged
     assert read([*rows, "on,1,a,psnr,21,1", "on,1,b,psnr,,1"]).notes == (
-        "on, seed 1: 1 of 2 lines have no psnr; it counts as diverged.",
+        "on, seed 1: 1 of 2 lines have no psnr; the run counts as diverged.",
     )
-    assert read(rows).pair("on", "psnr").on_missing == (1,)
+    assert read(rows).pair("on", "psnr").runs.on_missing == (1,)
 
 
-def test_seeds_and_metrics_are_each_pair_s_own():
+def test_each_pair_has_its_seeds_and_metrics():
     rows = [*values((0, 1, 2)), *values((1, 2), ("shuffled",)), *values((5,), ("off",))]
     pair = table_of(rows).pair("shuffled", "cer")
-    assert pair.seeds == (1, 2) and pair.on_missing == (0, 5) and pair.off_missing == ()
+    assert (
+        pair.runs.seeds == (1, 2) and pair.runs.on_missing == (0, 5) and pair.runs.off_missing == ()
+    )
     both = table_of(
         [*values(), *values((0,), metric="psnr"), LineValue("on", 7, "", "psnr", math.nan, 0)]
     )
-    assert list(both.metrics) == ["psnr", "cer"] and both.pair("on", "psnr").on_diverged == (7,)
-    assert both.pair("on", "cer").seeds == (0, 1, 2) and both.pair("on", "cer").on_missing == ()
+    assert list(both.metrics) == ["psnr", "cer"] and both.pair("on", "psnr").runs.on_diverged == (
+        7,
+    )
+    assert (
+        both.pair("on", "cer").runs.seeds == (0, 1, 2)
+        and both.pair("on", "cer").runs.on_missing == ()
+    )
 
 
 def test_a_run_that_diverged_in_one_metric_diverged_in_all():
@@ -335,16 +359,22 @@ def test_a_run_that_diverged_in_one_metric_diverged_in_all():
     )
     for metric in ("cer", "psnr"):
         pair = table.pair("on", metric)
-        assert (pair.on_diverged, pair.on_missing, pair.off_diverged) == ((1, 8), (), ())
-    assert table.pair("on", "cer").seeds == (0, 1, 2) and table.pair("on", "psnr").seeds == (0, 2)
+        assert (pair.runs.on_diverged, pair.runs.on_missing, pair.runs.off_diverged) == (
+            (1, 8),
+            (),
+            (),
+        )
+    assert table.pair("on", "cer").runs.seeds == (0, 1, 2) and table.pair(
+        "on", "psnr"
+    ).runs.seeds == (0, 2)
 
 
 def test_one_run_under_two_seeds_is_refused():
     rows = [*values(), *[row._replace(seed=7) for row in values((1,))]]
     with pytest.raises(
         ValueError,
-        match=r"^lines: column seed: seeds 1 and 7 of on and off must be different runs, got the same values in "
-        r"every line of both arms\. Give each training run once$",
+        match=r"^lines: column seed: seeds 1 and 7 of on and off have the same values in all "
+        r"lines\. Enter each training run once$",
     ):
         table_of(rows)
     fixed = [row._replace(value=0.5) if row.arm == "off" else row for row in rows]
@@ -364,12 +394,13 @@ def test_an_arm_that_repeats_beside_an_off_that_does_not_is_allowed():
 
 def test_doubtful_error_rates_are_noted():
     assert table_of(values(seeds=(0,))).notes == (
-        "cer of on is 10.2, above 2: are its values edits or percent? A value is edits / length, as a fraction, its weight the length.",
+        "cer of on is 10.2, above 2. Are the values edits or percentages? A value is "
+        "edits / length, as a fraction; its weight is the length.",
     )
     even = [row._replace(weight=1.0, value=row.value / 20) for row in values()]
     (note,) = table_of(even).notes
     assert note.startswith(
-        "cer: every weight is 1. Unless every reference has length 1, its figures are means of the lines' rates"
+        "cer: all weights are 1. Unless all transcriptions have length 1, the figures are means"
     )
     assert (
         table_of([row._replace(metric="psnr") for row in even]).notes
@@ -379,7 +410,7 @@ def test_doubtful_error_rates_are_noted():
     assert table_of([row._replace(weight=5.0) for row in even]).notes == ()
 
 
-def test_a_line_without_weight_counts_in_nothing(read):
+def test_a_line_without_weight_does_not_count(read):
     rows = [
         f"{arm},{seed},{line},cer,{rate + seed / 8},4"
         for seed in (0, 1)
@@ -394,12 +425,12 @@ def test_a_line_without_weight_counts_in_nothing(read):
     table = read(rows)
     assert (
         table.metrics["cer"].lines == ("a", "b")
-        and table.pair("on", "cer").seeds == (0, 1)
+        and table.pair("on", "cer").runs.seeds == (0, 1)
         and table.notes == ()
     )
 
 
-def test_the_reference_arm_may_be_written_large(read):
+def test_the_reference_arm_may_be_in_capitals(read):
     assert np.all(
         read([row.replace("off", "OFF") for row in WHOLE]).pair("on", "psnr").off[0] == 20
     )

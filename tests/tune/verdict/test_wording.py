@@ -1,11 +1,11 @@
-"""A verdict in words: what a recognizer must find in the report."""
+"""A verdict in words: what a reader must see in the report."""
 
 import re
 
 import pytest
 
 from tests.tune.verdict.test_judge import judged, runs
-from tune.verdict.wording import by_seed, onward, report, sentence, table
+from tune.verdict.wording import by_seed, next_steps, report, sentence, table
 
 
 def test_the_table_has_a_row_for_each_metric_and_arm():
@@ -19,15 +19,15 @@ def test_the_table_has_a_row_for_each_metric_and_arm():
     ]
     assert rows[0][:3] == ["arm", "metric", "verdict"] and len(rows) == 2 + 4
     on, judge = rows[2], rows[3]
-    held = verdict.of("on")
+    judgement = verdict.of("on")
     assert on[:3] == ["on", "PSNR, dB (primary)", "cannot tell (provisional)"] and on[-3:] == [
         "3",
         "60",
         "1, 0",
     ]
     assert (
-        on[6] == f"{held.low:+.3f} to {held.high:+.3f}"
-        and on[5] == f"{held.estimate:+.3f}"
+        on[6] == f"{judgement.interval.low:+.3f} to {judgement.interval.high:+.3f}"
+        and on[5] == f"{judgement.difference.estimate:+.3f}"
         and judge[1] == "CER judge"
     )
     assert judge[2] == "cannot tell (provisional)" and rows[5][2] == "no verdict", (
@@ -41,8 +41,9 @@ def test_the_table_has_a_row_for_each_metric_and_arm():
     [
         (
             1.0,
-            r"PSNR \(primary\), on: helps\. on is [01]\.\d{3} dB higher \(better\) than off \(95 % interval \+0\.\d{3} to \+1\.\d{3}, "
-            r"5 seeds x 60 lines\): the interval excludes 0\.",
+            r"PSNR \(primary\), on: helps\. on is [01]\.\d{3} dB higher \(better\) than off "
+            r"\(95 % interval \+0\.\d{3} to \+1\.\d{3}, 5 seeds x 60 lines\): "
+            r"the interval excludes 0\.",
         ),
         (-1.0, r"PSNR \(primary\), on: hurts\. on is [01]\.\d{3} dB lower \(worse\) than off .*"),
         (0.0, r"PSNR \(primary\), on: practically equal\. .*: the interval lies inside ±0\.2 dB\."),
@@ -56,7 +57,7 @@ def test_a_lower_error_rate_is_called_better():
     assert "lower (better) than off" in sentence(judged(runs({"on": -2.0}, "judge_cer")).of("on"))
 
 
-def test_divergence_is_told_once_whatever_the_word():
+def test_divergence_is_reported_once_for_every_word():
     for effect, lost in (
         (2.0, [("on", 1)]),
         (2.0, [("off", 1)]),
@@ -71,40 +72,40 @@ def test_divergence_is_told_once_whatever_the_word():
             )
 
 
-def test_what_goes_on_is_said_with_its_command():
-    assert onward(judged(runs({"on": 1.0}))) == ""
-    told = onward(judged(runs({"on": 1.0}, seeds=3)), "confirm --seeds 5")
-    assert (
-        told
-        == "on: provisional, as fewer than 5 seeds are complete. 2 more would serve: `confirm --seeds 5`."
+def test_the_missing_seeds_are_given_with_the_command():
+    assert next_steps(judged(runs({"on": 1.0}))) == ""
+    steps = next_steps(judged(runs({"on": 1.0}, seeds=3)), "confirm --seeds 5")
+    assert steps == (
+        "on: the verdict is provisional, because fewer than 5 seeds are complete. "
+        "Run 2 more seeds: `confirm --seeds 5`."
     )
-    assert onward(judged(runs({"on": 1.0}, seeds=2))).startswith(
-        "on: no verdict yet, as fewer than 3"
+    assert next_steps(judged(runs({"on": 1.0}, seeds=2))).startswith(
+        "on: no verdict yet, because fewer than 3"
     )
-    assert "cannot tell yet" in onward(judged(runs({"on": 0.1}, run=0.4, seeds=6)))
+    assert "cannot tell yet" in next_steps(judged(runs({"on": 0.1}, run=0.4, seeds=6)))
 
 
 def test_runs_that_only_the_other_arm_has_are_named():
     rows = [row for row in runs({"on": 2.0}, seeds=6) if (row.arm, row.seed) != ("on", 2)]
-    assert onward(judged(rows)) == "on: the arms must have the same seeds, so run on with seed 2."
+    assert next_steps(judged(rows)) == "on: both arms need the same seeds. Run on with seed 2."
     apart = [row for row in runs({"on": 2.0}, seeds=6) if (row.seed < 3) == (row.arm == "off")]
-    assert onward(judged(apart)).endswith(
-        "so run on with seeds 0, 1, 2 and off with seeds 3, 4, 5."
+    assert next_steps(judged(apart)).endswith(
+        "Run on with seeds 0, 1, 2 and off with seeds 3, 4, 5."
     )
     settled = [row for row in runs({"on": 2.0}, seeds=6) if (row.arm, row.seed) != ("off", 2)]
-    assert judged(settled).of("on").word == "helps" and onward(judged(settled)) == ""
+    assert judged(settled).of("on").word == "helps" and next_steps(judged(settled)) == ""
 
 
-def test_no_seeds_are_asked_for_where_lines_are_lacking():
+def test_too_few_lines_ask_for_no_seeds():
     text = report(judged(runs({"on": 1.0}, seeds=3, lines=1)))
-    assert "would serve" not in text and "measure more lines" in text
+    assert "more seed" not in text and "1 line has weight; a verdict needs 10" in text
 
 
 def test_an_error_rate_of_even_weights_is_not_called_a_corpus_rate():
     text = report(judged([row._replace(weight=1.0) for row in runs({"on": -2.0}, "cer", start=30)]))
     assert (
         "means of the lines' rates, not corpus rates" in text
-        and "where the weights are the references' lengths, edits" in text
+        and "with the lengths of the transcriptions as weights, it is the corpus rate" in text
     )
 
 
@@ -114,7 +115,7 @@ def test_the_report_has_all_parts():
     assert table(verdict) in text and all(sentence(each) in text for each in verdict.judgements)
     assert all(line in text for line in by_seed(verdict))
     assert (
-        "The bootstrap over seeds and lines gives +" in text
+        "The bootstrap interval over seeds and lines is +" in text
         and "over 2 judged arms" in text
         and "9: +" in text
     )
@@ -123,6 +124,6 @@ def test_the_report_has_all_parts():
     )
 
 
-def test_nothing_of_a_table_without_pairs_is_nan():
+def test_a_table_without_pairs_shows_no_nan():
     verdict = judged(runs({"on": 1.0}, seeds=2, lost=[("on", 0), ("off", 1)]))
     assert "nan" not in report(verdict) and "0 seeds are complete" in report(verdict)
