@@ -1,1 +1,1 @@
-"""GAN-HTR: restoration of handwritten lines guided by a recognizer. Knows nothing of Ray, Optuna or YAML."""
+"""GAN-HTR: restoration of handwritten lines with the help of a text recognizer."""

@@ -1,4 +1,4 @@
-"""`python -m ganhtr`: data, recognizer, restore, export."""
+"""`python -m ganhtr`: the commands data, recognizer, restore and export."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ app.command()(export)
 
 
 def main() -> None:
-    """Runs the command that was asked for; bad input ends with its message and exit code 2."""
+    """Run a command. Invalid input prints its error message and exits with code 2."""
     try:
         app()
     except ValueError as error:

@@ -1,21 +1,22 @@
-"""A training run's configuration: the sections together, the rules of their keys, and the presets.
+"""The configuration of a training run: its sections, the rule of every key, and the presets.
 
-A key is ``section.field`` (``contrastive.weight``); the same names are used by `--set`, by a search space and by
-the code. Nothing is guessed: an unknown key, a wrong type or a value outside its rule is a fault, and
-`build_config` reports every fault at once.
+A key is `section.field` (`contrastive.weight`). `--set`, search spaces and the code use the same
+names. An unknown key, a wrong type or a value that breaks its rule is a fault; `build_config`
+reports all faults.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
 from ganhtr.config_faults import joint_faults
 from ganhtr.config_sections import (
-    STRIDES as STRIDES,
-)  # for whoever needs a recognizer's frames without a recognizer
+    STRIDES as STRIDES,  # exported for code that counts frames but needs no recognizer
+)
 from ganhtr.config_sections import (
     AugmentConfig,
     ContrastiveConfig,
@@ -30,10 +31,13 @@ from ganhtr.config_sections import (
     TrainConfig,
 )
 
+# sections whose values all trials of a study share: they can be set, but not searched
+SHARED = ("data", "guide", "judge", "recognizer_training")
+
 
 @dataclass(frozen=True)
 class Config:
-    """One training run, whole."""
+    """The complete configuration of a training run."""
 
     preset: str
     data: DataConfig
@@ -50,7 +54,7 @@ class Config:
     train: TrainConfig
 
     def flat(self) -> dict[str, Any]:
-        """Every key with its value, in the order of declaration."""
+        """Return every key with its value, in the order of declaration."""
         return {
             f"{section.name}.{leaf.name}": getattr(getattr(self, section.name), leaf.name)
             for section in fields(self)
@@ -59,13 +63,13 @@ class Config:
         }
 
     def replace(self, overrides: Mapping[str, Any]) -> Config:
-        """This configuration with some keys changed. Raises ConfigError as `build_config` does."""
+        """Return a copy with some keys changed. Raises: ConfigError as `build_config` does."""
         return build_config(self.preset, {**self.flat(), **overrides})
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a key takes."""
+    """The type, bounds (both inclusive) or choices, default and meaning of a key."""
 
     key: str
     type: type
@@ -77,35 +81,36 @@ class Rule:
 
     @property
     def shared(self) -> bool:
-        """Whether all trials of a study share the value, so that it can be fixed but not searched."""
-        return self.key.split(".")[0] in ("data", "guide", "judge", "recognizer_training")
+        """Whether all trials of a study share the value, so that it can be set but not searched."""
+        return self.key.split(".")[0] in SHARED
 
     def words(self) -> str:
-        """The rule in words, as it stands in an error message."""
+        """Return the rule as a phrase that completes "the value must be ..."."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        name = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[
-            self.type
-        ]
+        names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+        name = names[self.type]
         if self.low is not None and self.high is not None:
             return f"{name} from {self.low:g} to {self.high:g}"
         return name if self.low is None else f"{name} of at least {self.low:g}"
 
     def fault(self, value: Any) -> str | None:
-        """Why `value` does not do, or None. A whole number serves as a float; true and false are not numbers."""
-        fits = (
-            isinstance(value, bool)
-            if self.type is bool
-            else isinstance(value, self.type if self.type is not float else (int, float))
-            and not isinstance(value, bool)
-        )
-        if fits and self.type is float:
-            fits = value == value and abs(value) != float("inf")
-        if fits and self.choices:
-            fits = value in self.choices
-        if fits and self.low is not None:
-            fits = value >= self.low and (self.high is None or value <= self.high)
-        return None if fits else f"{self.key} must be {self.words()}, got {value!r}"
+        """Return the error message for a value that breaks the rule, or None.
+
+        An integer is a valid float. True and false are not numbers.
+        """
+        return None if self._allows(value) else f"{self.key} must be {self.words()}, got {value!r}"
+
+    def _allows(self, value: Any) -> bool:
+        if isinstance(value, bool) or self.type is bool:  # Python's bool is a subclass of int
+            return isinstance(value, bool) and self.type is bool
+        if self.type is str:
+            return isinstance(value, str) and (not self.choices or value in self.choices)
+        if not isinstance(value, int) and not (self.type is float and isinstance(value, float)):
+            return False
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        return abs(value) < math.inf and low <= value <= high
 
 
 def _rules() -> dict[str, Rule]:
@@ -124,9 +129,9 @@ RULES: dict[str, Rule] = _rules()
 
 _JUDGE = {"judge.base": 12, "judge.dim": 64, "judge.seed": 2}
 PRESETS: dict[str, dict[str, Any]] = {
-    # 32 x 256, for a CPU: a trial of 400 steps learns to restore the built-in lines in about a minute.
+    # 32 x 256, for a CPU: a trial of 400 steps learns to restore the built-in lines in a minute
     "tiny": {**_JUDGE},
-    # 64 high, for real lines on a CPU or a small card.
+    # 64 x 768, for real lines on a CPU or a small GPU
     "small": {
         **_JUDGE,
         "data.height": 64,
@@ -137,7 +142,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "recognizer_training.batch_size": 8,
         "recognizer_training.lr": 0.001,
     },
-    # The sizes and settings of the original experiment (128 x 1024, three networks of 31 M, 137 M and 28 M).
+    # the original experiment, 128 x 1024: three networks of 31 M, 137 M and 28 M parameters
     "seed": {
         "data.height": 128,
         "data.width": 1024,
@@ -168,7 +173,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class ConfigError(ValueError):
-    """One or more faults of a configuration; `faults` holds a line each."""
+    """One or more faults of a configuration; `faults` has one line for each."""
 
     def __init__(self, faults: list[str]):
         self.faults = faults
@@ -176,26 +181,26 @@ class ConfigError(ValueError):
 
 
 def nearest(name: str, known: Mapping[str, Any] | tuple | list) -> str:
-    """A hint that names the known word nearest to `name`, else all known words when they are few."""
+    """Return a hint: the known word most similar to `name`, or all known words if they are few."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     if close:
         return f"Did you mean {close[0]}?"
-    return (
-        f"Known: {', '.join(sorted(known))}."
-        if len(known) <= 12
-        else "`--dry-run` lists the known keys."
-    )
+    if len(known) <= 12:
+        return f"Known: {', '.join(sorted(known))}."
+    return "`--dry-run` lists the known keys."
 
 
 def key_fault(key: str) -> str | None:
-    """Why `key` is not a configuration key, or None."""
+    """Return the error message for an unknown key, or None."""
     return None if key in RULES else f"{key} is not a configuration key. {nearest(key, RULES)}"
 
 
 def parse_settings(words: list[str], sections: tuple[str, ...] = ()) -> dict[str, Any]:
-    """`key=value` words of a command line as a mapping; where a key takes text its value is text, else a number or true or false is one.
+    """Parse the `key=value` words of a command line. `sections`, if any, limits the keys.
 
-    `sections` limits the keys. Raises: ConfigError with every fault.
+    A value is text where the key takes text, otherwise a number, true or false where it looks like
+    one.
+    Raises: ConfigError with all faults.
     """
     settings, faults = {}, []
     for word in words:
@@ -205,9 +210,8 @@ def parse_settings(words: list[str], sections: tuple[str, ...] = ()) -> dict[str
         elif fault := key_fault(key):
             faults.append(f"--set {fault}")
         elif sections and key.split(".")[0] not in sections:
-            faults.append(
-                f"--set must be a key of {', '.join(name + '.*' for name in sections)} here, got {key}. Leave it out"
-            )
+            allowed = ", ".join(f"{name}.*" for name in sections)
+            faults.append(f"--set {key} has no effect here; allowed are {allowed}. Remove it")
         else:
             settings[key] = text if RULES[key].type is str else _number_or_word(text)
     if faults:
@@ -216,25 +220,24 @@ def parse_settings(words: list[str], sections: tuple[str, ...] = ()) -> dict[str
 
 
 def _number_or_word(text: str) -> Any:
-    for read in (int, float):
+    for number in (int, float):
         try:
-            return read(text)
+            return number(text)
         except ValueError:
             continue
     return {"true": True, "false": False}.get(text.lower(), text)
 
 
 def build_config(preset: str = "tiny", overrides: Mapping[str, Any] | None = None) -> Config:
-    """The preset with `overrides` (flat keys) laid over it.
+    """Build the configuration of a preset with some keys overridden.
 
-    Raises: ConfigError with every fault.
+    Raises: ConfigError with all faults. Faults of key combinations are only looked for if every key
+    is valid by itself.
     """
     if preset not in PRESETS:
-        raise ConfigError(
-            [
-                f"preset must be one of {', '.join(PRESETS)}, got {preset!r}. {nearest(preset, PRESETS)}"
-            ]
-        )
+        known = ", ".join(PRESETS)
+        hint = nearest(preset, PRESETS)
+        raise ConfigError([f"preset must be one of {known}, got {preset!r}. {hint}"])
     values = {key: rule.default for key, rule in RULES.items()} | PRESETS[preset]
     faults = []
     for key, value in (overrides or {}).items():
@@ -251,6 +254,5 @@ def build_config(preset: str = "tiny", overrides: Mapping[str, Any] | None = Non
         section, leaf = key.split(".")
         sections.setdefault(section, {})[leaf] = value
     types = get_type_hints(Config)
-    return Config(
-        preset=preset, **{name: types[name](**leaves) for name, leaves in sections.items()}
-    )
+    built = {name: types[name](**leaves) for name, leaves in sections.items()}
+    return Config(preset=preset, **built)

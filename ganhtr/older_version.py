@@ -1,11 +1,11 @@
-"""Files of older versions, whose configuration has sections `recognizer` and `reader`. They are refused."""
+"""Files of older versions, which are refused: their configuration has other section names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
-LAST_COMMIT = "fd0244b"  # the last commit that reads them
+LAST_COMMIT = "fd0244b"  # the last commit that reads files with sections `recognizer` and `reader`
 
 
 class OlderVersionError(ValueError):
@@ -13,10 +13,13 @@ class OlderVersionError(ValueError):
 
 
 def is_older(keys: Iterable[object]) -> bool:
-    """Whether these configuration keys are those of an older version."""
+    """Return whether these configuration keys are those of an older version."""
     return any(str(key).startswith(("recognizer.", "reader.")) for key in keys)
 
 
 def refusal(path: Path) -> str:
-    """The error message for a file of an older version."""
-    return f"{path}: written by an older version of ganhtr-tune. Use commit {LAST_COMMIT}, the last one that reads it."
+    """Return the error message for a file of an older version."""
+    return (
+        f"{path}: written by an older version of ganhtr-tune. "
+        f"Use commit {LAST_COMMIT}, the last one that reads it."
+    )

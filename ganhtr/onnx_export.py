@@ -1,12 +1,12 @@
-"""A generator as an ONNX file, compared with PyTorch before it is kept.
+"""Export of a generator as an ONNX file, which is compared with PyTorch before it is written.
 
-Legend: B batch, H the model's line height, W width.
+Legend: B lines of a batch, H line height of the model, W width.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
+import importlib.util
 import io
 import logging
 import warnings
@@ -26,7 +26,7 @@ from ganhtr.precision import require_fp32
 from ganhtr.seeds import generator as numbers
 from ganhtr.train.model_folder import Model
 
-OPSET = 18  # the first with today's Resize; every runtime since 2023 has it
+OPSET = 18  # the first with the current Resize; every runtime since 2023 supports it
 LARGEST_DIFFERENCE = 1e-4  # of an image in [0, 1]: a fortieth of a grey level
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 INPUT, OUTPUT = "degraded", "restored"
@@ -34,63 +34,58 @@ INPUT, OUTPUT = "degraded", "restored"
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written and how near it is to PyTorch."""
+    """The written file and its differences from PyTorch."""
 
     path: Path
     bytes: int
-    differences: dict[str, float]  # largest one of each input, by its name
+    differences: dict[str, float]  # input -> largest difference
 
     @property
     def difference(self) -> float:
-        """The largest difference of a pixel in [0, 1]."""
+        """The largest difference of all pixels, which are in [0, 1]."""
         return max(self.differences.values())
 
 
 def require_packages() -> None:
-    """Raises: ValueError naming what ONNX export lacks."""
-    missing = [name for name in PACKAGES if not _importable(name)]
+    """Raises: ValueError with the packages that are not installed."""
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise ValueError(
-            f"ONNX export: packages must include {', '.join(PACKAGES)}, got no {', no '.join(missing)}. "
-            "pip install 'ganhtr-tune[onnx]'"
+            f"ONNX export needs {', '.join(missing)}. Install: pip install 'ganhtr-tune[onnx]'"
         )
-
-
-def _importable(name: str) -> bool:
-    try:
-        importlib.import_module(name)
-    except ImportError:
-        return False
-    return True
 
 
 def export_generator(model: Model, path: Path) -> Exported:
-    """Writes the generator of a model on the CPU: `degraded` (B, 1, H, W) float32 in [0, 1] -> `restored` of the same shape.
+    """Write the generator of a model on the CPU as an ONNX file.
 
-    B and W are free, W a multiple of 2**generator.levels. The file appears only when ONNX Runtime agrees with PyTorch.
-    Raises: ValueError when a package is missing, the graph is not valid, the outputs differ, or the file cannot be written.
+    The file is written only if ONNX Runtime agrees with PyTorch.
+    Shapes: `degraded` (B, 1, H, W) float32 in [0, 1] -> `restored` (B, 1, H, W). B and W are free,
+    W a multiple of 2**generator.levels.
+    Raises: ValueError if a package is missing, the graph is not valid, the outputs differ, or the
+    file cannot be written.
     """
     require_packages()
     require_fp32()
-    written = _graph(model)
-    differences = compare(model, written)
+    graph = _graph(model)
+    differences = compare(model, graph)
     worst = max(differences, key=lambda name: differences[name])
-    if not differences[worst] <= LARGEST_DIFFERENCE:  # NaN is no agreement
+    if not differences[worst] <= LARGEST_DIFFERENCE:  # also true for NaN
         raise ValueError(
-            f"{path}: ONNX Runtime must agree with PyTorch to {LARGEST_DIFFERENCE:g}, got a difference of "
-            f"{differences[worst]:.2g} on {worst}. Nothing was written; try other versions of {', '.join(PACKAGES)}"
+            f"{path}: not written. The outputs of ONNX Runtime and PyTorch differ by "
+            f"{differences[worst]:.2g} on {worst}, more than {LARGEST_DIFFERENCE:g}. "
+            f"Try other versions of {', '.join(PACKAGES)}"
         )
     try:
-        write_atomically(path, written)
+        write_atomically(path, graph)
     except OSError as error:
         raise ValueError(
-            f"{path}: must be a file that can be written, got: {error.strerror}. Choose another place"
+            f"{path}: cannot be written ({error.strerror}). Choose another path"
         ) from error
-    return Exported(path, len(written), differences)
+    return Exported(path, len(graph), differences)
 
 
 def _graph(model: Model) -> bytes:
-    """The checked ONNX model, weights inside, without the traces of this machine's files that the exporter leaves in it."""
+    """Return the checked ONNX model, without the local file paths that the exporter adds."""
     import onnx
 
     data, step = model.config.data, 2**model.config.generator.levels
@@ -109,69 +104,61 @@ def _graph(model: Model) -> bytes:
         )
     assert program is not None
     proto = program.model_proto
-    for part in (
-        proto,
-        proto.graph,
-        *proto.graph.node,
-        *proto.graph.input,
-        *proto.graph.output,
-        *proto.graph.value_info,
-        *proto.graph.initializer,
-    ):
+    graph = proto.graph
+    values = (*graph.input, *graph.output, *graph.value_info)
+    for part in (proto, graph, *graph.node, *values, *graph.initializer):
         del part.metadata_props[:]
-    onnx.helper.set_model_props(
-        proto,
-        {
-            INPUT: f"grey lines, 0 black to 1 white, {data.height} px high, laid on white paper of a width that {step} divides",
-            "trained_width": str(data.width),
-        },
+    description = (
+        f"grey lines, 0 black to 1 white, {data.height} px high, laid on white paper of a width "
+        f"that {step} divides"
     )
+    onnx.helper.set_model_props(proto, {INPUT: description, "trained_width": str(data.width)})
     try:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ValueError(
-            f"ONNX export: the graph must pass onnx.checker, got {error}. Try other versions of "
-            f"{', '.join(PACKAGES)}"
+            f"ONNX export: onnx.checker refuses the graph ({error}). "
+            f"Try other versions of {', '.join(PACKAGES)}"
         ) from error
     return proto.SerializeToString()
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps the exporter's remarks (such as that torchvision is missing) from the user; its errors are raised."""
-    noisy = logging.getLogger("torch.onnx")
-    held = noisy.level
-    noisy.setLevel(logging.ERROR)
+    """Hide the exporter's messages, such as a missing torchvision. Errors are still raised."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        noisy.setLevel(held)
+        logger.setLevel(level)
 
 
-def compare(model: Model, written: bytes) -> dict[str, float]:
-    """Largest difference between ONNX Runtime's output and PyTorch's, on noise and on lines of two widths and batch sizes."""
+def compare(model: Model, graph: bytes) -> dict[str, float]:
+    """Return the largest difference between ONNX Runtime and PyTorch for each input of `_inputs`.
+
+    NaN means that the shapes differ.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session: Any = onnxruntime.InferenceSession(
-        written, options, providers=["CPUExecutionProvider"]
-    )
+    session: Any = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     differences = {}
     for name, images in _inputs(model).items():
         with torch.no_grad():
             expected = model.generator(torch.from_numpy(images)).numpy()
-        got = session.run([OUTPUT], {INPUT: images})[0]
-        differences[name] = (
-            float(np.abs(got - expected).max()) if got.shape == expected.shape else float("nan")
-        )
+        output = session.run([OUTPUT], {INPUT: images})[0]
+        same_shape = output.shape == expected.shape
+        differences[name] = float(np.abs(output - expected).max()) if same_shape else float("nan")
     return differences
 
 
 def _inputs(model: Model) -> dict[str, np.ndarray]:
-    """Batches (B, 1, H, W) by name: one as wide as in training, and three wider ones that no trace has seen."""
+    """Batches (B, 1, H, W) by name: noise and lines, of the training width and of a wider one."""
     data, step = model.config.data, 2**model.config.generator.levels
     rng = numbers(0, "onnx export")
     inputs = {}
@@ -181,9 +168,8 @@ def _inputs(model: Model) -> dict[str, np.ndarray]:
         )
         lines = np.ones((count, 1, data.height, width), dtype=np.float32)
         for sheet in lines[:, 0]:
-            line = degrade(
-                render_line("den 3 Maart", data.height, rng, stroke_fonts()[0], width), rng, 1.0
-            )
+            clean = render_line("den 3 Maart", data.height, rng, stroke_fonts()[0], width)
+            line = degrade(clean, rng, 1.0)
             sheet[:, : line.shape[1]] = line / np.float32(255)
         inputs[f"lines, {count} x {width} px"] = lines
     return inputs

@@ -1,4 +1,4 @@
-"""The FP32 guard: training is single precision throughout, without autocast and without TF32."""
+"""The FP32 guard: training uses single precision, without autocast and TF32."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import torch
 
 
 def require_fp32() -> None:
-    """Turns reduced-precision arithmetic off.
+    """Disable TF32.
 
-    Raises: RuntimeError when training would start under autocast or with another default type.
+    Raises: RuntimeError under autocast or with a default dtype other than float32.
     """
     if torch.get_default_dtype() != torch.float32:
         raise RuntimeError(
-            f"precision: the default dtype must be float32, got {torch.get_default_dtype()}"
+            f"training needs the default dtype float32, got {torch.get_default_dtype()}. "
+            "Call torch.set_default_dtype(torch.float32)"
         )
     if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
-        raise RuntimeError(
-            "precision: training must not run under autocast. Leave the autocast block first"
-        )
+        raise RuntimeError("training must not run under autocast. Leave the autocast block first")
     torch.set_float32_matmul_precision("highest")
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

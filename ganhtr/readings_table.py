@@ -1,7 +1,8 @@
-"""readings.tsv: what the guide reads in each line before and after its restoration, and how far that is from the transcription.
+"""readings.tsv: the guide's reading of each line before and after restoration, and its errors.
 
-A plain table: columns separated by a tab, a row a line, no quoting. Inside a value a backslash is written `\\\\`, a tab `\\t`, a line feed
-`\\n`, a carriage return `\\r`, and every other control character, line separator or undecodable byte `\\uXXXX`.
+A plain table: one row per line, columns separated by a tab, no quoting. Inside a value a backslash
+is written `\\\\`, a tab `\\t`, a line feed `\\n`, a carriage return `\\r`, and every other control
+character, line separator or undecodable byte `\\uXXXX`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 @dataclass(frozen=True)
 class Row:
-    """One line. `line` is its id on a page, "" for a line image; the transcription is "" where there is none."""
+    """One line. `line` is its id on a page, empty for a line image."""
 
     file: str
     line: str
@@ -38,31 +39,25 @@ class Row:
 
 
 def escape(value: str) -> str:
-    """A value as it stands in the table."""
-    return _SPECIAL.sub(lambda found: _ESCAPES.get(found[0], f"\\u{ord(found[0]):04x}"), value)
+    """Return a value as it is written in the table."""
+    return _SPECIAL.sub(lambda match: _ESCAPES.get(match[0], f"\\u{ord(match[0]):04x}"), value)
 
 
 def errors_of(rows: Sequence[Row]) -> tuple[TextErrors, TextErrors]:
-    """Errors of the readings before and after, over the rows that have a transcription."""
-    held = [row for row in rows if row.transcription]
-    references = [row.transcription for row in held]
-    return text_errors(references, [row.before for row in held]), text_errors(
-        references, [row.after for row in held]
-    )
+    """Return the errors of the readings before and after, for the rows with a transcription."""
+    transcribed = [row for row in rows if row.transcription]
+    references = [row.transcription for row in transcribed]
+    before = text_errors(references, [row.before for row in transcribed])
+    return before, text_errors(references, [row.after for row in transcribed])
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The text of readings.tsv; CER is the line's own, empty without a transcription."""
-    cers = zip(*(errors.line_cer for errors in errors_of(rows)), strict=True)
-    written = ["\t".join(COLUMNS)]
+    """Return the text of readings.tsv. A row without transcription has no CER."""
+    before, after = errors_of(rows)
+    cers = zip(before.line_cer, after.line_cer, strict=True)
+    lines: list[Sequence[str]] = [COLUMNS]
     for row in rows:
         rates = [f"{cer:.4f}" for cer in next(cers)] if row.transcription else ["", ""]
-        written.append(
-            "\t".join(
-                [
-                    *map(escape, (row.file, row.line, row.before, row.after, row.transcription)),
-                    *rates,
-                ]
-            )
-        )
-    return "\n".join(written) + "\n"
+        values = (row.file, row.line, row.before, row.after, row.transcription)
+        lines.append((*map(escape, values), *rates))
+    return "".join("\t".join(line) + "\n" for line in lines)

@@ -1,4 +1,4 @@
-"""Random numbers by name: each component of a run draws from its own stream, so that adding one leaves the others as they were."""
+"""Named random streams: a new component draws from a new stream and leaves the others unchanged."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ import torch
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
-    """A 63-bit seed for (seed, names); different names give unrelated streams."""
+    """Return a 63-bit seed for (seed, names); different names give unrelated streams."""
     text = "/".join(map(str, (seed, *names)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def generator(seed: int, *names: str | int) -> np.random.Generator:
-    """NumPy's generator for (seed, names)."""
+    """Return the NumPy generator of the stream (seed, names)."""
     return np.random.default_rng(derive_seed(seed, *names))
 
 
 @contextmanager
 def torch_stream(seed: int, *names: str | int) -> Iterator[None]:
-    """Inside, PyTorch's global generators draw from the stream (seed, names); afterwards they are as before."""
+    """Make PyTorch's global generators draw from the stream (seed, names) inside the block.
+
+    Their state before the block is restored after it.
+    """
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(derive_seed(seed, *names))

@@ -1,1 +1,1 @@
-"""The command line of the package: `python -m ganhtr …`. One file a command; typer and rich are used here and nowhere else in ganhtr."""
+"""The commands of `python -m ganhtr`. Networks are imported only when a command needs them."""

@@ -1,4 +1,4 @@
-"""`python -m ganhtr data`: what is in a source of lines, and from one format to another."""
+"""`python -m ganhtr data`: inspect a source of lines, and convert it to another format."""
 
 from __future__ import annotations
 
@@ -35,16 +35,17 @@ from ganhtr.data.source import (
     split_of_lines,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Looks into a source of lines, and converts it.")
+app = typer.Typer(no_args_is_help=True, help="Inspect and convert sources of lines.")
 
 Source = Annotated[str, typer.Argument(metavar="PATH", help=f"{FORMS}.")]
 CharsetFile = Annotated[
-    Path | None, typer.Option(help="One character a line. A TFRecord cannot be read without it.")
+    Path | None,
+    typer.Option(help="File with one character per line. Required for a TFRecord."),
 ]
 
 
 class Target(StrEnum):
-    """The formats that are written."""
+    """The formats that `convert` can write."""
 
     folder = FOLDER
     tfrecord = TFRECORD
@@ -54,157 +55,157 @@ class Target(StrEnum):
 def inspect(
     path: Source,
     charset: CharsetFile = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print a JSON object instead.")] = False,
     picture: Annotated[
         Path | None, typer.Option(help="Write a contact sheet of up to 24 lines (PNG).")
     ] = None,
     preset: Annotated[
         str,
         typer.Option(
-            help="Line size and recognizer: tiny (32 x 256), small (64 x 768), seed (128 x 1024)."
+            help="Line size and recognizer: tiny (32 x 256), small (64 x 768) or seed (128 x 1024)."
         ),
     ] = "tiny",
 ) -> None:
-    """Counts what is in a source of lines and what a study would make of it: sizes, texts, characters, charset, splits, skipped lines.
+    """Count lines, sizes, texts and characters of a source; show charset, splits and skipped lines.
 
-    The contact sheet's captions lack the accents that Pillow's own font lacks; the counts do not.
+    Charset and splits are those that a study of these lines would use. The captions of the contact
+    sheet lack the accents that Pillow's font lacks; the counts are complete.
 
-    Try: `inspect builtin --picture sheet.png`, `inspect lines --charset charset.txt`, `inspect pages --json`.
+    Examples: `inspect builtin --picture sheet.png`, `inspect lines --charset charset.txt`, `inspect
+    pages --json`.
     """
     config = build_config(preset)
-    given = (Charset.load(charset), f"from {charset}") if charset else None
-    lines = read(path, given[0] if given else None, config.data)
-    found = inspected(path, lines, given, config)
+    from_file = (Charset.load(charset), f"from {charset}") if charset else None
+    lines = read(path, from_file[0] if from_file else None, config.data)
+    inspection = inspect_as_study(path, lines, from_file, config)
     if picture:
         from ganhtr.data.contact_sheet import contact_sheet
 
         buffer = io.BytesIO()
         contact_sheet(lines).save(buffer, "PNG")
         write_whole(picture, buffer.getvalue())
-    say(json.dumps(asdict(found), indent=1) if json_ else describe(found))
+    say(json.dumps(asdict(inspection), indent=1) if json_ else describe(inspection))
 
 
-def inspected(
-    path: str, lines: RawLines, given: tuple[Charset, str] | None, config: Config
+def inspect_as_study(
+    path: str, lines: RawLines, charset_source: tuple[Charset, str] | None, config: Config
 ) -> Inspection:
-    """The inspection of lines that were read; what a study would derive is derived as it would."""
+    """Inspect lines with the splits and, if `charset_source` is None, the charset of a study."""
     from ganhtr.data.pairs import fitted_width
     from ganhtr.metrics.text import infeasible
 
     try:
         split = split_of_lines(path, lines, config.data.seed)
-        by = (
-            "as drawn"
-            if path == BUILTIN
-            else "by order in the file"
-            if lines.in_file_order
-            else "by whole groups"
-        )
-    except ValueError as error:  # too few groups is no reason not to look at the lines
-        split, by = None, f"none: {error}"
-    if given is None:
-        training = [
-            text for i, text in enumerate(lines.transcripts) if split is None or split[i] == 0
-        ]
-        texts = (
-            "built-in texts"
-            if path == BUILTIN
-            else "training transcriptions"
-            if split is not None
-            else "transcriptions"
-        )
-        given = derived_charset(path, training), f"those of the {texts}"
+        split_by = "by order in the file" if lines.in_file_order else "by whole groups"
+        if path == BUILTIN:
+            split_by = "as drawn"
+    except ValueError as error:  # lines of too few groups can be inspected, but not split
+        split, split_by = None, f"none: {error}"
+    if charset_source is None:
+        charset_source = _study_charset(path, lines, split)
     stride = STRIDES[config.guide.kind]
-    frames = np.array(
-        [
-            -(-fitted_width(line.clean.shape, config.data.height, config.data.width) // stride)
-            for line in lines.lines
-        ]
-    )
-    impossible = infeasible([given[0].target(text) for text in lines.transcripts], frames)
+    height, width = config.data.height, config.data.width
+    widths = np.array([fitted_width(line.clean.shape, height, width) for line in lines.lines])
+    targets = [charset_source[0].target(text) for text in lines.transcripts]
     return inspect_lines(
         path,
         format_of(path),
         lines,
-        given,
-        (split, by),
+        charset_source,
+        (split, split_by),
         config.preset,
         config.data,
-        impossible.tolist(),
+        infeasible(targets, -(-widths // stride)).tolist(),
         stride,
     )
+
+
+def _study_charset(path: str, lines: RawLines, split: np.ndarray | None) -> tuple[Charset, str]:
+    """The charset that a study would derive, and its origin in words."""
+    training = [text for i, text in enumerate(lines.transcripts) if split is None or split[i] == 0]
+    origin = "training transcriptions" if split is not None else "transcriptions"
+    if path == BUILTIN:
+        origin = "built-in texts"
+    return derived_charset(path, training), f"those of the {origin}"
 
 
 @app.command()
 def convert(
     path: Source,
-    out: Annotated[Path, typer.Argument(help="The folder or the .tfrecord file to make.")],
+    out: Annotated[Path, typer.Argument(help="Folder or .tfrecord file to write.")],
     to: Annotated[
         Target | None,
-        typer.Option(help="The format. Default: tfrecord where OUT ends so, else folder."),
+        typer.Option(help="Format. Default: tfrecord if OUT ends in .tfrecord, else folder."),
     ] = None,
     charset: CharsetFile = None,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Replace OUT: a file, or a folder with lines.tsv, whole."),
+        typer.Option("--force", help="Replace OUT: a file, or a whole folder with lines.tsv."),
     ] = False,
 ) -> None:
-    """Writes the lines of a source as a folder of PNG images with lines.tsv, or as a TFRecord of the original experiment's schema.
+    """Convert a source to a folder of PNG images with lines.tsv, or to a TFRecord.
 
-    A folder has degraded images under `degraded/` where the source gives them. A TFRecord must have them: where the source gives none they
-    are made at the line's own size (seed 0, strength 1). It holds no names and no groups: a study splits it by its order, and without
-    `--charset` its charset is written beside it. A TFRecord's lines go into a folder in ten groups, a stretch of the file each.
-    A tab or line break inside a transcription becomes a space. `builtin` stands for the lines of preset tiny.
+    The TFRecord has the schema of the original experiment. It stores no names and no groups, so a
+    study splits it by its order; without `--charset` its charset is written beside it. It needs
+    degraded images: if the source has none, they are made at the size of the line (seed 0, strength
+    1).
+
+    A folder has degraded images under `degraded/` if the source has them. The lines of a TFRecord
+    get ten groups of consecutive lines. A tab or line break in a transcription becomes a space.
+    `builtin` means the lines of preset tiny.
     """
     form = to.value if to else TFRECORD if out.suffix.lower() in RECORDS else FOLDER
     out = Path(os.path.abspath(out))
     refuse_out(out, form, path, force)
-    given = Charset.load(charset) if charset else None
-    lines = read(path, given, DataConfig())
+    characters = Charset.load(charset) if charset else None
+    lines = read(path, characters, DataConfig())
     with progress("writing", len(lines)) as tick:
-        count, notes = (
-            to_folder(lines, out, tick)
-            if form == FOLDER
-            else to_tfrecord(path, lines, out, given, force, tick)
-        )
+        if form == FOLDER:
+            count, notes = to_folder(lines, out, tick)
+        else:
+            count, notes = to_tfrecord(path, lines, out, characters, force, tick)
     say(f"{count} of {len(lines)} lines of {path} written to {out}")
     for note in (*lines.notes, *notes):
         say(f"note: {note}")
 
 
 def read(path: str, charset: Charset | None, data: DataConfig) -> RawLines:
-    """The lines of a source; progress on stderr where it is a large file."""
+    """Read the lines of a source, with progress on stderr for a TFRecord."""
     form = format_of(path)
     if form == BUILTIN:
         return builtin_lines(data)
-    with progress("reading", Path(path).stat().st_size if form == "tfrecord" else None) as tick:
+    with progress("reading", Path(path).stat().st_size if form == TFRECORD else None) as tick:
         return read_source(path, charset, tick)
 
 
 @contextmanager
-def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Gives what is told how much is done: a bar on stderr, a plain line a tenth where stderr is no terminal, nothing without a total."""
+def progress(task: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show progress on stderr; yields a function that takes the amount done.
+
+    A terminal gets a bar, any other stderr a line for every tenth. Without a total nothing is
+    shown.
+    """
     console = Console(stderr=True)
     if total is None:
         yield lambda done: None
     elif console.is_terminal:
-        columns = (TextColumn(what), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        columns = (TextColumn(task), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task(what, total=total)
-            yield lambda done: bar.update(task, completed=done)
+            bar_task = bar.add_task(task, total=total)
+            yield lambda done: bar.update(bar_task, completed=done)
     else:
-        told = 0
+        printed = 0
 
-        def tell(done: int) -> None:
-            nonlocal told
-            if 10 * done // total > told:
-                told = 10 * done // total
-                print(f"{what}: {10 * told} %", file=sys.stderr, flush=True)
+        def print_tenth(done: int) -> None:
+            nonlocal printed
+            if 10 * done // total > printed:
+                printed = 10 * done // total
+                print(f"{task}: {10 * printed} %", file=sys.stderr, flush=True)
 
-        yield tell
+        yield print_tenth
 
 
 def say(text: str) -> None:
-    """Prints what a terminal of any encoding can show."""
+    """Print text; characters that the terminal's encoding lacks become question marks."""
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "replace").decode(encoding), flush=True)

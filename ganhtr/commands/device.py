@@ -1,4 +1,4 @@
-"""Where a command computes."""
+"""The device of a command."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ if TYPE_CHECKING:  # --help needs no networks
     import torch
 
 Device = Annotated[
-    str | None, typer.Option(metavar="cpu|cuda", help="Default: cuda where there is one.")
+    str | None, typer.Option(metavar="cpu|cuda", help="Default: cuda if available, else cpu.")
 ]
 
 
-def device_of(asked: str | None) -> torch.device:
-    """The device asked for, else the best there is. Raises: ValueError when it is none, or not there."""
+def device_of(name: str | None) -> torch.device:
+    """Return the named device, or the best one for None.
+
+    Raises: ValueError if the name is unknown or the device is not available.
+    """
     import torch
 
-    if asked not in (None, "cpu", "cuda"):
+    if name not in (None, "cpu", "cuda"):
         raise ValueError(
-            f"--device must be cpu or cuda, got {asked}. Leave it out for the best there is"
+            f"--device must be cpu or cuda, got {name}. Omit it to use the best device available"
         )
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            "--device must be cpu on this machine, got cuda, and PyTorch sees no CUDA device. Leave --device out"
-        )
-    return torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: PyTorch finds no CUDA device on this machine. Omit it")
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))

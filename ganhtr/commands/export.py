@@ -1,4 +1,4 @@
-"""`python -m ganhtr export`: the generator of a model folder as an ONNX file."""
+"""`python -m ganhtr export`: write the generator of a model folder as an ONNX file."""
 
 from __future__ import annotations
 
@@ -11,35 +11,34 @@ import typer
 
 def export(
     model: Annotated[
-        Path, typer.Option(metavar="DIR", help="A model folder, such as results/NAME/best.")
+        Path, typer.Option(metavar="DIR", help="Model folder, such as results/NAME/best.")
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The ONNX file to write.")] = Path(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="ONNX file to write.")] = Path(
         "generator.onnx"
     ),
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Writes the trained generator as ONNX (opset 18) and compares it with PyTorch; on a difference above 1e-4 nothing is written.
+    """Export a trained generator as ONNX (opset 18) and compare it with PyTorch.
 
-    Input and output are grey lines (batch, 1, height, width) in [0, 1]; the height is the model's, batch and width are free. Needs the
-    packages of `pip install 'ganhtr-tune[onnx]'`.
+    If the outputs differ by more than 1e-4, no file is written.
+
+    Input and output are grey lines (batch, 1, height, width) in [0, 1]. The height is that of the
+    model; batch and width are free. Needs the packages of `pip install 'ganhtr-tune[onnx]'`.
     """
     if os.path.lexists(out) and not force:
-        raise ValueError(
-            f"{out}: --out must be a new file, got one that exists. Add --force to overwrite it"
-        )
+        raise ValueError(f"--out: {out} exists. Add --force to overwrite it")
     if not out.parent.is_dir():
-        raise ValueError(
-            f"{out}: --out must lie in a folder that exists, got no folder {out.parent}. Make it first"
-        )
+        raise ValueError(f"--out: the folder {out.parent} does not exist. Create it first")
     import torch  # here and below: --help needs no networks
 
     from ganhtr.onnx_export import OPSET, export_generator, require_packages
     from ganhtr.train.model_folder import load_model
 
     require_packages()
-    written = export_generator(load_model(model, torch.device("cpu")), out)
+    exported = export_generator(load_model(model, torch.device("cpu")), out)
     typer.echo(
-        f"{out}: opset {OPSET}, {written.bytes:,} bytes; largest difference from PyTorch {written.difference:.1e}"
+        f"{out}: opset {OPSET}, {exported.bytes:,} bytes; "
+        f"largest difference from PyTorch {exported.difference:.1e}"
     )
-    for name, difference in written.differences.items():
+    for name, difference in exported.differences.items():
         typer.echo(f"  {difference:.1e}  {name}")

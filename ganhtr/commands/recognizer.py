@@ -1,4 +1,4 @@
-"""`python -m ganhtr recognizer`: trains a line recognizer to a file that a study can name, and measures one."""
+"""`python -m ganhtr recognizer`: train a line recognizer to a file, and evaluate one."""
 
 from __future__ import annotations
 
@@ -15,109 +15,106 @@ from ganhtr.config import Config, ConfigError, build_config, parse_settings
 if TYPE_CHECKING:
     import torch
 
+    from ganhtr.config_sections import RecognizerConfig
     from ganhtr.data.pairs import Pairs
     from ganhtr.recognizers.weights import RecognizerWeights
 
-app = typer.Typer(no_args_is_help=True, help="Trains line recognizers, and measures them.")
-TRAINED_BY = (
-    "data",
-    "guide",
-    "recognizer_training",
-)  # the keys that a recognizer's training looks at
-Data = Annotated[str, typer.Option(help="builtin, or the path of a source of lines.")]
+app = typer.Typer(no_args_is_help=True, help="Train and evaluate line recognizers.")
+SECTIONS = ("data", "guide", "recognizer_training")  # those that the training of a recognizer uses
+Out = Annotated[Path, typer.Option(help="File to write, such as recognizer.safetensors.")]
+Data = Annotated[str, typer.Option(help="Source of lines: builtin, or a path.")]
 CharsetFile = Annotated[
     Path | None,
-    typer.Option(help="One character a line. Default: those of the training transcriptions."),
+    typer.Option(
+        help="File with one character per line. "
+        "Default: the characters of the training transcriptions."
+    ),
 ]
 Fonts = Annotated[
     Path | None,
-    typer.Option(help="TTF or OTF files for the built-in lines, beside the stroke fonts."),
+    typer.Option(help="Folder of TTF or OTF fonts, added to the stroke fonts (built-in lines)."),
+]
+Kind = Annotated[str | None, typer.Option(help="crnn or transformer. Default: that of the preset.")]
+Preset = Annotated[
+    str, typer.Option(help="Line size: tiny (32 x 256), small (64 x 768) or seed (128 x 1024).")
+]
+Epochs = Annotated[
+    int | None, typer.Option(help="Passes over the training lines. Default: that of the preset.")
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(help="Seed of initial weights and training. Default: that of the preset."),
 ]
 Settings = Annotated[
     list[str],
-    typer.Option("--set", metavar="KEY=VALUE", help="Sets a configuration key; may be repeated."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a configuration key (repeatable)."),
 ]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Resume the interrupted training of this file.")
+]
+FromScratch = Annotated[
+    bool,
+    typer.Option("--from-scratch", help="Do not start from the weights of a shipped recognizer."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 Picture = Annotated[
-    Path | None, typer.Option(help="PNG of some search-validation lines with their readings.")
+    Path | None,
+    typer.Option(help="PNG file to write: some search-validation lines with their readings."),
 ]
 
 
 @app.command()
 def train(
-    out: Annotated[Path, typer.Option(help="The file to write, such as recognizer.safetensors.")],
+    out: Out,
     data: Data = "builtin",
     charset: CharsetFile = None,
     fonts: Fonts = None,
-    kind: Annotated[
-        str | None, typer.Option(help="crnn or transformer. Default: the preset's.")
-    ] = None,
-    preset: Annotated[
-        str, typer.Option(help="Sizes: tiny (32 x 256), small (64 x 768), seed (128 x 1024).")
-    ] = "tiny",
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training lines. Default: the preset's.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of weights and training. Default: the preset's.")
-    ] = None,
+    kind: Kind = None,
+    preset: Preset = "tiny",
+    epochs: Epochs = None,
+    seed: Seed = None,
     set_: Settings = [],  # noqa: B006
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Go on with a training to this file that was broken off."),
-    ] = False,
-    from_scratch: Annotated[
-        bool,
-        typer.Option("--from-scratch", help="Do not start from a shipped recognizer of the kind."),
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    resume: Resume = False,
+    from_scratch: FromScratch = False,
+    force: Force = False,
     picture: Picture = None,
     device: Device = None,
 ) -> None:
-    """Trains a recognizer with CTC on the clean training lines.
+    """Train a recognizer with CTC on the clean training lines.
 
-    Search-validation lines measure it, the test split stays closed. After each epoch a checkpoint is written to FILE.part; after Ctrl-C
-    or a crash, --resume goes on from there and ends with the same weights.
+    The search-validation lines measure it; the test lines are not read. After each epoch a
+    checkpoint is written to FILE.part. After Ctrl-C or a crash, --resume continues from there and
+    gives the same weights as an uninterrupted training.
     """
     from ganhtr.data.source import load_pairs
     from ganhtr.recognizers.training import Recipe, part_of, train_to_file
 
     options = {"guide.kind": kind, "recognizer_training.epochs": epochs, "guide.seed": seed}
-    config = config_of(
-        preset,
-        {
-            **parse_settings(set_, TRAINED_BY),
-            **{key: value for key, value in options.items() if value is not None},
-        },
-    )
-    place = device_of(device)
-    check_out(out, part_of(out), resume, force)
+    settings = parse_settings(set_, SECTIONS)
+    settings |= {key: value for key, value in options.items() if value is not None}
+    config = recognizer_config(preset, settings)
+    chosen_device = device_of(device)
+    part = part_of(out)
+    require_writable(out, part, resume, force)
     pairs = load_pairs(data, config.data, charset, fonts)
-    start = None if from_scratch else start_of(config)
-    say_data(pairs)
-    if resume and not part_of(out).exists():
-        say(f"there is no {part_of(out)} to go on from: starts with the first epoch")
+    start = None if from_scratch else shipped_weights(config)
+    recipe = Recipe(pairs, config.guide, config.recognizer_training, start)
+    describe_data(pairs)
+    if resume and not part.exists():
+        say(f"{part} does not exist: training starts with the first epoch")
     try:
-        weights = train_to_file(
-            out,
-            Recipe(pairs, config.guide, config.recognizer_training, start),
-            place,
-            say,
-            resume=resume,
-        )
+        weights = train_to_file(out, recipe, chosen_device, say, resume=resume)
     except KeyboardInterrupt:
-        say(
-            f"interrupted; --resume goes on from {part_of(out)}"
-            if part_of(out).exists()
-            else "interrupted in the first epoch"
-        )
+        resumable = f"interrupted; --resume continues from {part}"
+        say(resumable if part.exists() else "interrupted in the first epoch")
         raise typer.Exit(130) from None
     say(f"written: {out}")
-    measure(weights, pairs, place, out, picture)
+    measure(weights, pairs, chosen_device, out, picture)
 
 
 @app.command()
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="A trained recognizer.")],
+    file: Annotated[Path, typer.Argument(help="File of a trained recognizer.")],
     data: Data = "builtin",
     charset: CharsetFile = None,
     fonts: Fonts = None,
@@ -125,32 +122,31 @@ def evaluate(
     picture: Picture = None,
     device: Device = None,
 ) -> None:
-    """Measures a recognizer on the search-validation lines, clean and degraded: CER and WER against the untouched transcription.
+    """Measure CER and WER of a recognizer on the clean and the degraded search-validation lines.
 
-    The split is the one that a study of these lines sees (--set data.seed=... where the study sets it); the test split stays closed.
+    The split is that of a study of these lines; if the study sets data.seed, set it here too. The
+    test lines are not read.
     """
     from ganhtr.data.source import load_pairs
     from ganhtr.recognizers.weights import RecognizerWeights
 
-    place = device_of(device)
+    chosen_device = device_of(device)
     weights = RecognizerWeights.load(file)
     settings = parse_settings(set_, ("data",))
-    for key, own in (("data.height", weights.height), ("data.width", weights.width)):
-        if settings.setdefault(key, own) != own:
+    for key, size in (("data.height", weights.height), ("data.width", weights.width)):
+        if settings.setdefault(key, size) != size:
             raise ConfigError(
-                [
-                    f"{file}: {key} must be the recognizer's ({own}), got {settings[key]}. Leave it out"
-                ]
+                [f"{file}: the recognizer has {key} {size}, got {settings[key]}. Omit --set {key}"]
             )
-    pairs = load_pairs(data, config_of("tiny", settings).data, charset, fonts)
-    say_data(pairs)
-    measure(weights, pairs, place, file, picture)
+    pairs = load_pairs(data, recognizer_config("tiny", settings).data, charset, fonts)
+    describe_data(pairs)
+    measure(weights, pairs, chosen_device, file, picture)
 
 
 def measure(
     weights: RecognizerWeights, pairs: Pairs, device: torch.device, file: Path, picture: Path | None
 ) -> None:
-    """Says how well a recognizer reads the search-validation lines, with its own charset, and draws some of them."""
+    """Print the errors of a recognizer on the search-validation lines, and draw some of them."""
     from ganhtr.atomic import write_atomically
     from ganhtr.charset import Charset
     from ganhtr.data.batches import LineBatches
@@ -158,69 +154,58 @@ def measure(
     from ganhtr.recognizers.readings import Readings
     from ganhtr.recognizers.readings_picture import readings_picture
 
-    own = Charset(weights.charset)
-    if own != pairs.charset:
-        for note in unknown_note("search-validation", own.outside(pairs.validation.transcripts)):
-            say(f"note: by the recognizer's charset, {note}")
-    readings = Readings.of(weights.build(device), LineBatches(pairs.validation, own, device))
-    say(f"search-validation, {len(pairs.validation)} lines:")
-    for line in readings.words():
-        say(f"  {line}")
+    lines, charset = pairs.validation, Charset(weights.charset)
+    if charset != pairs.charset:
+        for note in unknown_note("search-validation", charset.outside(lines.transcripts)):
+            say(f"note: with the recognizer's charset, {note}")
+    readings = Readings.of(weights.build(device), LineBatches(lines, charset, device))
+    say(f"search-validation, {len(lines)} lines:")
+    for sentence in readings.summary():
+        say(f"  {sentence}")
     if picture is not None:
-        rates = ", ".join(f"{image} {held.cer:.1%}" for image, held in readings.errors.items())
+        rates = ", ".join(f"{image} {errors.cer:.1%}" for image, errors in readings.errors.items())
+        title = f"{file.name}, {len(lines)} search-validation lines, CER {rates}"
         picture.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(
-            picture,
-            readings_picture(
-                readings,
-                f"{file.name}, {len(pairs.validation)} search-validation lines, CER {rates}",
-            ),
-        )
+        write_atomically(picture, readings_picture(readings, title))
         say(f"picture: {picture}")
 
 
-def start_of(config: Config) -> RecognizerWeights | None:
-    """The shipped recognizer of the same kind, of the same sizes if there is one."""
+def shipped_weights(config: Config) -> RecognizerWeights | None:
+    """Return a shipped recognizer of the same kind, preferably of the same sizes, or None."""
     from ganhtr.recognizers.obtain import ROLES, shipped_recognizer
 
-    alike = [
-        held
-        for role in ROLES
-        if (held := shipped_recognizer(role)) is not None and held.config.kind == config.guide.kind
-    ]
-    sizes = (config.guide.base, config.guide.dim, config.guide.layers)
+    def sizes(recognizer: RecognizerConfig) -> tuple[int, int, int]:
+        return recognizer.base, recognizer.dim, recognizer.layers
+
+    shipped = [weights for role in ROLES if (weights := shipped_recognizer(role)) is not None]
+    same_kind = [weights for weights in shipped if weights.config.kind == config.guide.kind]
+    # min returns the first one with equal sizes (False sorts first), else the first one
     return min(
-        alike,
-        key=lambda held: (held.config.base, held.config.dim, held.config.layers) != sizes,
-        default=None,
+        same_kind, key=lambda weights: sizes(weights.config) != sizes(config.guide), default=None
     )
 
 
-def config_of(preset: str, settings: dict[str, Any]) -> Config:
-    """The configuration, of which only the lines and the recognizer count here. Raises: ConfigError with every fault."""
+def recognizer_config(preset: str, settings: dict[str, Any]) -> Config:
+    """Return a configuration of which only the lines and the recognizer are used.
+
+    Raises: ConfigError with all faults.
+    """
     if settings.get("guide.weights"):
-        raise ConfigError(
-            [
-                "guide.weights must be left out here, where a recognizer is trained; a study names them"
-            ]
-        )
-    return build_config(
-        preset, {"generator.levels": 1, **settings}
-    )  # no generator need halve these lines
+        raise ConfigError(["guide.weights cannot be set when a recognizer is trained. Omit it"])
+    # one level, so that the generator does not limit the line size
+    return build_config(preset, {"generator.levels": 1, **settings})
 
 
-def check_out(out: Path, part: Path, resume: bool, force: bool) -> None:
-    """Refuses what would be lost, and what cannot be written. Raises: ValueError."""
+def require_writable(out: Path, part: Path, resume: bool, force: bool) -> None:
+    """Raises: ValueError if `out` cannot be written, or if something there would be lost."""
     if out.is_dir():
-        raise ValueError(f"--out must be a file, got the folder {out}. Name a file in it")
+        raise ValueError(f"--out: {out} is a folder. Name a file in it")
     if out.exists() and not force:
-        raise ValueError(
-            f"--out must be a new file, got {out}, which is there already. Name another, or add --force to overwrite it"
-        )
+        raise ValueError(f"--out: {out} exists. Name another file, or add --force to overwrite it")
     if part.exists() and not (resume or force):
         raise ValueError(
-            f"--out must be a new file, got {out}, whose training was broken off ({part}). Add --resume to go on with it, or "
-            "--force to start anew"
+            f"--out: the training of {out} was interrupted ({part} exists). Add --resume to "
+            "continue it, or --force to start from the beginning"
         )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -228,20 +213,20 @@ def check_out(out: Path, part: Path, resume: bool, force: bool) -> None:
             raise PermissionError(errno.EACCES, "no permission")
     except OSError as error:
         raise ValueError(
-            f"--out must be a file in a folder that can be written, got {out} ({error.strerror}). Name another"
+            f"--out: {out} cannot be written ({error.strerror}). Name a file in another folder"
         ) from error
 
 
-def say_data(pairs: Pairs) -> None:
-    """Says what there is to train on and to measure with, and what was noted of it."""
+def describe_data(pairs: Pairs) -> None:
+    """Print the size of the splits, and the notes on the lines."""
     say(
-        f"data: {pairs.name}, {len(pairs.train)} training and {len(pairs.validation)} search-validation lines, "
-        f"{len(pairs.charset)} characters"
+        f"data: {pairs.name}, {len(pairs.train)} training and {len(pairs.validation)} "
+        f"search-validation lines, {len(pairs.charset)} characters"
     )
     for note in pairs.notes:
         say(f"note: {note}")
 
 
 def say(line: str) -> None:
-    """Prints a line at once, also into a pipe."""
+    """Print a line immediately, also to a pipe."""
     print(line, flush=True)

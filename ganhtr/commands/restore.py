@@ -1,4 +1,4 @@
-"""`python -m ganhtr restore`: a trained generator applied to line images and pages."""
+"""`python -m ganhtr restore`: apply a trained generator to line images and pages."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:  # --help needs no networks
     from ganhtr.restore_jobs import Job
     from ganhtr.train.model_folder import Model
 
-LINES_AT_ONCE = 16  # line images that are held and restored together
+LINES_AT_ONCE = 16  # line images that are read and restored together
 
 
 @dataclass
 class Outcome:
-    """What became of a job: its image, or none where it was skipped; a row a restored line; what was skipped and why."""
+    """The result of a job: its image (None if skipped), a row per restored line, the faults."""
 
     job: Job
     image: np.ndarray | None = field(default=None, repr=False)
@@ -38,72 +38,84 @@ class Outcome:
 def restore(
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="IN", help="Line images, ALTO or PAGE files, folders of them."),
+        typer.Argument(metavar="IN", help="Line images, ALTO or PAGE files, or folders of them."),
     ],
     model: Annotated[
-        Path, typer.Option(metavar="DIR", help="A model folder, such as results/NAME/best.")
+        Path, typer.Option(metavar="DIR", help="Model folder, such as results/NAME/best.")
     ],
     out: Annotated[
-        Path,
-        typer.Option(
-            metavar="DIR", help="The folder of the results; it is made if it is not there."
-        ),
+        Path, typer.Option(metavar="DIR", help="Folder for the results; created if necessary.")
     ],
     force: Annotated[
-        bool, typer.Option("--force", help="Overwrite results of the same names.")
+        bool, typer.Option("--force", help="Overwrite existing files with the names of results.")
     ] = False,
     device: Device = None,
 ) -> None:
-    """Restores line images, and pages line by line, in grey and at their own size.
+    """Restore line images, and pages line by line, in grey and at their own size.
 
-    A result is named after its file, with .png; two files of one name are refused. A folder stands for the files in it, not in folders
-    below; an image that belongs to a page is restored with the page. On a page, all outside the lines' polygons stays as it is.
+    A result has the name of its file with the suffix .png; two inputs with the same name are
+    refused. A folder stands for the files in it, without its subfolders; the image of a page is
+    restored with the page. On a page, pixels outside the lines' polygons do not change.
 
-    readings.tsv says what the guide reads in each line before and after, and for pages the transcription and both character error
-    rates. It has no quoting: a tab in a value is written `\\t`, a line break `\\n`, a backslash `\\\\`.
+    readings.tsv has the guide's reading of each line before and after, and for pages the
+    transcription and both character error rates. It has no quoting: a tab in a value is written
+    `\\t`, a line break `\\n`, a backslash `\\\\`.
 
-    Exit code: 0, or 1 when something was skipped (it is named), or 2 for a wrong call.
+    Exit code: 0; 1 if files or lines were skipped (they are listed); 2 for invalid arguments.
     """
     from ganhtr.readings_table import NAME
     from ganhtr.restore_jobs import find_jobs, require_free
     from ganhtr.train.model_folder import load_model
 
-    found = find_jobs(inputs)
-    require_free(out, found.jobs, [NAME], force)
+    work = find_jobs(inputs)
+    require_free(out, work.jobs, [NAME], force)
     loaded = load_model(model, device_of(device))
-    say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-    if found.passed:
-        say.print(f"passed over, neither ALTO nor PAGE: {', '.join(found.passed)}")
+    stderr = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    if work.ignored:
+        stderr.print(f"ignored, neither ALTO nor PAGE: {', '.join(work.ignored)}")
+    outcomes, interrupted = _write_results(loaded, work.jobs, out, stderr)
+    faults = [*work.faults, *(fault for outcome in outcomes for fault in outcome.faults)]
+    if faults:
+        stderr.print("\n".join([f"{len(faults)} skipped:", *faults]))
+    _summarise(outcomes, out)
+    if interrupted:
+        missing = len(work.jobs) - len(outcomes)
+        stderr.print(f"interrupted: {missing} of {len(work.jobs)} files were not restored")
+    raise typer.Exit(130 if interrupted else 1 if faults else 0)
+
+
+def _write_results(
+    model: Model, jobs: Sequence[Job], out: Path, console: Console
+) -> tuple[list[Outcome], bool]:
+    """Restore all files and write images and table. Returns the outcomes and whether Ctrl-C came.
+
+    Raises: ValueError if the folder cannot be written.
+    """
+    from ganhtr.atomic import write_atomically
+    from ganhtr.readings_table import NAME, table
+
     outcomes: list[Outcome] = []
-    faults = list(found.faults)
     interrupted = False
     try:
         out.mkdir(parents=True, exist_ok=True)
         try:
-            for outcome in _shown(_outcomes(loaded, found.jobs), len(found.jobs), say):
+            for outcome in _with_progress(_outcomes(model, jobs), len(jobs), console):
                 if outcome.image is not None:
                     _write_png(out / outcome.job.target, outcome.image)
                 outcomes.append(outcome)
         except KeyboardInterrupt:
             interrupted = True
-        _write_table(out / NAME, [row for outcome in outcomes for row in outcome.rows])
+        rows = [row for outcome in outcomes for row in outcome.rows]
+        write_atomically(out / NAME, table(rows).encode())
     except OSError as error:
         raise ValueError(
-            f"{out}: --out must be a folder that can be written, got: {error}. Choose another"
+            f"--out: {out} cannot be written ({error}). Choose another folder"
         ) from error
-    faults += [fault for outcome in outcomes for fault in outcome.faults]
-    if faults:
-        say.print("\n".join([f"{len(faults)} skipped:", *faults]))
-    _summarise(outcomes, out)
-    if interrupted:
-        say.print(
-            f"interrupted: {len(found.jobs) - len(outcomes)} of {len(found.jobs)} files were not restored"
-        )
-    raise typer.Exit(130 if interrupted else 1 if faults else 0)
+    return outcomes, interrupted
 
 
 def _outcomes(model: Model, jobs: Sequence[Job]) -> Iterator[Outcome]:
-    """Every job's outcome: the line images in batches, then the pages."""
+    """Yield the outcome of every job: line images in batches, then pages."""
     lines = [job for job in jobs if job.page is None]
     for first in range(0, len(lines), LINES_AT_ONCE):
         yield from _line_outcomes(model, lines[first : first + LINES_AT_ONCE])
@@ -118,14 +130,14 @@ def _line_outcomes(model: Model, jobs: Sequence[Job]) -> list[Outcome]:
     from ganhtr.restore import require_line, restore_lines
 
     outcomes = [Outcome(job) for job in jobs]
-    whole, images = [], []
+    readable, images = [], []
     for outcome in outcomes:
         path = outcome.job.source
         try:
             image = read_grey(path)
         except Exception as error:  # Pillow's plugins raise nearly anything on a damaged file
             outcome.faults.append(
-                f"{path}: must be a whole image file, got {type(error).__name__}: {error}. Save the image anew"
+                f"{path}: cannot read this image ({type(error).__name__}: {error}). Save it again"
             )
             continue
         try:
@@ -133,9 +145,9 @@ def _line_outcomes(model: Model, jobs: Sequence[Job]) -> list[Outcome]:
         except ValueError as fault:
             outcome.faults.append(f"{path}: {fault}")
             continue
-        whole.append(outcome)
+        readable.append(outcome)
         images.append(image)
-    for outcome, restored in zip(whole, restore_lines(model, images), strict=True):
+    for outcome, restored in zip(readable, restore_lines(model, images), strict=True):
         outcome.image = restored.image
         outcome.rows.append(Row(str(outcome.job.source), "", restored.before, restored.after))
     return outcomes
@@ -158,12 +170,11 @@ def _page_outcome(model: Model, job: Job) -> Outcome:
     return Outcome(job, page.image, rows, list(page.faults))
 
 
-def _shown(outcomes: Iterator[Outcome], count: int, console: Console) -> Iterator[Outcome]:
-    """The same outcomes, with a progress bar on a terminal."""
+def _with_progress(outcomes: Iterator[Outcome], count: int, console: Console) -> Iterator[Outcome]:
+    """Yield the outcomes and show a progress bar on a terminal."""
     columns = (TextColumn("restoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
+    disable = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=disable) as progress:
         task = progress.add_task("", total=count)
         for outcome in outcomes:
             yield outcome
@@ -180,15 +191,8 @@ def _write_png(path: Path, image: np.ndarray) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def _write_table(path: Path, rows: Sequence[Row]) -> None:
-    from ganhtr.atomic import write_atomically
-    from ganhtr.readings_table import table
-
-    write_atomically(path, table(rows).encode())
-
-
 def _summarise(outcomes: Sequence[Outcome], out: Path) -> None:
-    """Says how much was restored, and how the readings changed where transcriptions tell."""
+    """Print the number of restored lines and, with transcriptions, the CER before and after."""
     from ganhtr.readings_table import errors_of
 
     pages = sum(outcome.job.page is not None for outcome in outcomes if outcome.image is not None)
@@ -197,7 +201,8 @@ def _summarise(outcomes: Sequence[Outcome], out: Path) -> None:
     before, after = errors_of(rows)
     if len(before.char_lengths):
         typer.echo(
-            f"CER of the guide {before.cer:.3f} before, {after.cer:.3f} after ({len(before.char_lengths)} lines with a "
-            f"transcription, {before.char_lengths.sum()} characters)"
+            f"CER of the guide: {before.cer:.3f} before, {after.cer:.3f} after "
+            f"({len(before.char_lengths)} lines with a transcription, "
+            f"{before.char_lengths.sum()} characters)"
         )
     sys.stdout.flush()

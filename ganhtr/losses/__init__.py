@@ -1,1 +1,1 @@
-"""Losses: pure functions that give one value a line."""
+"""Losses: pure functions of tensors that return one value per line."""

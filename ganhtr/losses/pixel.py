@@ -1,4 +1,4 @@
-"""Pixel loss. Legend: B batch, H height, W width."""
+"""Pixel loss. Legend: B lines of a batch, H height, W width."""
 
 from __future__ import annotations
 
@@ -6,5 +6,8 @@ import torch
 
 
 def l1(restored_BHW: torch.Tensor, clean_BHW: torch.Tensor, widths_B: torch.Tensor) -> torch.Tensor:
-    """Mean absolute difference (B,) over each line's own width. Both images must agree outside it."""
+    """Mean absolute difference over each line's width. Both images must agree to the right of it.
+
+    Shapes: images (B, H, W), widths (B,) in pixels -> (B,).
+    """
     return (restored_BHW - clean_BHW).abs().sum(dim=(1, 2)) / (restored_BHW.shape[1] * widths_B)

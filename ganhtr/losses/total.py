@@ -1,4 +1,4 @@
-"""The generator's total: named parts, each with its weight."""
+"""The generator's total loss: the weighted sum of its terms. Legend: B lines of a batch."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import torch
 
 
-def weighted_total(parts: Mapping[str, torch.Tensor], weights: Mapping[str, float]) -> torch.Tensor:
-    """The sum over the parts of weight times batch mean.
+def weighted_total(terms: Mapping[str, torch.Tensor], weights: Mapping[str, float]) -> torch.Tensor:
+    """Sum over the terms of weight times batch mean.
 
-    Shapes: each part (B,) unreduced -> (). A part of weight 0 stays out of the graph; it may be measured all the same.
+    Shapes: each term (B,) -> (). A term of weight 0 stays out of the graph; it may still be
+    recorded.
     """
-    return torch.stack(
-        [weights[name] * part.mean() for name, part in parts.items() if weights[name]]
-    ).sum()
+    means = [weights[name] * term_B.mean() for name, term_B in terms.items() if weights[name]]
+    return torch.stack(means).sum()

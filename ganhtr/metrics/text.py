@@ -1,7 +1,9 @@
-"""How near a reading is to the transcription: greedy CTC decoding, character and word errors, feasibility for CTC.
+"""Greedy CTC decoding, character and word errors, and feasibility for CTC.
 
-Legend of shapes: B lines of a batch, N lines of a split, T frames, K classes (0 is the blank). References are never
-touched: case, accents, doubled letters, punctuation and spaces at the ends all count.
+References are never normalised: case, accents, doubled letters, punctuation and spaces at the ends
+count.
+
+Legend: B lines of a batch, N lines of a split, T frames, K classes (0 is the blank), L characters.
 """
 
 from __future__ import annotations
@@ -20,12 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TextErrors:
-    """Errors of N lines: substitutions, deletions and insertions together, and what the references are long.
+    """Edits (substitutions, deletions, insertions) of N lines, and the lengths of their references.
 
-    Shapes: all (N,) int64. Unit: characters, or words.
-
-    A rate is edits / length, so it can exceed 1. Where the length is 0 it is the number of insertions itself (as if
-    the length were 1): 0 when nothing was read, and never NaN.
+    An error rate is edits / length, so it can exceed 1. If the length is 0, it is the number of
+    edits (as if the length were 1), and never NaN.
+    Shapes: all (N,) int64. Units: characters, or words.
     """
 
     char_edits: np.ndarray
@@ -35,12 +36,12 @@ class TextErrors:
 
     @property
     def cer(self) -> float:
-        """Character error rate of all lines together: summed edits / summed lengths."""
+        """Character error rate of all lines: summed edits / summed lengths."""
         return float(self.char_edits.sum() / max(self.char_lengths.sum(), 1))
 
     @property
     def wer(self) -> float:
-        """Word error rate of all lines together: summed edits / summed lengths."""
+        """Word error rate of all lines: summed edits / summed lengths."""
         return float(self.word_edits.sum() / max(self.word_lengths.sum(), 1))
 
     @property
@@ -55,15 +56,13 @@ class TextErrors:
 
 
 def text_errors(references: Sequence[str], readings: Sequence[str]) -> TextErrors:
-    """Character and word errors of readings against untouched references, counted by jiwer.
+    """Count character and word errors with jiwer. Words are separated by white space.
 
-    Words are what stands between white space. An empty reference's edits are the characters or words read.
-
-    Raises: ValueError when there are not as many readings as references.
+    Raises: ValueError if the numbers of readings and references differ.
     """
     if len(references) != len(readings):
         raise ValueError(
-            f"readings must be one for each reference, got {len(readings)} for {len(references)}"
+            f"there must be one reading per reference, got {len(readings)} for {len(references)}"
         )
     return TextErrors(
         *_edits([list(text) for text in references], [list(text) for text in readings]),
@@ -72,12 +71,12 @@ def text_errors(references: Sequence[str], readings: Sequence[str]) -> TextError
 
 
 def _edits(references: list[list[str]], readings: list[list[str]]) -> tuple[np.ndarray, np.ndarray]:
-    """Fewest edits and reference length (N,) of each line of tokens."""
-    import jiwer  # here, for half a second's import is nothing for those who never read a line
+    """Edit distance (N,) and reference length (N,) of each line of tokens."""
+    import jiwer  # here, because importing it takes half a second
 
-    # Jiwer's default transforms strip the ends of a text; `list` hands the tokens over as they are. Its counts are
-    # sums over lines, so each line's own are taken from its alignment (a call a line takes up to half as long again).
-    # It takes any callable for a transform and whatever that takes; only its type hints say less.
+    # jiwer's default transforms strip the ends of a text; `list` passes the tokens unchanged, which
+    # its type hints do not know. Its counts are sums over lines, so those of a line come from its
+    # alignment (one call per line would take up to half as long again).
     output = jiwer.process_words(references, readings, list, list)  # type: ignore[arg-type]
     edits = [
         sum(
@@ -87,22 +86,21 @@ def _edits(references: list[list[str]], readings: list[list[str]]) -> tuple[np.n
         )
         for line in output.alignments
     ]
-    return np.array(edits, dtype=np.int64), np.array(
-        [len(line) for line in references], dtype=np.int64
-    )
+    lengths = [len(line) for line in references]
+    return np.array(edits, dtype=np.int64), np.array(lengths, dtype=np.int64)
 
 
 def greedy_decode(logits_BTK: Tensor, frames_B: Tensor, charset: Charset) -> list[str]:
-    """The text of the best class of each frame by the rules of CTC: repeats count once, then blanks go.
+    """Best path decoding: the best class of each frame, with repeats merged and blanks removed.
 
-    Shapes: frames_B (B,), each line's own frames; later frames are not read.
-    Source: Graves et al. 2006, "Connectionist temporal classification", section 3.2 (best path decoding).
+    Shapes: logits (B, T, K), frame counts (B,) -> B texts. Frames beyond a line's count are
+    ignored.
+    Source: Graves et al. 2006, "Connectionist temporal classification", section 3.2.
     """
     best_BT = logits_BTK.argmax(dim=-1).cpu().numpy()
     inside_BT = np.arange(best_BT.shape[1]) < frames_B.cpu().numpy()[:, None]
-    starts_BT = (
-        np.diff(best_BT, axis=1, prepend=BLANK) != 0
-    )  # a blank first frame starts nothing, and goes anyway
+    # a blank is prepended: the first frame starts a character unless it is blank itself
+    starts_BT = np.diff(best_BT, axis=1, prepend=BLANK) != 0
     keep_BT = inside_BT & starts_BT & (best_BT != BLANK)
     return [
         charset.decode(best[keep].tolist()) for best, keep in zip(best_BT, keep_BT, strict=True)
@@ -110,9 +108,10 @@ def greedy_decode(logits_BTK: Tensor, frames_B: Tensor, charset: Charset) -> lis
 
 
 def infeasible(labels: Sequence[np.ndarray], frames: np.ndarray) -> np.ndarray:
-    """Which lines no CTC path can spell: a label needs a frame for each character and a blank between equal neighbours.
+    """Mark the lines that have too few frames for their labels.
 
-    Shapes: labels N arrays (L,) of class indices, frames (N,); returns (N,) bool.
+    CTC needs a frame per character, and one for the blank between equal neighbours.
+    Shapes: N arrays (L,) of class indices, frame counts (N,) -> (N,) bool.
     """
     needed = [len(label) + int(np.count_nonzero(label[1:] == label[:-1])) for label in labels]
     return np.array(needed, dtype=np.int64) > np.asarray(frames)

@@ -1,4 +1,4 @@
-"""Batch norm whose statistics stay as they are while a network runs a second time over lines that it has seen."""
+"""Batch norm that leaves its running statistics alone during a repeated forward pass."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @contextmanager
 def without_statistics(*modules: nn.Module) -> Iterator[None]:
-    """Inside, the batch norms of these modules compute as ever, and what that does to their running statistics and counts is dropped.
+    """Discard updates of the running statistics of these modules' batch norms inside the block.
 
-    They work on copies of these buffers. Switching `track_running_stats` off would not do: without buffers a forward pass saves fewer
-    tensors, and activation checkpointing refuses a recomputation that saves others than the first pass did.
+    The batch norms compute as usual, on copies of their buffers. Setting `track_running_stats` to
+    False would not work: a forward pass without buffers saves fewer tensors, and activation
+    checkpointing refuses a recomputation that saves other tensors than the first pass.
     """
     norms = {
         norm for module in modules for norm in module.modules() if isinstance(norm, _BatchNorm)
     }
-    held = [
-        (norm, name, buffer) for norm in norms for name, buffer in norm.named_buffers(recurse=False)
-    ]
+    buffers = [(norm, *entry) for norm in norms for entry in norm.named_buffers(recurse=False)]
     try:
-        for norm, name, buffer in held:
+        for norm, name, buffer in buffers:
             setattr(norm, name, buffer.clone())
         yield
     finally:
-        for norm, name, buffer in held:
+        for norm, name, buffer in buffers:
             setattr(norm, name, buffer)

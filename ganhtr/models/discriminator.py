@@ -1,6 +1,6 @@
-"""The dual-modal discriminator: is this line image, beside this text, a real clean one?
+"""The discriminator of pairs of a line image and a text: real (clean) or fake (restored)?
 
-Legend: B batch, H height, W width, L characters (padded).
+Legend: B lines of a batch, H height, W width, L characters (padded), E embedding size.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from ganhtr.config_sections import DiscriminatorConfig
 
-BN_EPS, BN_MOMENTUM = 1e-3, 0.2  # Keras' epsilon; its momentum .8 is .2 here
+BN_EPS, BN_MOMENTUM = 1e-3, 0.2  # Keras' epsilon; Keras' momentum 0.8 is 0.2 in PyTorch
 
 
 def last_state(lstm: nn.LSTM, embedded_BLE: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
-    """Last hidden state of every direction over the real characters; zeros for an empty text.
+    """Last hidden state of every direction of the top layer; zeros for an empty text.
 
-    Shapes: (B, L, E), (B,) -> (B, directions * hidden). Lengths are carried, never read off the padding; one of 0, which the packed
-    form refuses, is run as 1 and its result dropped.
+    Shapes: (B, L, E), lengths (B,) -> (B, directions * hidden). Packed sequences must not be empty,
+    so an empty text runs with length 1 and its state is set to zero.
     """
     packed = pack_padded_sequence(
         embedded_BLE, lengths_B.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
@@ -32,7 +32,11 @@ def last_state(lstm: nn.LSTM, embedded_BLE: torch.Tensor, lengths_B: torch.Tenso
 
 
 def init_lstm(lstm: nn.LSTM) -> None:
-    """Glorot-uniform input, orthogonal recurrent weights, forget bias 1 (Jozefowicz et al. 2015), as Keras has them."""
+    """Initialise an LSTM as Keras does.
+
+    Glorot-uniform input weights, orthogonal recurrent weights, forget bias 1 (Jozefowicz et al.
+    2015).
+    """
     for name, parameter in lstm.named_parameters():
         if "weight_ih" in name:
             nn.init.xavier_uniform_(parameter)
@@ -47,8 +51,10 @@ def init_lstm(lstm: nn.LSTM) -> None:
 class Discriminator(nn.Module):
     """Strided convolutions over the image, an LSTM over the text, and three dense layers over both.
 
-    Shapes: image (B, 1, H, W), text (B, L) indices, lengths (B,) -> logits (B,); above 0 means real.
-    Differs from the original: PyTorch's LSTM has two bias vectors; the second is held at zero, so that each bias counts once.
+    Shapes: image (B, 1, H, W), text indices (B, L), lengths (B,) -> logits (B,); above 0 means
+    real.
+    Source: the discriminator of the original experiment. Differs: PyTorch's LSTM has two bias
+    vectors; the second stays at zero and is not trained.
     """
 
     def __init__(self, config: DiscriminatorConfig, height: int, width: int, tokens: int):
@@ -82,18 +88,18 @@ class Discriminator(nn.Module):
         self.text.bias_hh_l0.requires_grad_(False)
 
     def trainable(self) -> list[nn.Parameter]:
-        """The parameters that are learned: all but the LSTM's second, redundant bias."""
+        """The trained parameters: all but the LSTM's second, redundant bias."""
         return [p for name, p in self.named_parameters() if name != "text.bias_hh_l0"]
 
     def encode_text(self, text_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
-        """Text vector (B, text_hidden)."""
+        """Encode texts: indices (B, L), lengths (B,) -> (B, E)."""
         return last_state(self.text, self.embedding(text_BL), lengths_B)
 
-    def judge(self, image_B1HW: torch.Tensor, text_BE: torch.Tensor) -> torch.Tensor:
-        """Logits (B,) of images beside encoded texts, so that a text shared by two images is encoded once."""
+    def classify(self, image_B1HW: torch.Tensor, text_BE: torch.Tensor) -> torch.Tensor:
+        """Logits (B,) of images with encoded texts. A text shared by two images is encoded once."""
         return self.join(torch.cat([self.image(image_B1HW).flatten(1), text_BE], dim=1)).squeeze(1)
 
     def forward(
         self, image_B1HW: torch.Tensor, text_BL: torch.Tensor, lengths_B: torch.Tensor
     ) -> torch.Tensor:
-        return self.judge(image_B1HW, self.encode_text(text_BL, lengths_B))
+        return self.classify(image_B1HW, self.encode_text(text_BL, lengths_B))

@@ -1,6 +1,6 @@
-"""The generator: a U-Net from a degraded line to a restored one, of plain or residual blocks, with or without attention gates.
+"""The generator: a U-Net with plain or residual blocks, with or without attention gates.
 
-Legend: B batch, C channels, H height, W width.
+Legend: B lines of a batch, C channels, H height, W width.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BN_EPS = 1e-3  # Keras' epsilon
 
 
 def he_normal(module: nn.Module) -> None:
-    """He-normal convolution weights and zero biases, as in the original. Source: He et al. 2015."""
+    """Initialise a convolution: He-normal weights, zero bias. Source: He et al. 2015."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         if module.bias is not None:
@@ -32,7 +32,7 @@ class ConvNorm(nn.Sequential):
     """Convolution (stride 1, same size) and batch norm."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, momentum: float):
-        # an even kernel pads right and bottom only, as SAME padding does
+        # an even kernel pads right and bottom only, as TensorFlow's SAME padding does
         pad = nn.ZeroPad2d((0, 1, 0, 1)) if kernel == 2 else nn.Identity()
         convolution = nn.Conv2d(inputs, outputs, kernel, padding=0 if kernel == 2 else kernel // 2)
         super().__init__(pad, convolution, nn.BatchNorm2d(outputs, BN_EPS, momentum))
@@ -56,11 +56,13 @@ class PlainBlock(nn.Sequential):
 
 
 class ResidualBlock(nn.Module):
-    """A plain block to which its input is added before the last activation.
+    """A plain block with a shortcut from its input to the sum before the last activation.
 
-    Source: He et al. 2016 (CVPR), eq. (1), and (2) with a 1x1 convolution where the widths differ; in a U-Net: Zhang et al. 2018.
-    Differs: leaky ReLU for ReLU. Zhang et al. put batch norm and activation before each convolution and halve the resolution by strided
-    convolutions; here they come after it, and pooling and up-convolutions are those of the plain U-Net.
+    Source: He et al. 2016 (CVPR), eq. (1), and eq. (2) with a 1x1 convolution where the widths
+    differ; in a U-Net: Zhang et al. 2018. Differs: leaky ReLU instead of ReLU. Zhang et al. put
+    batch norm and activation before each convolution and downsample by strided convolutions; here
+    batch norm and activation follow the convolution, and pooling and up-convolutions are those of
+    the plain U-Net.
     """
 
     def __init__(self, inputs: int, outputs: int, momentum: float):
@@ -78,7 +80,7 @@ class ResidualBlock(nn.Module):
 
 
 class OpenGate(nn.Module):
-    """Lets a skip connection pass as it is."""
+    """A skip connection without a gate."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -88,10 +90,10 @@ class OpenGate(nn.Module):
 
 
 class AttentionGate(nn.Module):
-    """Weighs each place of a skip connection by what the level below makes of it.
+    """Additive attention on a skip connection: one coefficient per position, from the level below.
 
-    Source: Oktay et al. 2018 (MIDL), eq. (1) and (2), additive attention with one coefficient a place.
-    Differs: the gating signal is the upsampled features, so that nothing is resampled on either side of the gate.
+    Source: Oktay et al. 2018 (MIDL), eq. (1) and (2). Differs: the gating signal is the upsampled
+    features, so nothing is resampled inside the gate.
     """
 
     def __init__(self, width: int):
@@ -102,8 +104,8 @@ class AttentionGate(nn.Module):
         self.coefficient = nn.Conv2d(hidden, 1, 1)  # psi, b_psi
 
     def forward(self, skip_BCHW: torch.Tensor, up_BCHW: torch.Tensor) -> torch.Tensor:
-        attention_BCHW = F.relu(self.skip(skip_BCHW) + self.signal(up_BCHW))
-        return skip_BCHW * torch.sigmoid(self.coefficient(attention_BCHW))
+        hidden_BCHW = F.relu(self.skip(skip_BCHW) + self.signal(up_BCHW))
+        return skip_BCHW * torch.sigmoid(self.coefficient(hidden_BCHW))
 
 
 # kind -> block (inputs, outputs, momentum) and gate (width)
@@ -115,23 +117,25 @@ KINDS: dict[str, tuple[Callable[[int, int, float], nn.Module], Callable[[int], n
 
 
 def halve_and_encode(block: nn.Module, x_BCHW: torch.Tensor) -> torch.Tensor:
-    """One level down."""
+    """One level down: (B, C, H, W) -> (B, C', H/2, W/2)."""
     return block(F.max_pool2d(x_BCHW, 2))
 
 
 def double_and_decode(
     up: nn.Module, gate: nn.Module, block: nn.Module, x_BCHW: torch.Tensor, skip_BCHW: torch.Tensor
 ) -> torch.Tensor:
-    """One level up."""
-    x_BCHW = up(F.interpolate(x_BCHW, scale_factor=2, mode="nearest"))
-    return block(torch.cat([gate(skip_BCHW, x_BCHW), x_BCHW], dim=1))
+    """One level up: (B, C, H, W) and the skip connection (B, C', 2H, 2W) -> (B, C', 2H, 2W)."""
+    up_BCHW = up(F.interpolate(x_BCHW, scale_factor=2, mode="nearest"))
+    return block(torch.cat([gate(skip_BCHW, up_BCHW), up_BCHW], dim=1))
 
 
 class UNet(nn.Module):
-    """Encoder and decoder with skip connections; a sigmoid makes the image.
+    """Encoder and decoder with skip connections, and a sigmoid at the output.
 
-    Shapes: degraded (B, 1, H, W) in [0, 1], H and W multiples of 2**levels -> restored (B, 1, H, W) in [0, 1].
-    Source: Ronneberger et al. 2015, with the sizes of the experiment (plain, base 64, 4 levels: 31,044,289 parameters).
+    Shapes: degraded (B, 1, H, W) -> restored (B, 1, H, W), both in [0, 1], H and W multiples of
+    2**levels.
+    Source: Ronneberger et al. 2015, with the sizes of the original experiment (plain, base 64, 4
+    levels: 31,044,289 parameters). Differs: batch norm, leaky ReLU, SAME padding.
     """
 
     def __init__(self, config: GeneratorConfig):
@@ -156,24 +160,24 @@ class UNet(nn.Module):
         self.apply(he_normal)
 
     def forward(self, degraded_B1HW: torch.Tensor) -> torch.Tensor:
-        """The restored image."""
         first, *below = self.encoder
-        x = self._run(first, degraded_B1HW)
+        x_BCHW = self._run(first, degraded_B1HW)
         skips = []
         for block in below:
-            skips.append(x)
-            x = self._run(halve_and_encode, block, x)
+            skips.append(x_BCHW)
+            x_BCHW = self._run(halve_and_encode, block, x_BCHW)
         for up, gate, block in zip(self.up, self.gates, self.decoder, strict=True):
-            x = self._run(double_and_decode, up, gate, block, x, skips.pop())
-        return torch.sigmoid(self.output(x))
+            x_BCHW = self._run(double_and_decode, up, gate, block, x_BCHW, skips.pop())
+        return torch.sigmoid(self.output(x_BCHW))
 
     def _run(
         self, function: Callable[..., torch.Tensor], *inputs: nn.Module | torch.Tensor
     ) -> torch.Tensor:
-        """function(*inputs). With checkpointing its inputs alone are kept, and the backward pass computes the rest a second time.
+        """Call `function(*inputs)`; with checkpointing, keep only its inputs for the backward pass.
 
-        That leaves the running statistics alone; random numbers need no keeping, as there is no dropout.
-        Source: Chen et al. 2016, with a segment a level.
+        The backward pass computes the activations again, without updating the running statistics.
+        There is no dropout, so no random state is kept.
+        Source: Chen et al. 2016. Differs: one segment per level.
         """
         if not (self.checkpointing and self.training and torch.is_grad_enabled()):
             return function(*inputs)

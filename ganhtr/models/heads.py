@@ -1,6 +1,6 @@
 """Projection heads: from features to the vectors that a contrastive loss compares.
 
-Legend: N samples (lines, windows or frames), D features, P projected size.
+Legend: N samples (lines, windows or frames), D features, W hidden width, P projected size.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from ganhtr.config_sections import HeadConfig
 
 
 class ResidualBlock(nn.Module):
-    """Layer norm, a perceptron with one hidden layer, and the input added to it. Shapes: (N, W) -> (N, W).
+    """Layer norm and a perceptron with one hidden layer, plus the input. Shapes: (N, W) -> (N, W).
 
-    Source: He et al. 2016, "Identity mappings in deep residual networks". Differs: layer norm and linear maps.
+    Source: He et al. 2016, "Identity mappings in deep residual networks". Differs: layer norm and
+    linear layers instead of batch norm and convolutions.
     """
 
     def __init__(self, width: int):
@@ -31,10 +32,12 @@ class ResidualBlock(nn.Module):
 
 
 def build_head(config: HeadConfig, features: int) -> nn.Module:
-    """The head that `config.kind` names.
+    """Return the head that `config.kind` names.
 
-    Shapes: (N, D) -> (N, P), P = config.dim; kind `none` hands the features on (P = D). `layers` counts the hidden layers of the
-    perceptron (SimCLR's head has one), or the residual blocks. Source: Chen et al. 2020 (SimCLR), section 4.2.
+    `layers` counts the hidden layers of the perceptron (SimCLR's head has one), or the residual
+    blocks.
+    Shapes: (N, D) -> (N, P), P = config.dim; kind `none` returns the features (P = D).
+    Source: Chen et al. 2020 (SimCLR), section 4.2.
     """
     if config.kind == "none":
         return nn.Identity()

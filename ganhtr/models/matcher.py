@@ -1,26 +1,28 @@
-"""What a contrastive loss compares: pooled and projected features of lines, projected texts, the scale of their cosines.
+"""The trained side of a contrastive loss: pooling, projection heads, text encoder, temperature.
 
-Legend: B batch, T frames, L characters (padded), I instances a line (1, or its windows), D features, P projected size.
+Legend: B lines of a batch, T frames, L characters (padded), I windows per line (1 without windows),
+N = B I instances, D features, P projected size.
 """
 
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ganhtr.models.key_queue import KeyQueue, follow, slow_copy
+from ganhtr.models.key_queue import KeyQueue, momentum_copy, momentum_update
 from ganhtr.models.pooling import WindowPool
 
-LARGEST_SCALE = 100.0  # of the cosines
+LARGEST_SCALE = 100.0  # of the cosines; a temperature of 0.01
 
 
 class LevelMatcher(nn.Module):
-    """One feature level: pooling, projection heads and, where there is one, the queue of keys.
+    """Pooling, projection heads and optional queue of keys for one feature level.
 
-    `texts` is the pooling of the texts; vectors come out with length 1, except where all of one was 0.
+    Embeddings have length 1, except where the projection is 0.
     """
 
     def __init__(
@@ -32,43 +34,48 @@ class LevelMatcher(nn.Module):
         queue: KeyQueue | None,
     ):
         super().__init__()
-        self.pool, self.text_pool, self.image_head, self.text_head, self.queue = (
-            pool,
-            text_pool,
-            image_head,
-            text_head,
-            queue,
-        )
-        self.key_head = slow_copy(text_head) if queue is not None else None
+        self.pool = pool
+        self.text_pool = text_pool
+        self.image_head = image_head
+        self.text_head = text_head
+        self.queue = queue
+        self.key_head = momentum_copy(text_head) if queue is not None else None
 
     def embed_images(self, features_BTD: torch.Tensor, frames_B: torch.Tensor) -> torch.Tensor:
-        """(B, T, D), own frames (B,) -> (B I, P)."""
-        return F.normalize(self.image_head(self.pool(features_BTD, frames_B).flatten(0, 1)), dim=1)
+        """Embed lines: (B, T, D), frame counts (B,) -> (N, P)."""
+        return self._embed(self.image_head, self.pool, features_BTD, frames_B)
 
     def embed_texts(self, states_BLD: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
-        """(B, L, D), lengths (B,) -> (B I, P)."""
-        return F.normalize(
-            self.text_head(self.text_pool(states_BLD, lengths_B).flatten(0, 1)), dim=1
-        )
+        """Embed texts: (B, L, D), lengths (B,) -> (N, P)."""
+        return self._embed(self.text_head, self.text_pool, states_BLD, lengths_B)
 
     def embed_keys(self, states_BLD: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
-        """As `embed_texts`, by the slow copy of the head."""
+        """Embed texts with the momentum copy of the head: (B, L, D), lengths (B,) -> (N, P)."""
         assert self.key_head is not None
-        return F.normalize(
-            self.key_head(self.text_pool(states_BLD, lengths_B).flatten(0, 1)), dim=1
-        )
+        return self._embed(self.key_head, self.text_pool, states_BLD, lengths_B)
 
-    def project_frames(self, features_BTD: torch.Tensor, inside_BT: torch.Tensor) -> torch.Tensor:
-        """Every own frame through the image head: (B, T, D) -> (B, T, P), zeros elsewhere. Padding never enters a batch norm."""
-        own = self.image_head(features_BTD[inside_BT])
-        return own.new_zeros(*inside_BT.shape, own.shape[1]).index_put((inside_BT,), own)
+    @staticmethod
+    def _embed(
+        head: nn.Module, pool: nn.Module, x_BTD: torch.Tensor, lengths_B: torch.Tensor
+    ) -> torch.Tensor:
+        return F.normalize(head(pool(x_BTD, lengths_B).flatten(0, 1)), dim=1)
+
+    def project_frames(self, features_BTD: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
+        """Project the frames inside each line; padding is 0 and never enters a batch norm.
+
+        Shapes: (B, T, D), (B, T) bool -> (B, T, P).
+        """
+        projected = self.image_head(features_BTD[mask_BT])
+        zeros_BTP = projected.new_zeros(*mask_BT.shape, projected.shape[1])
+        return zeros_BTP.index_put((mask_BT,), projected)
 
 
 class Matcher(nn.Module):
-    """The trained side of the contrastive loss: a text encoder for all levels, a LevelMatcher for each, scale and bias of the cosines.
+    """One text encoder, a LevelMatcher for each feature level, scale and bias of the cosines.
 
-    `text_encoder` is None for losses that look at frames alone. `inverse_temperature` is 1/temperature, learned as its logarithm when asked
-    for; so is the bias (SigLIP's).
+    `text_encoder` is None for frame losses. `inverse_temperature` is 1/temperature; the parameter
+    is its logarithm. `learned` and `learned_bias` say whether temperature and bias (SigLIP's) are
+    trained.
     """
 
     def __init__(
@@ -82,27 +89,28 @@ class Matcher(nn.Module):
     ):
         super().__init__()
         self.levels, self.text_encoder = nn.ModuleDict(levels), text_encoder
-        queued = text_encoder is not None and any(
-            level.queue is not None for level in levels.values()
+        has_queue = any(level.queue is not None for level in levels.values())
+        self.key_encoder = (
+            momentum_copy(text_encoder) if has_queue and text_encoder is not None else None
         )
-        self.key_encoder = slow_copy(text_encoder) if queued and text_encoder is not None else None
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learned)
         self.bias = nn.Parameter(torch.tensor(bias), requires_grad=learned_bias)
 
     def train(self, mode: bool = True) -> Matcher:
-        """Train or eval mode, in which the slow copies have no part: they stay in eval mode."""
+        """Set train or eval mode; the momentum copies stay in eval mode."""
         super().train(mode)
-        slow = [
-            self.key_encoder,
-            *(level.key_head for level in self.levels.values() if isinstance(level, LevelMatcher)),
-        ]
-        for module in slow:
+        copies = [self.key_encoder, *(level.key_head for level in self.level_matchers().values())]
+        for module in copies:
             if module is not None:
                 module.eval()
         return self
 
+    def level_matchers(self) -> dict[str, LevelMatcher]:
+        """The LevelMatchers by name; `levels` itself is an untyped ModuleDict."""
+        return {name: cast(LevelMatcher, level) for name, level in self.levels.items()}
+
     def learned(self) -> list[nn.Parameter]:
-        """The parameters that an optimiser steps."""
+        """The parameters that the optimiser updates."""
         return [p for p in self.parameters() if p.requires_grad]
 
     @property
@@ -110,28 +118,24 @@ class Matcher(nn.Module):
         return self.log_scale.exp()
 
     @torch.no_grad()
-    def settle(
+    def after_update(
         self,
         text_BL: torch.Tensor,
         lengths_B: torch.Tensor,
         labels_N: torch.Tensor,
-        keep: float,
+        momentum: float,
         step: int,
     ) -> None:
-        """After an update: a learned scale comes back to LARGEST_SCALE, slow copies follow, the batch's keys enter the queue.
+        """Limit the scale to LARGEST_SCALE, update the momentum copies, push the batch's keys.
 
-        Source of the bound: Radford et al. 2021 (CLIP), section 2.5.
+        Source of the limit: Radford et al. 2021 (CLIP), section 2.5.
         """
         self.log_scale.clamp_(max=math.log(LARGEST_SCALE))
         if self.key_encoder is None or self.text_encoder is None:
             return
-        follow(self.key_encoder, self.text_encoder, keep, step)
-        states = self.key_encoder(text_BL, lengths_B)
-        for level in self.levels.values():
-            assert (
-                isinstance(level, LevelMatcher)
-                and level.queue is not None
-                and level.key_head is not None
-            )
-            follow(level.key_head, level.text_head, keep, step)
-            level.queue.push(level.embed_keys(states, lengths_B), labels_N)
+        momentum_update(self.key_encoder, self.text_encoder, momentum, step)
+        states_BLD = self.key_encoder(text_BL, lengths_B)
+        for level in self.level_matchers().values():
+            assert level.queue is not None and level.key_head is not None
+            momentum_update(level.key_head, level.text_head, momentum, step)
+            level.queue.push(level.embed_keys(states_BLD, lengths_B), labels_N)

@@ -1,10 +1,14 @@
-"""Line recognizers: a CRNN and the transformer of the experiment. Both give features (the tap) and CTC logits per frame.
+"""Line recognizers: a CRNN and the transformer of the original experiment.
 
-Legend: B batch, H height, W width, T frames, D features, K classes (0 is the blank).
+Both compute features (three levels: cnn, proj, encoder) and CTC logits of every frame.
+
+Legend: B lines of a batch, C channels, H height, W width, T frames, D features, K classes (0 is the
+blank).
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -18,64 +22,70 @@ from ganhtr.config_sections import STRIDES, RecognizerConfig
 class DifferentiableLSTM(nn.LSTM):
     """An LSTM without dropout that can be differentiated in eval mode.
 
-    cuDNN refuses the backward pass of an RNN in eval mode; without dropout the mode changes nothing else, so the flag is raised
-    for the call alone.
+    cuDNN refuses the backward pass of an RNN in eval mode. Without dropout the mode changes nothing
+    else, so each call runs in training mode.
     """
 
     def forward(self, *inputs):
-        held, self.training = self.training, True
+        mode, self.training = self.training, True
         try:
             return super().forward(*inputs)
         finally:
-            self.training = held
+            self.training = mode
 
 
-class LineRecognizer(nn.Module):
-    """What every recognizer offers: features of an image on three levels (cnn, proj, encoder), logits, and how many pixels a frame spans.
+class LineRecognizer(nn.Module, ABC):
+    """The interface of every recognizer: three levels of features, logits, pixels per frame.
 
-    `proj` is the tap: what the feature loss and, unless told otherwise, the contrastive loss look at.
+    The level `proj` is called the *tap*: the feature loss and, by default, the contrastive loss use
+    it.
     """
 
-    stride: int  # pixels a frame
-    widths: dict[str, int]  # features of each level
+    stride: int  # pixels per frame
+    widths: dict[str, int]  # D of each level
     convolutions: nn.Sequential
 
     @property
     def features(self) -> int:
-        """Width of the tap."""
+        """D of the tap."""
         return self.widths["proj"]
 
+    @abstractmethod
     def trunk(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The levels cnn and proj, each (B, T, D)."""
-        raise TypeError(f"{type(self).__name__} has no trunk")
+        """The levels cnn and proj of images (B, 1, H, W), each (B, T, D)."""
 
+    @abstractmethod
     def encode(self, tap_BTD: torch.Tensor) -> torch.Tensor:
-        """The level encoder (B, T, D) of the tap."""
-        raise TypeError(f"{type(self).__name__} has no encoder")
+        """The level encoder (B, T, D) of the tap (B, T, D)."""
 
-    def spell(self, encoder_BTD: torch.Tensor) -> torch.Tensor:
-        """CTC logits (B, T, K) of the level encoder."""
-        raise TypeError(f"{type(self).__name__} cannot spell")
+    @abstractmethod
+    def ctc_logits(self, encoder_BTD: torch.Tensor) -> torch.Tensor:
+        """CTC logits (B, T, K) of the level encoder (B, T, D)."""
 
     def tap(self, images_B1HW: torch.Tensor) -> torch.Tensor:
-        """The level proj (B, T, D)."""
+        """The level proj (B, T, D) of images (B, 1, H, W)."""
         return self.trunk(images_B1HW)[1]
 
     def read(self, tap_BTD: torch.Tensor) -> torch.Tensor:
-        """CTC logits (B, T, K) of the tap."""
-        return self.spell(self.encode(tap_BTD))
+        """CTC logits (B, T, K) of the tap (B, T, D)."""
+        return self.ctc_logits(self.encode(tap_BTD))
 
     def forward(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tap and logits."""
-        tap = self.tap(images_B1HW)
-        return tap, self.read(tap)
+        """Tap (B, T, D) and CTC logits (B, T, K) of images (B, 1, H, W)."""
+        tap_BTD = self.tap(images_B1HW)
+        return tap_BTD, self.read(tap_BTD)
+
+
+def column_maxima(x_BCHW: torch.Tensor) -> torch.Tensor:
+    """Maximum over each column as a sequence of frames: (B, C, H, W) -> (B, W, C)."""
+    return x_BCHW.amax(dim=2).transpose(1, 2)
 
 
 class CRNN(LineRecognizer):
     """Five convolution blocks, the maximum over each column, BiLSTM layers, and a linear CTC head.
 
-    Shapes: images (B, 1, H, W), any H of at least 16 -> tap (B, W/4, 8 base), logits (B, W/4, K).
-    The shortcut head's logits train the columns directly and are not used for reading.
+    The shortcut head gives the convolutions a direct CTC loss in training; reading does not use it.
+    Shapes: images (B, 1, H, W), H of at least 16 -> tap (B, W/4, 8 base), logits (B, W/4, K).
     Source: Shi et al. 2015; column maximum and CTC shortcut: Retsinas et al. 2022.
     """
 
@@ -105,16 +115,15 @@ class CRNN(LineRecognizer):
         self.shortcut = nn.Conv1d(inputs, classes, 3, padding=1)
 
     def trunk(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Columns behind the fourth block and behind the fifth."""
-        fourth = self.convolutions[:-3](images_B1HW)
-        return fourth.amax(dim=2).transpose(1, 2), self.convolutions[-3:](fourth).amax(
-            dim=2
-        ).transpose(1, 2)
+        """The column maxima after the fourth block (cnn) and after the fifth (proj)."""
+        fourth_BCHW = self.convolutions[:-3](images_B1HW)
+        fifth_BCHW = self.convolutions[-3:](fourth_BCHW)
+        return column_maxima(fourth_BCHW), column_maxima(fifth_BCHW)
 
     def encode(self, tap_BTD: torch.Tensor) -> torch.Tensor:
         return self.recurrent(self.dropout(tap_BTD))[0]
 
-    def spell(self, encoder_BTD: torch.Tensor) -> torch.Tensor:
+    def ctc_logits(self, encoder_BTD: torch.Tensor) -> torch.Tensor:
         return self.classify(self.dropout(encoder_BTD))
 
     def read_shortcut(self, tap_BTD: torch.Tensor) -> torch.Tensor:
@@ -123,10 +132,12 @@ class CRNN(LineRecognizer):
 
 
 class TransformerRecognizer(LineRecognizer):
-    """The experiment's recognizer: convolutions, dense layer, learned positions, post-LN transformer.
+    """The recognizer of the original experiment: convolutions, dense layer, post-LN transformer.
 
-    Shapes: images (B, 1, H, W) of the one size it was built for -> tap (B, W/8, dim), logits (B, W/8, K).
-    Source: sizes in the experiment's report (base 64, dim 512, 6 layers, 108 characters, 128 x 1024: 27,920,301 parameters).
+    The positions are learned. Images must have the size that the recognizer was built for.
+    Shapes: images (B, 1, H, W) -> tap (B, W/8, dim), logits (B, W/8, K).
+    Source: the experiment's report (base 64, dim 512, 6 layers, 108 characters, 128 x 1024:
+    27,920,301 parameters).
     """
 
     stride = STRIDES["transformer"]
@@ -135,6 +146,7 @@ class TransformerRecognizer(LineRecognizer):
         super().__init__()
         base = config.base
         layers: list[nn.Module] = []
+        # channels (times base), kernel, stride, pooling
         plan: list[tuple[int, int, Any, tuple[int, int] | None]] = [
             (1, 7, (2, 1), None),
             (1, 3, 1, (2, 2)),
@@ -177,16 +189,15 @@ class TransformerRecognizer(LineRecognizer):
         self.classify = nn.Linear(config.dim, classes)
 
     def trunk(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The maximum over each column of the last convolution; and what is behind the layer norm, before the positions."""
-        columns = self.convolutions(images_B1HW)
-        return columns.amax(dim=2).transpose(1, 2), self.normalise(
-            self.dense(columns.permute(0, 3, 1, 2).flatten(2))
-        )
+        """The column maxima of the last convolution (cnn) and the normalised dense layer (proj)."""
+        x_BCHW = self.convolutions(images_B1HW)
+        tap_BTD = self.normalise(self.dense(x_BCHW.permute(0, 3, 1, 2).flatten(2)))
+        return column_maxima(x_BCHW), tap_BTD
 
     def encode(self, tap_BTD: torch.Tensor) -> torch.Tensor:
         return self.transformer(self.dropout(tap_BTD + self.positions))
 
-    def spell(self, encoder_BTD: torch.Tensor) -> torch.Tensor:
+    def ctc_logits(self, encoder_BTD: torch.Tensor) -> torch.Tensor:
         return self.classify(encoder_BTD)
 
 
@@ -199,14 +210,14 @@ RECOGNIZERS: dict[str, type[CRNN] | type[TransformerRecognizer]] = {
 def build_recognizer(
     config: RecognizerConfig, classes: int, height: int, width: int
 ) -> LineRecognizer:
-    """The recognizer that `config.kind` names, with fresh weights."""
+    """Return the recognizer that `config.kind` names, with new weights."""
     return RECOGNIZERS[config.kind](config, classes, height, width)
 
 
 def freeze(recognizer: LineRecognizer) -> LineRecognizer:
-    """Puts a recognizer into eval mode without gradients for its weights; gradients still flow through it to the image.
+    """Set a recognizer to eval mode, without gradients of its weights; images still get gradients.
 
-    Batch norms are folded into the convolutions before them: the same function with less work.
+    Batch norms are folded into the convolutions before them, which is faster.
     """
     recognizer.eval().requires_grad_(False)
     layers = recognizer.convolutions

@@ -1,6 +1,6 @@
-"""The text side of the contrastive loss: a BiLSTM over the transcription.
+"""The text encoder of the contrastive loss: a BiLSTM over the transcription.
 
-Legend: B batch, L characters (padded), D features.
+Legend: B lines of a batch, L characters (padded), E embedding size, D features.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ganhtr.config_sections import TextEncoderConfig
 class TextEncoder(nn.Module):
     """Embedding and BiLSTM.
 
-    Shapes: text (B, L) indices, lengths (B,) -> states (B, L, features), zeros behind each length. Lengths are carried, and the packed
-    form, which refuses a length of 0, never sees one.
+    Shapes: indices (B, L), lengths (B,) -> states (B, L, D), zeros beyond each length. Packed
+    sequences must not be empty, so an empty text runs with length 1 and its state is set to zero.
     """
 
     def __init__(self, config: TextEncoderConfig, tokens: int, features: int):
@@ -28,9 +28,10 @@ class TextEncoder(nn.Module):
         )
 
     def forward(self, text_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
-        embedded = self.dropout(self.embedding(text_BL))
-        run = lengths_B.clamp(min=1).cpu()
-        packed = pack_padded_sequence(embedded, run, batch_first=True, enforce_sorted=False)
+        embedded_BLE = self.dropout(self.embedding(text_BL))
+        packed = pack_padded_sequence(
+            embedded_BLE, lengths_B.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
+        )
         states_BLD, _ = pad_packed_sequence(
             self.recurrent(packed)[0], batch_first=True, total_length=text_BL.shape[1]
         )

@@ -1,1 +1,1 @@
-"""Recognizers of line images: obtaining, training, keeping and scoring them."""
+"""Recognizers of line images: obtaining, training, saving and scoring them."""

@@ -1,4 +1,4 @@
-"""A recognizer's training between two epochs, kept in a file: one that was broken off goes on as if it had not been."""
+"""The state of a recognizer's training, and its checkpoint file between two epochs."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ganhtr.models.recognizer import LineRecognizer
 
 
 class CheckpointError(ValueError):
-    """A file that this training cannot go on from."""
+    """A checkpoint from which this training cannot be resumed."""
 
 
 @dataclass
-class RecognizerState:
-    """Everything that an epoch of a recognizer's training changes. Its random numbers follow from seed and step alone."""
+class RecognizerTraining:
+    """Everything that an epoch changes. Random numbers follow from seed and step alone."""
 
     recognizer: LineRecognizer
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
-    epoch: int = 0  # whole epochs behind us
-    cer: float = float("inf")  # after the last of them
+    epoch: int = 0  # completed epochs
+    cer: float = float("inf")  # after the last completed epoch
 
     def __post_init__(self) -> None:
         self._momenta = [
@@ -35,17 +35,21 @@ class RecognizerState:
             if isinstance(layer, nn.BatchNorm2d)
         ]
 
-    def settle_norms(self, step: int) -> None:
-        """Lets batch norms take the plain mean of all batches up to `step` until their own momentum would weigh the newest more.
+    def warm_up_norms(self, step: int) -> None:
+        """Average the batch norms' statistics over all batches until their momentum is larger.
 
-        Else one as small as the transformer's leaves traces of the 0 and 1 that the running statistics start with for hundreds of
-        steps, and the recognizer is blind in eval mode. What is learned in training mode does not depend on it.
+        With a momentum as small as the transformer's, the running statistics would keep traces of
+        their initial values for hundreds of steps, and the recognizer could not read in eval mode.
+        What training mode learns does not depend on them.
         """
         for layer, momentum in self._momenta:
             layer.momentum = max(momentum, 1 / (step + 1))
 
     def save(self, path: Path, settings: Mapping[str, Any]) -> None:
-        """Writes the file whole, together with what decides the weights (plain values)."""
+        """Write a checkpoint atomically, together with the `settings` that decide the weights.
+
+        Raises: OSError as `write_torch` does.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         write_torch(
             path,
@@ -60,42 +64,42 @@ class RecognizerState:
         )
 
     def restore(self, path: Path, settings: Mapping[str, Any], device: torch.device) -> None:
-        """Puts back what `save` wrote, strictly; no code of the file is run.
+        """Load a checkpoint. No code of the file is run.
 
-        Raises: CheckpointError when the file does not load, or belongs to other settings or lines, saying which differ.
+        Raises: CheckpointError if the file cannot be loaded or belongs to other lines or settings.
         """
-        held = _read(path, device)
-        other = [
-            f"{key} {_short(held['settings'].get(key))} there, {_short(settings.get(key))} here"
-            for key in settings.keys() | held["settings"].keys()
-            if held["settings"].get(key) != settings.get(key)
+        checkpoint = _read(path, device)
+        saved = checkpoint["settings"]
+        differences = [
+            f"{key} is {_short(saved.get(key))} in the file and {_short(settings.get(key))} here"
+            for key in sorted(settings.keys() | saved.keys())
+            if saved.get(key) != settings.get(key)
         ]
-        if other:
+        if differences:
             raise CheckpointError(
-                f"{path}: must be a checkpoint of these lines and settings, got one of others "
-                f"({'; '.join(sorted(other))}). Give what it was begun with, or delete it to start anew"
+                f"{path}: the checkpoint belongs to another training ({'; '.join(differences)}). "
+                "Use the same lines and settings, or delete the file to start from the beginning"
             )
         try:
-            self.recognizer.load_state_dict(held["recognizer"], strict=True)
-            self.optimizer.load_state_dict(held["optimizer"])
-            self.schedule.load_state_dict(held["schedule"])
+            self.recognizer.load_state_dict(checkpoint["recognizer"], strict=True)
+            self.optimizer.load_state_dict(checkpoint["optimizer"])
+            self.schedule.load_state_dict(checkpoint["schedule"])
         except (RuntimeError, LookupError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"{path}: must be a checkpoint of such a recognizer, got one that does not fit ({error}). Delete it to start "
-                "anew"
+                f"{path}: the checkpoint does not fit this recognizer ({error}). "
+                "Delete the file to start from the beginning"
             ) from error
-        self.epoch, self.cer = held["epoch"], held["cer"]
+        self.epoch, self.cer = checkpoint["epoch"], checkpoint["cer"]
 
 
 def _read(path: Path, device: torch.device) -> dict[str, Any]:
+    keys = ("settings", "epoch", "cer", "recognizer", "optimizer", "schedule")
     try:
-        return read_torch(
-            path, device, ("settings", "epoch", "cer", "recognizer", "optimizer", "schedule")
-        )
+        return read_torch(path, device, keys)
     except UNREADABLE as error:
         raise CheckpointError(
-            f"{path}: must be the checkpoint of a recognizer's training, got a file that does not load ({error}). "
-            "Delete it to start anew"
+            f"{path}: cannot load this file as the checkpoint of a recognizer's training "
+            f"({error}). Delete it to start from the beginning"
         ) from error
 
 

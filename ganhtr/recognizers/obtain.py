@@ -1,4 +1,4 @@
-"""Where a study's recognizers come from: named by the user, shipped with the package, kept in the cache, or trained now."""
+"""The recognizers of a study: named by the user, shipped, from the cache, or newly trained."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ganhtr.recognizers.weights import RecognizerWeights
 
 SHIPPED = Path(__file__).parent.parent / "weights"
 ROLES = ("guide", "judge")
-_LISTED = 20  # characters that an error names
+_LISTED = 20  # characters that an error message lists
 
 
 def shipped_recognizer(role: str) -> RecognizerWeights | None:
-    """The recognizer that the package brings for a role, or None."""
+    """Return the recognizer that is shipped for a role, or None."""
     path = SHIPPED / f"{role}.safetensors"
     return RecognizerWeights.load(path) if path.exists() else None
 
@@ -34,79 +34,80 @@ def obtain_recognizer(
     device: torch.device,
     say: Say,
 ) -> RecognizerWeights:
-    """The recognizer for these lines and settings: the one that `config.weights` names, else shipped, from the cache, or trained now.
+    """Return the recognizer for these lines and settings.
 
-    `role` (guide or judge) names it in messages and picks the shipped weights that a new one starts from. A training that was broken
-    off goes on. Raises: ValueError when named weights do not fit the lines.
+    It is the one of `config.weights`, else the shipped or the cached one for the same lines and
+    settings, else a newly trained one. An interrupted training is resumed. `role` (guide or judge)
+    names it in messages and selects the shipped weights from which the training starts. Raises:
+    ValueError if the weights of `config.weights` do not fit the lines.
     """
+    name = f"{role} recognizer"
     if config.weights:
         weights = named_recognizer(role, pairs, Path(config.weights).expanduser())
         say(
-            f"{role} recognizer: {config.weights}, CER {weights.cer:.1%} on the clean search-validation lines that it was trained beside"
+            f"{name}: {config.weights}, CER {weights.cer:.1%} on the clean search-validation lines "
+            "of its training"
         )
         return weights
     shipped = shipped_recognizer(role)
-    recipe = Recipe(
-        pairs, config, training, shipped if shipped and shipped.config.kind == config.kind else None
-    )
+    start = shipped if shipped and shipped.config.kind == config.kind else None
+    recipe = Recipe(pairs, config, training, start)
     if shipped is not None and shipped.digest == recipe.digest:
-        say(
-            f"{role} recognizer: shipped weights, CER {shipped.cer:.1%} on clean search-validation lines"
-        )
+        say(f"{name}: shipped weights, CER {shipped.cer:.1%} on clean search-validation lines")
         return shipped
-    kept = cache_folder() / "recognizers" / f"{role}-{recipe.digest}.safetensors"
-    if kept.exists():
-        weights = RecognizerWeights.load(kept)
-        say(
-            f"{role} recognizer: from the cache, CER {weights.cer:.1%} on clean search-validation lines"
-        )
+    path = cache_folder() / "recognizers" / f"{role}-{recipe.digest}.safetensors"
+    if path.exists():
+        weights = RecognizerWeights.load(path)
+        say(f"{name}: from the cache, CER {weights.cer:.1%} on clean search-validation lines")
         return weights
     try:
-        return train_to_file(kept, recipe, device, say, f"{role} recognizer", resume=True)
-    except CheckpointError as error:  # nobody named that file, so nobody need mend it
-        say(f"{role} recognizer: starts anew. {error}")
-        return train_to_file(kept, recipe, device, say, f"{role} recognizer")
+        return train_to_file(path, recipe, device, say, name, resume=True)
+    except CheckpointError as error:  # the user did not choose this file and need not repair it
+        say(f"{name}: training starts from the beginning. {error}")
+        return train_to_file(path, recipe, device, say, name)
 
 
 def named_recognizer(role: str, pairs: Pairs, path: Path) -> RecognizerWeights:
-    """The recognizer of a file, known by the file's own content.
+    """Load the recognizer of a file. Its digest is that of the file's content.
 
-    Raises: ValueError when it is none, or with every reason why it is one for other lines than these.
+    Raises: ValueError with every reason why the file does not fit these lines.
     """
     key = f"{role}.weights"
     if not path.is_file():
         raise ValueError(
-            f"{key} must be a file of a trained recognizer, got {path}, which is missing. Train it: python -m ganhtr recognizer train"
+            f"{key}: {path} does not exist. Train a recognizer: python -m ganhtr recognizer train"
         )
     weights = RecognizerWeights.load(path)
     height, width = pairs.train.clean.shape[1:]
-    sizes = [("height", weights.height, height)] + [("width", weights.width, width)] * (
-        weights.config.kind == "transformer"
-    )
+    sizes = [("height", weights.height, height)]
+    if weights.config.kind == "transformer":  # a CRNN reads any width
+        sizes.append(("width", weights.width, width))
     faults = [
-        f"{path}: data.{side} must be the recognizer's ({own}) with {key}, got {given}. Set it to {own}, or train a recognizer at {given}"
-        for side, own, given in sizes
-        if own != given
+        f"{path}: the recognizer of {key} reads lines of {side} {trained}, but data.{side} is "
+        f"{configured}. Set data.{side} to {trained}, or train a recognizer with data.{side} "
+        f"{configured}"
+        for side, trained, configured in sizes
+        if trained != configured
     ]
     if weights.charset != pairs.charset.characters:
         faults.append(
-            f"{path}: the charset must be that of the lines with {key}, got another one: "
-            f"{difference(weights.charset, pairs.charset.characters)}. Give study and recognizer the same --charset FILE, or train a "
-            "recognizer on these lines"
+            f"{path}: the charset of the recognizer of {key} differs from that of the lines: "
+            f"{charset_difference(weights.charset, pairs.charset.characters)}. Use the same "
+            "--charset FILE for the study and the recognizer, or train a recognizer on these lines"
         )
     if faults:
         raise ValueError("\n".join(faults))
     return replace(weights, digest=hashlib.sha256(path.read_bytes()).hexdigest()[:16])
 
 
-def difference(recognizer: str, lines: str) -> str:
-    """In words, how the charset of a recognizer differs from that of the lines."""
+def charset_difference(recognizer: str, lines: str) -> str:
+    """Describe the difference between the charset of a recognizer and that of the lines."""
     parts = []
-    for owner, own, other in (
+    for owner, characters, others in (
         ("the recognizer has", recognizer, lines),
         ("the lines have", lines, recognizer),
     ):
-        named = [repr(character) for character in own if character not in other]
-        more = f" and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
-        parts += [f"only {owner} {', '.join(named[:_LISTED])}{more}"] if named else []
+        extra = [repr(character) for character in characters if character not in others]
+        more = f" and {len(extra) - _LISTED} more" if len(extra) > _LISTED else ""
+        parts += [f"only {owner} {', '.join(extra[:_LISTED])}{more}"] if extra else []
     return "; ".join(parts) or "the same characters in another order"

@@ -1,4 +1,4 @@
-"""What a recognizer makes of the lines of a split, clean and degraded, measured against their transcriptions."""
+"""Readings of the lines of a split by a recognizer, clean and degraded, and their errors."""
 
 from __future__ import annotations
 
@@ -20,31 +20,32 @@ class Readings:
     """The readings of both images of each line, with their errors."""
 
     lines: Lines
-    texts: dict[str, list[str]]  # by the name of the image
-    errors: dict[str, TextErrors]
+    texts: dict[str, list[str]]  # image -> reading of each line
+    errors: dict[str, TextErrors]  # image -> errors of all lines
 
     @classmethod
     def of(cls, recognizer: LineRecognizer, lines: LineBatches) -> Readings:
-        """Reads every line of a split, clean and degraded, each once."""
+        """Read every line of a split, clean and degraded."""
         texts = {image: read_lines(recognizer, lines, image) for image in IMAGES}
-        return cls(
-            lines.lines,
-            texts,
-            {image: text_errors(lines.lines.transcripts, read) for image, read in texts.items()},
-        )
+        errors = {
+            image: text_errors(lines.lines.transcripts, readings)
+            for image, readings in texts.items()
+        }
+        return cls(lines.lines, texts, errors)
 
-    def words(self) -> list[str]:
-        """The rates with their counts, a text a kind of image."""
+    def summary(self) -> list[str]:
+        """Return CER and WER with their counts, one sentence per kind of image."""
         return [
-            f"{image} lines: CER {held.cer:.1%} ({held.char_edits.sum()} edits to {held.char_lengths.sum()} characters), "
-            f"WER {held.wer:.1%} ({held.word_edits.sum()} edits to {held.word_lengths.sum()} words)"
-            for image, held in self.errors.items()
+            f"{image} lines: CER {errors.cer:.1%} ({errors.char_edits.sum()} edits in "
+            f"{errors.char_lengths.sum()} characters), WER {errors.wer:.1%} "
+            f"({errors.word_edits.sum()} edits in {errors.word_lengths.sum()} words)"
+            for image, errors in self.errors.items()
         ]
 
 
 @torch.no_grad()
 def read_lines(recognizer: LineRecognizer, lines: LineBatches, image: str = "clean") -> list[str]:
-    """The reading of each line's clean or degraded image, recognizer in eval mode."""
+    """Read the `clean` or `degraded` image of each line. Sets the recognizer to eval mode."""
     recognizer.eval()
     readings: list[str] = []
     for indices in chunks(len(lines), _BATCH):
@@ -55,5 +56,5 @@ def read_lines(recognizer: LineRecognizer, lines: LineBatches, image: str = "cle
 
 
 def recognizer_cer(recognizer: LineRecognizer, lines: LineBatches) -> float:
-    """Character error rate on the clean lines of a split, recognizer in eval mode."""
+    """Character error rate on the clean lines of a split. Sets the recognizer to eval mode."""
     return text_errors(lines.lines.transcripts, read_lines(recognizer, lines)).cer

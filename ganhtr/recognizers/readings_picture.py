@@ -1,6 +1,6 @@
-"""A picture of readings: some lines of a split, clean and degraded, each with what was read of it and what should have been.
+"""A picture of readings: lines of a split, clean and degraded, with transcription and readings.
 
-What is wrong in a reading is red; a red wedge stands where characters are missing. Lengths are in pixels.
+Errors are red; a red triangle marks missing characters. All lengths are in pixels.
 """
 
 from __future__ import annotations
@@ -17,23 +17,18 @@ from ganhtr.recognizers.readings import IMAGES, Readings
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
-FACES = (
-    "DejaVuSans.ttf",
-    "NotoSans-Regular.ttf",
-    "LiberationSans-Regular.ttf",
-    "Arial.ttf",
-)  # the first that the machine has
+# the first one that is installed is used
+FACES = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Arial.ttf")
 BLACK, RED, GREY = (0, 0, 0), (200, 0, 0), (110, 110, 110)
-MARGIN, LEFT = 16, 96  # around a line's block; what the names on its left take
-_NOWHERE = "\U0010fffe"  # a code point that no font may give a glyph
-Spans = list[
-    tuple[str, bool]
-]  # pieces of a text, each with whether it is wrong; an empty piece that is wrong stands for a lack
+MARGIN, LEFT = 16, 96  # around a line's block; width of the labels on its left
+_NONCHARACTER = "\U0010fffe"  # a code point for which no font has a glyph
+# pieces of a reading, each with whether it is wrong; an empty wrong piece marks missing characters
+Spans = list[tuple[str, bool]]
 
 
 @dataclass(frozen=True)
 class Script:
-    """Writes any text: what the font lacks, or what cannot be seen, is written as its code point."""
+    """A font that writes any text: missing or invisible characters appear as code points."""
 
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont
     height: int
@@ -41,7 +36,7 @@ class Script:
 
     @classmethod
     def of(cls, height: int) -> Script:
-        """A font of the machine, else the one that Pillow brings."""
+        """Load an installed font, or Pillow's own."""
         from PIL import ImageFont
 
         for face in FACES:
@@ -54,7 +49,7 @@ class Script:
         return cls(ImageFont.load_default(height), height)
 
     def shown(self, character: str) -> str:
-        """The character, or its code point in angle brackets."""
+        """Return the character, or its code point in angle brackets."""
         if character not in self._known:
             visible = character.isprintable() and self._has(character)
             self._known[character] = character if visible else f"<{ord(character):X}>"
@@ -62,13 +57,13 @@ class Script:
 
     def _has(self, character: str) -> bool:
         try:
-            mask, missing = self.font.getmask(character), self.font.getmask(_NOWHERE)
+            mask, missing = self.font.getmask(character), self.font.getmask(_NONCHARACTER)
         except (UnicodeError, ValueError, OSError):  # Pillow's bitmap font has 256 characters
             return character.isascii()
         return any(bytes(mask)) and (mask.size, bytes(mask)) != (missing.size, bytes(missing))
 
     def write(self, draw: ImageDraw.ImageDraw, x: int, y: int, spans: Spans, right: int) -> None:
-        """The pieces one after another, as far as `right`; a cut is marked by dots."""
+        """Draw the pieces one after another; "..." marks a text that is cut off at `right`."""
         at = float(x)
         for text, wrong in spans:
             if wrong and not text:
@@ -81,31 +76,28 @@ class Script:
                     draw.text((at, y), "...", fill=GREY, font=self.font)
                     return
                 if wrong and glyph == " ":
-                    draw.line(
-                        (at, y + self.height * 1.2, at + width, y + self.height * 1.2),
-                        fill=RED,
-                        width=2,
-                    )
+                    base = y + self.height * 1.2
+                    draw.line((at, base, at + width, base), fill=RED, width=2)
                 draw.text((at, y), glyph, fill=RED if wrong else BLACK, font=self.font)
                 at += width
 
 
 def spans_of(transcript: str, reading: str) -> Spans:
-    """A reading in pieces, right and wrong, with an empty wrong piece wherever characters of the transcription are missing."""
+    """Split a reading into correct and wrong pieces; an empty one marks missing characters."""
     spans: Spans = []
-    for kind, i, j, k, m in difflib.SequenceMatcher(
-        None, transcript, reading, autojunk=False
-    ).get_opcodes():
+    matcher = difflib.SequenceMatcher(None, transcript, reading, autojunk=False)
+    for kind, start, end, read_start, read_end in matcher.get_opcodes():
+        piece = reading[read_start:read_end]
         if kind == "equal":
-            spans.append((reading[k:m], False))
+            spans.append((piece, False))
         else:
-            spans += [(reading[k:m], True)] if m > k else []
-            spans += [("", True)] if j - i > m - k else []
+            spans += [(piece, True)] if piece else []
+            spans += [("", True)] if end - start > len(piece) else []
     return spans
 
 
 def readings_picture(readings: Readings, title: str, count: int = 12) -> bytes:
-    """A PNG of `count` lines spread evenly over the split, in two columns, under a title."""
+    """Return a PNG of `count` lines, spread evenly over the split, in two columns under a title."""
     from PIL import Image, ImageDraw
 
     lines = readings.lines
@@ -114,15 +106,17 @@ def readings_picture(readings: Readings, title: str, count: int = 12) -> bytes:
     scale = max(1, 64 // height)
     script = Script.of(min(22, max(15, height * scale // 4)))
     row = script.height * 7 // 4
-    block = (LEFT + width * scale + 2 * MARGIN, 2 * height * scale + 3 * row + 2 * MARGIN)
+    # a block is a line's transcription, and both of its images, each above its reading
+    block_width = LEFT + width * scale + 2 * MARGIN
+    block_height = 2 * height * scale + 3 * row + 2 * MARGIN
     rows = -(-len(chosen) // 2)
-    sheet = Image.new(
-        "RGB", (block[0] * min(2, len(chosen)), block[1] * rows + row + MARGIN), (255, 255, 255)
-    )
+    size = (block_width * min(2, len(chosen)), block_height * rows + row + MARGIN)
+    sheet = Image.new("RGB", size, (255, 255, 255))
     draw = ImageDraw.Draw(sheet)
     script.write(draw, MARGIN, MARGIN, [(title, False)], sheet.width)
     for place, line in enumerate(chosen.tolist()):
-        left, top = place % 2 * block[0] + MARGIN, place // 2 * block[1] + row + 2 * MARGIN
+        left = place % 2 * block_width + MARGIN
+        top = place // 2 * block_height + row + 2 * MARGIN
         _draw_line(sheet, draw, script, readings, line, (left, top), scale)
     buffer = io.BytesIO()
     sheet.save(buffer, format="PNG")
@@ -138,32 +132,25 @@ def _draw_line(
     corner: tuple[int, int],
     scale: int,
 ) -> None:
-    """One line: its transcription, then each image over its reading."""
+    """Draw a line: its transcription, then each image above its reading."""
     from PIL import Image
 
     lines, row = readings.lines, script.height * 7 // 4
-    (left, y), text = corner, corner[0] + LEFT
-    right = text + lines.clean.shape[2] * scale
-    script.write(draw, left, y, [("text", False)], text)
-    script.write(draw, text, y, [(lines.transcripts[line], False)], right)
+    transcript = lines.transcripts[line]
+    left, y = corner
+    text_left = left + LEFT
+    right = text_left + lines.clean.shape[2] * scale
+    script.write(draw, left, y, [("text", False)], text_left)
+    script.write(draw, text_left, y, [(transcript, False)], right)
     y += row
-    for image in IMAGES:
-        picture = Image.fromarray(getattr(lines, image)[line, :, : lines.widths[line]])
-        picture = picture.resize(
-            (picture.width * scale, picture.height * scale), Image.Resampling.LANCZOS
-        )
-        sheet.paste(picture, (text, y))
-        draw.text(
-            (left, y + picture.height // 2 - script.height // 2), image, fill=GREY, font=script.font
-        )
-        y += picture.height
-        draw.text(
-            (left, y),
-            f"CER {readings.errors[image].line_cer[line]:.0%}",
-            fill=GREY,
-            font=script.font,
-        )
-        script.write(
-            draw, text, y, spans_of(lines.transcripts[line], readings.texts[image][line]), right
-        )
+    for name in IMAGES:
+        image = Image.fromarray(getattr(lines, name)[line, :, : lines.widths[line]])
+        image = image.resize((image.width * scale, image.height * scale), Image.Resampling.LANCZOS)
+        sheet.paste(image, (text_left, y))
+        middle = y + image.height // 2 - script.height // 2
+        draw.text((left, middle), name, fill=GREY, font=script.font)
+        y += image.height
+        cer = readings.errors[name].line_cer[line]
+        draw.text((left, y), f"CER {cer:.0%}", fill=GREY, font=script.font)
+        script.write(draw, text_left, y, spans_of(transcript, readings.texts[name][line]), right)
         y += row

@@ -1,6 +1,6 @@
-"""Trains a line recognizer with CTC on clean training lines: from nothing, from another recognizer, or from where it was broken off.
+"""Training of a line recognizer with CTC on clean training lines.
 
-Legend: B batch, H height, W width.
+Legend: B lines of a batch, H height, W width, T frames, D features.
 """
 
 from __future__ import annotations
@@ -25,59 +25,55 @@ from ganhtr.losses.recognition import ctc
 from ganhtr.metrics.text import infeasible
 from ganhtr.models.recognizer import CRNN, LineRecognizer, build_recognizer
 from ganhtr.precision import require_fp32
-from ganhtr.recognizers.checkpoint import RecognizerState
+from ganhtr.recognizers.checkpoint import RecognizerTraining
 from ganhtr.recognizers.readings import recognizer_cer
 from ganhtr.recognizers.weights import RecognizerWeights
 from ganhtr.seeds import derive_seed, generator, torch_stream
 
-STREAM = "reader"  # names the streams of random numbers: another name would train other weights
-SHORTCUT = 0.1  # weight of the shortcut head's loss, as Retsinas et al. 2022 have it
+STREAM = "reader"  # names the random streams; another name would train other weights
+SHORTCUT = 0.1  # weight of the shortcut head's loss (Retsinas et al. 2022)
+CLIP_NORM = 5.0  # largest gradient norm
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides a recognizer's weights: the lines, its settings, how it is trained, and which recognizer it starts from."""
+    """Everything that decides a recognizer's weights: lines, settings and initial weights."""
 
     pairs: Pairs
     config: RecognizerConfig
     training: RecognizerTrainingConfig
-    start: RecognizerWeights | None = None  # of the same kind
+    start: RecognizerWeights | None = None  # a recognizer of the same kind
 
     @property
     def digest(self) -> str:
-        """What a recognizer is known by: the lines it is trained on and every setting of it. A name of weights is none of these."""
-        settings = {key: value for key, value in asdict(self.config).items() if key != "weights"}
-        key = json.dumps(
-            [
-                self.pairs.clean_digest,
-                self.pairs.charset.characters,
-                settings,
-                asdict(self.training),
-            ]
-        )
-        return hashlib.sha256(key.encode()).hexdigest()[:16]
+        """The identity of a recognizer in the cache: a hash of its lines and settings."""
+        settings = asdict(self.config)
+        del settings["weights"]  # the path of a file, not a setting of the training
+        content = [
+            self.pairs.clean_digest,
+            self.pairs.charset.characters,
+            settings,
+            asdict(self.training),
+        ]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def settings(self) -> dict[str, Any]:
-        """All of it in plain values: a checkpoint of others is no checkpoint of this."""
-        return {
+        """Return the recipe as plain values, to compare it with that of a checkpoint."""
+        settings = {
             "lines": self.pairs.clean_digest,
             "characters": self.pairs.charset.characters,
             "start": self.start.digest if self.start else "nothing",
-            **{
-                f"{section}.{key}": value
-                for section, held in (
-                    ("guide", self.config),
-                    ("recognizer_training", self.training),
-                )
-                for key, value in asdict(held).items()
-                if key != "weights"
-            },
         }
+        sections = {"guide": asdict(self.config), "recognizer_training": asdict(self.training)}
+        for section, values in sections.items():
+            settings |= {f"{section}.{key}": value for key, value in values.items()}
+        del settings["guide.weights"]
+        return settings
 
 
 def part_of(path: Path) -> Path:
-    """Where the checkpoint of a training that ends in `path` lies until then."""
+    """Return the path of the checkpoint of the training that writes `path`."""
     return path.with_name(f"{path.name}.part")
 
 
@@ -89,10 +85,12 @@ def train_to_file(
     name: str = "recognizer",
     resume: bool = False,
 ) -> RecognizerWeights:
-    """Trains a recognizer, with a checkpoint beside `path` after each epoch, and saves it there.
+    """Train a recognizer and save it, with a checkpoint beside `path` after each epoch.
 
-    With `resume` it goes on from the checkpoint if there is one, and ends with the weights of an unbroken run (bit by bit on a CPU).
-    Raises: CheckpointError when that belongs to another training; ValueError as `train_recognizer` does.
+    `resume` continues from the checkpoint, if there is one, and gives the weights of an
+    uninterrupted run (bit by bit on a CPU).
+    Raises: CheckpointError if the checkpoint belongs to another training; ValueError as
+    `train_recognizer` does.
     """
     part = part_of(path)
     if not resume:
@@ -111,36 +109,27 @@ def train_recognizer(
     part: Path | None = None,
     resume: bool = False,
 ) -> RecognizerWeights:
-    """Trains a recognizer with CTC on the clean training lines (one-cycle Adam); search-validation lines only measure it.
+    """Train a recognizer with CTC and one-cycle Adam on the clean training lines.
 
-    With `part` a checkpoint is written there after each epoch; with `resume` it goes on from that.
-    Raises: CheckpointError; ValueError when no line can be learned from, or when the loss is not finite any more.
+    The search-validation lines only measure it. With `part`, a checkpoint is written there after
+    each epoch; `resume` continues from it.
+    Raises: CheckpointError as `RecognizerTraining.restore` does; ValueError if no transcription
+    fits the frames of its line, or if the loss is not finite.
     """
     require_fp32()
     pairs, training, seed = recipe.pairs, recipe.training, recipe.config.seed
-    lines, held = (
-        LineBatches(split, pairs.charset, device) for split in (pairs.train, pairs.validation)
-    )
+    lines = LineBatches(pairs.train, pairs.charset, device)
+    validation = LineBatches(pairs.validation, pairs.charset, device)
     batch_size = min(training.batch_size, len(lines))
     steps = max(1, len(lines) // batch_size)
     state = begin(recipe, steps, device)
-    mute = infeasible(lines.targets, -(-pairs.train.widths // state.recognizer.stride))
-    if mute.all():
-        raise ValueError(
-            f"{name}: transcriptions must fit the frames of their lines ({state.recognizer.stride} pixels each), got none that "
-            "does. Raise data.height and data.width, or take a crnn, whose frames are shorter"
-        )
-    if mute.any():
-        say(
-            f"{name}: {mute.sum()} of {len(lines)} training lines teach nothing: their transcriptions are longer than their frames allow"
-        )
+    _require_feasible(lines, state.recognizer.stride, name, say)
     if part is not None and resume and part.exists():
         state.restore(part, recipe.settings(), device)
-        say(f"{name}: goes on after epoch {state.epoch} of {training.epochs}")
+        say(f"{name}: resumed after epoch {state.epoch} of {training.epochs}")
     elif recipe.start is not None:
-        say(
-            f"{name}: starts from the shipped one ({warm_start(state.recognizer, recipe.start, pairs.charset)})"
-        )
+        copied = warm_start(state.recognizer, recipe.start, pairs.charset)
+        say(f"{name}: starts from the shipped weights ({copied})")
     while state.epoch < training.epochs:
         state.recognizer.train()
         losses = [
@@ -150,26 +139,48 @@ def train_recognizer(
         loss = torch.stack(losses).mean().item()
         if not math.isfinite(loss):
             raise ValueError(
-                f"{name}: the CTC loss must stay finite, got {loss} in epoch {state.epoch + 1}. Lower recognizer_training.lr"
+                f"{name}: the CTC loss is {loss} in epoch {state.epoch + 1}. "
+                "Lower recognizer_training.lr"
             )
-        state.epoch, state.cer = state.epoch + 1, recognizer_cer(state.recognizer, held)
+        state.epoch, state.cer = state.epoch + 1, recognizer_cer(state.recognizer, validation)
         if part is not None:
             state.save(part, recipe.settings())
         say(
-            f"{name}: epoch {state.epoch}/{training.epochs}, CTC {loss:.1f} nats, CER {state.cer:.1%} on clean search-validation lines"
+            f"{name}: epoch {state.epoch}/{training.epochs}, CTC {loss:.1f} nats, "
+            f"CER {state.cer:.1%} on clean search-validation lines"
         )
+    return _weights(recipe, state)
+
+
+def _require_feasible(lines: LineBatches, stride: int, name: str, say: Say) -> None:
+    """Report the lines whose transcription needs too many frames. Raises: ValueError if all do."""
+    excluded = infeasible(lines.targets, -(-lines.lines.widths // stride))
+    if excluded.all():
+        raise ValueError(
+            f"{name}: every transcription needs more frames than its line has ({stride} pixels per "
+            "frame). Raise data.height and data.width, or use a crnn, whose frames are shorter"
+        )
+    if excluded.any():
+        say(
+            f"{name}: {excluded.sum()} of {len(lines)} training lines are not used: their "
+            "transcriptions need more frames than the lines have"
+        )
+
+
+def _weights(recipe: Recipe, state: RecognizerTraining) -> RecognizerWeights:
     arrays = {
         key: tensor.detach().cpu().contiguous().numpy()
         for key, tensor in state.recognizer.state_dict().items()
     }
-    height, width = pairs.train.clean.shape[1:]
+    height, width = recipe.pairs.train.clean.shape[1:]
+    characters = recipe.pairs.charset.characters
     return RecognizerWeights(
-        recipe.config, pairs.charset.characters, height, width, state.cer, recipe.digest, arrays
+        recipe.config, characters, height, width, state.cer, recipe.digest, arrays
     )
 
 
-def begin(recipe: Recipe, steps: int, device: torch.device) -> RecognizerState:
-    """A training before its first step, with fresh weights; `steps` are those of an epoch."""
+def begin(recipe: Recipe, steps: int, device: torch.device) -> RecognizerTraining:
+    """Return a training before its first step, with new weights; `steps` are those of an epoch."""
     height, width = recipe.pairs.train.clean.shape[1:]
     with torch_stream(recipe.config.seed, STREAM):
         recognizer = build_recognizer(recipe.config, recipe.pairs.charset.classes, height, width)
@@ -178,69 +189,77 @@ def begin(recipe: Recipe, steps: int, device: torch.device) -> RecognizerState:
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.training.lr, total_steps=recipe.training.epochs * steps
     )
-    return RecognizerState(recognizer, optimizer, schedule)
+    return RecognizerTraining(recognizer, optimizer, schedule)
 
 
 def train_step(
-    state: RecognizerState, lines: LineBatches, batch_size: int, step: int, seed: int
+    state: RecognizerTraining, lines: LineBatches, batch_size: int, step: int, seed: int
 ) -> torch.Tensor:
-    """One update; returns its loss, nats a line. Lines, variation and dropout follow from (seed, step) alone."""
+    """Update the weights once and return the loss () in nats per line.
+
+    Lines, augmentation and dropout follow from (seed, step) alone, so that a resumed training
+    repeats them.
+    """
     recognizer = state.recognizer
     batch = lines.take(step_indices(len(lines), batch_size, step, seed))
     torch.manual_seed(derive_seed(seed, f"{STREAM} dropout", step))
-    state.settle_norms(step)
-    frames = batch.frames(recognizer.stride)
-    tap = recognizer.tap(vary(batch.clean, generator(seed, f"{STREAM} variation", step)))
-    loss = ctc(recognizer.read(tap), frames, batch.targets, batch.target_lengths).mean()
+    state.warm_up_norms(step)
+    frames_B = batch.frames(recognizer.stride)
+    images_B1HW = augment(batch.clean, generator(seed, f"{STREAM} variation", step))
+    tap_BTD = recognizer.tap(images_B1HW)
+    targets = (frames_B, batch.targets, batch.target_lengths)
+    loss = ctc(recognizer.read(tap_BTD), *targets).mean()
     if isinstance(recognizer, CRNN):
-        loss = (
-            loss
-            + SHORTCUT
-            * ctc(recognizer.read_shortcut(tap), frames, batch.targets, batch.target_lengths).mean()
-        )
+        loss = loss + SHORTCUT * ctc(recognizer.read_shortcut(tap_BTD), *targets).mean()
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    clip_grad_norm_(recognizer.parameters(), 5.0)
+    clip_grad_norm_(recognizer.parameters(), CLIP_NORM)
     state.optimizer.step()
     state.schedule.step()
     return loss.detach()
 
 
-def vary(clean_B1HW: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """The lines with their ink a little lighter or darker and shifted up or down by a sixteenth: a recognizer should not mind."""
+def augment(clean_B1HW: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Shift a batch vertically by at most 1/16 of its height and vary the ink of each line.
+
+    Shapes: (B, 1, H, W) -> (B, 1, H, W).
+    """
     height = clean_B1HW.shape[2]
     shift = int(rng.integers(-(height // 16), height // 16 + 1))
-    ink = torch.as_tensor(
+    ink_B111 = torch.as_tensor(
         rng.uniform(0.75, 1.1, size=(len(clean_B1HW), 1, 1, 1)),
         dtype=torch.float32,
         device=clean_B1HW.device,
     )
-    return 1 - ((1 - clean_B1HW.roll(shift, dims=2)) * ink).clamp(max=1)
+    return 1 - ((1 - clean_B1HW.roll(shift, dims=2)) * ink_B111).clamp(max=1)
 
 
 def warm_start(recognizer: LineRecognizer, start: RecognizerWeights, charset: Charset) -> str:
-    """Copies every array of `start` that fits by name and shape, class rows by character. Returns in words what was taken.
+    """Copy every array of `start` that fits by name and shape, and class rows by their character.
 
-    This initialises a recognizer that is about to be trained; a trained recognizer is only ever loaded strictly (`RecognizerWeights.build`).
+    Returns a phrase that says how much was copied. This only initialises a recognizer that is about
+    to be trained; a trained recognizer is always loaded strictly (`RecognizerWeights.build`).
     """
-    own, taken = recognizer.state_dict(), 0
-    places = {c: i for i, c in enumerate(start.charset, start=1)}
+    state, copied = recognizer.state_dict(), 0
+    index = {character: i for i, character in enumerate(start.charset, start=1)}
+    # class rows of the new and of the old recognizer for the same character; 0 is the blank
     rows = [(0, 0)] + [
-        (i, places[c]) for i, c in enumerate(charset.characters, start=1) if c in places
+        (i, index[character])
+        for i, character in enumerate(charset.characters, start=1)
+        if character in index
     ]
+    new_rows, old_rows = map(list, zip(*rows, strict=True))
     for name, array in start.arrays.items():
-        if name not in own:
+        if name not in state:
             continue
-        source = torch.from_numpy(array.copy()).to(own[name].device)
-        if (
-            name.split(".")[0] in ("classify", "shortcut")
-            and own[name].shape[1:] == source.shape[1:]
-        ):
-            to, take = map(list, zip(*rows, strict=True))
-            own[name][to] = source[take]
-            taken += 1
-        elif own[name].shape == source.shape:
-            own[name] = source
-            taken += 1
-    recognizer.load_state_dict(own, strict=True)
-    return f"{taken} of {len(own)} arrays, {len(rows) - 1} of {len(charset)} characters"
+        source = torch.from_numpy(array.copy()).to(state[name].device)
+        per_class = name.split(".")[0] in ("classify", "shortcut")
+        if per_class and state[name].shape[1:] == source.shape[1:]:
+            state[name][new_rows] = source[old_rows]
+        elif state[name].shape == source.shape:
+            state[name] = source
+        else:
+            continue
+        copied += 1
+    recognizer.load_state_dict(state, strict=True)
+    return f"{copied} of {len(state)} arrays, {len(rows) - 1} of {len(charset)} characters"

@@ -1,4 +1,4 @@
-"""A trained recognizer as a file: plain arrays, and what is needed to build it again and to know what it can do."""
+"""A trained recognizer as a file: its arrays, and the description needed to build it again."""
 
 from __future__ import annotations
 
@@ -21,105 +21,97 @@ from ganhtr.older_version import OlderVersionError, refusal
 
 @dataclass(frozen=True)
 class RecognizerWeights:
-    """A trained recognizer as plain arrays, with what is needed to build it again and what it can do."""
+    """A trained recognizer as plain arrays, with the description needed to build it again."""
 
     config: RecognizerConfig
     charset: str
     height: int
     width: int
     cer: float  # on the clean search-validation lines
-    digest: str  # of the lines and settings it was trained with
+    digest: str  # of the lines and settings of its training
     arrays: dict[str, np.ndarray]
 
     def build(self, device: torch.device) -> LineRecognizer:
-        """The recognizer, loaded strictly, frozen, in eval mode."""
+        """Return the recognizer, frozen and in eval mode."""
         recognizer = build_recognizer(self.config, len(self.charset) + 1, self.height, self.width)
-        recognizer.load_state_dict(
-            {name: torch.from_numpy(array.copy()) for name, array in self.arrays.items()},
-            strict=True,
-        )
+        tensors = {name: torch.from_numpy(array.copy()) for name, array in self.arrays.items()}
+        recognizer.load_state_dict(tensors, strict=True)
         return freeze(recognizer).to(device, memory_format=torch.channels_last)
 
     def save(self, path: Path) -> None:
-        """Writes a safetensors file whose metadata hold all but the arrays; it appears only when it is whole."""
-        meta = {k: v for k, v in asdict(self).items() if k != "arrays"}
+        """Write a safetensors file atomically; its metadata is the description.
+
+        Raises: OSError as `write_atomically` does.
+        """
+        description = {key: value for key, value in asdict(self).items() if key != "arrays"}
+        metadata = {"recognizer": json.dumps(description, ensure_ascii=False)}
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(
-            path,
-            safetensors.numpy.save(
-                self.arrays, metadata={"recognizer": json.dumps(meta, ensure_ascii=False)}
-            ),
-        )
+        write_atomically(path, safetensors.numpy.save(self.arrays, metadata=metadata))
 
     @classmethod
     def load(cls, path: Path) -> RecognizerWeights:
-        """Reads what `save` wrote, and makes sure that the arrays are those of the settings beside them before anything is built.
+        """Read a file that `save` wrote, and check its arrays against its description.
 
-        Raises: ValueError naming the file when it is something else.
+        Raises: ValueError with the path if the file is anything else.
         """
         try:
-            with safe_open(path, framework="numpy") as held:
-                metadata = held.metadata() or {}
+            with safe_open(path, framework="numpy") as file:
+                metadata = file.metadata() or {}
                 if "reader" in metadata:
                     raise OlderVersionError(refusal(path))
-                meta = json.loads(_description(metadata))
-                arrays = {name: held.get_tensor(name) for name in held.keys()}  # noqa: SIM118
-            weights = cls(**{**meta, "config": RecognizerConfig(**meta["config"])}, arrays=arrays)
+                description = json.loads(_description(metadata))
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            description["config"] = RecognizerConfig(**description["config"])
+            weights = cls(**description, arrays=arrays)
             _check(weights)
             return weights
         except OlderVersionError:
             raise
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{path}: must be a recognizer's safetensors file, got one that does not load ({error}). Name a file that "
-                "`python -m ganhtr recognizer train` wrote; one in the cache may be deleted and is then trained again"
+                f"{path}: cannot load this file as a trained recognizer ({error}). Use a file that "
+                "`python -m ganhtr recognizer train` wrote. A file in the cache can be deleted: "
+                "it is then trained again"
             ) from error
 
 
-def _description(metadata: dict[str, str] | None) -> str:
-    if not metadata or "recognizer" not in metadata:
-        raise ValueError("it has no description of a recognizer; a generator's file, perhaps")
+def _description(metadata: dict[str, str]) -> str:
+    if "recognizer" not in metadata:
+        raise ValueError("it does not describe a recognizer; is it the file of a generator?")
     return metadata["recognizer"]
 
 
 def _check(weights: RecognizerWeights) -> None:
-    """Raises ValueError where the file's own description is none of a recognizer, or its arrays are not that recognizer's."""
+    """Raises: ValueError if the description is not valid or the arrays do not match it."""
     Charset(weights.charset)
     settings = {f"guide.{key}": value for key, value in asdict(weights.config).items()}
-    build_config(
-        "tiny",
-        {
-            "generator.levels": 1,
-            "data.height": weights.height,
-            "data.width": weights.width,
-            **settings,
-        },
-    )
+    size = {"data.height": weights.height, "data.width": weights.width}
+    # one level, so that any size that suits the recognizer is valid
+    build_config("tiny", {"generator.levels": 1, **size, **settings})
     if not isinstance(weights.cer, (int, float)) or not isinstance(weights.digest, str):
         raise ValueError(
-            f"cer must be a number and digest text, got {weights.cer!r} and {weights.digest!r}"
+            f"cer must be a number and digest a string, got {weights.cer!r} and {weights.digest!r}"
         )
-    odd = _misfits(weights)
-    if odd:
-        raise ValueError(
-            f"{len(odd)} of its arrays are not those of its settings: {', '.join(odd[:3])}{', ...' if len(odd) > 3 else ''}"
-        )
+    if names := _mismatches(weights):
+        listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        raise ValueError(f"{len(names)} of its arrays do not match its settings: {listed}")
 
 
-def _misfits(weights: RecognizerWeights) -> list[str]:
-    """Names of arrays that are missing, too many, or of another shape or type than the settings ask for. Nothing is allocated for it."""
-    with torch.device("meta"):
-        wanted = build_recognizer(
+def _mismatches(weights: RecognizerWeights) -> list[str]:
+    """Names of arrays that are missing, superfluous, or of another shape or type than expected."""
+    with torch.device("meta"):  # allocates nothing
+        expected = build_recognizer(
             weights.config, len(weights.charset) + 1, weights.height, weights.width
         ).state_dict()
-
-    def kind(array: torch.Tensor | np.ndarray | None) -> tuple[tuple[int, ...], str] | None:
-        return (
-            None if array is None else (tuple(array.shape), str(array.dtype).removeprefix("torch."))
-        )
-
     return sorted(
         name
-        for name in wanted.keys() | weights.arrays.keys()
-        if kind(wanted.get(name)) != kind(weights.arrays.get(name))
+        for name in expected.keys() | weights.arrays.keys()
+        if shape_and_type(expected.get(name)) != shape_and_type(weights.arrays.get(name))
     )
+
+
+def shape_and_type(array: torch.Tensor | np.ndarray | None) -> str:
+    """Return shape and type as text, such as "[3, 4] float32"; "missing" for None."""
+    if array is None:
+        return "missing"
+    return f"{list(array.shape)} {str(array.dtype).removeprefix('torch.')}"

@@ -1,1 +1,1 @@
-"""Training: state, step, evaluation, loop, checkpoints, recognizers."""
+"""Training of a trial: state, step, evaluation, loop and checkpoints."""

@@ -1,4 +1,4 @@
-"""Checkpoints of a trial, written atomically, and the weights of a finished generator."""
+"""Checkpoints of a trial, and the weights of a trained generator."""
 
 from __future__ import annotations
 
@@ -15,51 +15,59 @@ from ganhtr.train.state import TrainState
 def save_checkpoint(
     path: Path, state: TrainState, progress: dict[str, Any], optimizers: bool = True
 ) -> None:
-    """Writes networks, step count and the driver's own `progress` (plain values); the optimisers too, unless the trial has ended."""
+    """Write networks, step count and the caller's `progress` (plain values).
+
+    A trial that has ended needs no `optimizers`. Raises: OSError as `write_torch` does.
+    """
+    modules = {name: module.state_dict() for name, module in state.modules().items()}
+    moments = {name: opt.state_dict() for name, opt in state.optimizers.items()}
     write_torch(
         path,
         {
             "step": state.step,
             "progress": progress,
             "schedule": state.schedule.state_dict(),
-            "modules": {name: module.state_dict() for name, module in state.modules().items()},
-            "optimizers": {name: opt.state_dict() for name, opt in state.optimizers.items()}
-            if optimizers
-            else {},
+            "modules": modules,
+            "optimizers": moments if optimizers else {},
         },
     )
 
 
 def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
-    """What `save_checkpoint` wrote. Raises: ValueError naming a file that does not load."""
+    """Read the entries that `save_checkpoint` wrote.
+
+    Raises: ValueError with the path of a file that cannot be loaded.
+    """
     try:
         return read_torch(path, device, ("step", "progress", "schedule", "modules", "optimizers"))
     except UNREADABLE as error:
         raise ValueError(
-            f"{path}: must be a trial's checkpoint, got a file that does not load ({error}). Delete it to start the "
-            "trial again"
+            f"{path}: cannot load this file as the checkpoint of a trial ({error}). "
+            "Delete it to start the trial again"
         ) from error
 
 
-def restore_state(state: TrainState, held: dict[str, Any]) -> None:
-    """Puts a checkpoint back, strictly. Raises: RuntimeError or KeyError when it belongs to another configuration."""
-    modules = state.modules()
-    if modules.keys() != held["modules"].keys():
+def restore_state(state: TrainState, checkpoint: dict[str, Any]) -> None:
+    """Load a checkpoint into a state of the same configuration.
+
+    Raises: RuntimeError or KeyError if the checkpoint belongs to another configuration.
+    """
+    modules, saved = state.modules(), checkpoint["modules"]
+    if modules.keys() != saved.keys():
         raise KeyError(
-            f"the checkpoint holds {', '.join(held['modules'])}; this trial has {', '.join(modules)}"
+            f"the checkpoint has the networks {', '.join(saved)}, but this trial has "
+            f"{', '.join(modules)}"
         )
     for name, module in modules.items():
-        module.load_state_dict(held["modules"][name], strict=True)
+        module.load_state_dict(saved[name], strict=True)
     for name, optimizer in state.optimizers.items():
-        optimizer.load_state_dict(held["optimizers"][name])
-    state.schedule.load_state_dict(held["schedule"])
-    state.step = held["step"]
+        optimizer.load_state_dict(checkpoint["optimizers"][name])
+    state.schedule.load_state_dict(checkpoint["schedule"])
+    state.step = checkpoint["step"]
 
 
 def save_generator(path: Path, state: TrainState) -> None:
-    """Writes the generator's weights as safetensors."""
-    tensors = {
-        name: tensor.detach().cpu().contiguous()
-        for name, tensor in state.generator.state_dict().items()
-    }
+    """Write the generator's weights as safetensors."""
+    weights = state.generator.state_dict()
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     write_atomically(path, safetensors.torch.save(tensors))

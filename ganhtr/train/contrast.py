@@ -1,16 +1,18 @@
-"""The contrastive term of a step: from the guide's features of a batch to its loss, its candidates and its diagnostics.
+"""The contrastive loss of a batch: candidates, levels, control arm and diagnostics.
 
-Legend: B batch, T frames, L characters (padded), I instances a line, N = B I anchors, K candidates, D features, P projected size.
+Legend: B lines of a batch, L characters (padded), T frames, I windows per line (1 without windows),
+N = B I anchors, K candidates, D features, P projected size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganhtr.charset import Charset
 from ganhtr.config import Config
@@ -21,76 +23,83 @@ from ganhtr.losses.recognition import frame_mask
 from ganhtr.models.matcher import LevelMatcher, Matcher
 from ganhtr.seeds import generator
 from ganhtr.train.edits import edited
+from ganhtr.train.view import Levels
 
-Levels = Mapping[str, Tensor]  # name of a feature level -> (B, T, D)
-NAMES = ("cnn", "proj", "encoder")
+LEVELS = ("cnn", "proj", "encoder")
+NO_TEXT = -1  # the label of a candidate that is never a positive
 
 
-def shares(knobs: ContrastiveConfig) -> dict[str, float]:
-    """The feature levels that a loss looks at, with their shares of it, which sum to 1."""
-    if knobs.anchor != "all":
-        return {knobs.anchor: 1.0}
-    weights = {name: getattr(knobs, f"{name}_weight") for name in NAMES}
+def level_shares(contrastive: ContrastiveConfig) -> dict[str, float]:
+    """The feature levels that the loss compares, with their shares of it, which sum to 1."""
+    if contrastive.anchor != "all":
+        return {contrastive.anchor: 1.0}
+    weights = {name: getattr(contrastive, f"{name}_weight") for name in LEVELS}
     return {name: weight / sum(weights.values()) for name, weight in weights.items() if weight}
 
 
 @dataclass(frozen=True)
 class Texts:
-    """The transcriptions that a step compares with: indices (B, L), lengths (B,), and a number (B,) for each different text."""
+    """The transcriptions of a comparison."""
 
-    rows: Tensor
-    lengths: Tensor
-    ids: Tensor
+    rows: Tensor  # indices (B, L)
+    lengths: Tensor  # (B,)
+    ids: Tensor  # (B,), equal for equal transcriptions
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the contrastive term says of a batch: loss (B,), and for line losses top-1 and the loss between its floor and chance."""
+    """The contrastive loss (B,) of a batch and, for line losses, its diagnostics ()."""
 
     loss: Tensor
     values: dict[str, Tensor]
 
 
-def given_texts(batch: Batch, config: Config, step: int) -> Texts:
-    """Each line's own transcription; with `shuffled` that of another line, turned by a different number of places each step."""
+def paired_texts(batch: Batch, config: Config, step: int) -> Texts:
+    """The transcription of each line; in the control arm (`shuffled`), that of another line.
+
+    Shuffling rotates the transcriptions by a number of places that is drawn for each step.
+    """
     texts = Texts(batch.text, batch.text_lengths, batch.text_ids)
     if not config.contrastive.shuffled:
         return texts
-    turn = int(generator(config.train.seed, "shuffled texts", step).integers(1, len(batch)))
-    return Texts(*(held.roll(turn, dims=0) for held in (texts.rows, texts.lengths, texts.ids)))
+    places = int(generator(config.train.seed, "shuffled texts", step).integers(1, len(batch)))
+    rotated = (tensor.roll(places, dims=0) for tensor in (texts.rows, texts.lengths, texts.ids))
+    return Texts(*rotated)
 
 
 def compare_frames(
     matcher: Matcher,
     loss: FrameLoss,
-    knobs: ContrastiveConfig,
+    contrastive: ContrastiveConfig,
     restored: Levels,
     clean: Levels,
     degraded: Levels,
-    frames: Tensor,
+    frames_B: Tensor,
 ) -> Comparison:
-    """A frame loss on every level. Keys of the clean and the degraded line carry no gradient, but for VICReg, which spreads both sides."""
-    total = torch.zeros(len(frames), device=frames.device)
-    for name, share in shares(knobs).items():
-        level = matcher.levels[name]
-        assert isinstance(level, LevelMatcher)
-        inside = frame_mask(frames, restored[name].shape[1])
+    """Apply a frame loss to every level.
 
-        def project(
-            features: Tensor, level: LevelMatcher = level, inside: Tensor = inside
-        ) -> Tensor:
-            return level.project_frames(features, inside) if loss.projected else features
-
-        keys = project(clean[name])
-        twins = project(degraded[name]).detach() if loss.needs_degraded else None
-        total = total + share * loss.loss(
+    The degraded frames get no gradient, and the clean ones only without `detach_clean`.
+    """
+    total_B = torch.zeros(len(frames_B), device=frames_B.device)
+    levels = matcher.level_matchers()
+    for name, share in level_shares(contrastive).items():
+        if loss.projected:
+            mask_BT = frame_mask(frames_B, restored[name].shape[1])
+            project: Callable[[Tensor], Tensor] = partial(
+                levels[name].project_frames, mask_BT=mask_BT
+            )
+        else:
+            project = nn.Identity()
+        clean_BTP = project(clean[name])
+        degraded_BTP = project(degraded[name]).detach() if loss.needs_degraded else None
+        total_B = total_B + share * loss.loss(
             project(restored[name]),
-            keys if knobs.formulation == "vicreg" else keys.detach(),
-            twins,
-            frames,
+            clean_BTP.detach() if loss.detach_clean else clean_BTP,
+            degraded_BTP,
+            frames_B,
             matcher.inverse_temperature,
         )
-    return Comparison(total, {})
+    return Comparison(total_B, {})
 
 
 def compare_lines(
@@ -100,103 +109,112 @@ def compare_lines(
     charset: Charset,
     restored: Levels,
     degraded: Levels,
-    frames: Tensor,
+    frames_B: Tensor,
     texts: Texts,
     step: int,
 ) -> Comparison:
-    """A line loss on every level: anchors are the restored lines, candidates the batch's texts and what `negatives` and `queue` add."""
-    knobs, encoder = config.contrastive, matcher.text_encoder
+    """Apply a line loss to every level.
+
+    Anchors are the restored lines. Candidates are the texts of the batch and what `negatives` and
+    `queue` add.
+    """
+    contrastive, encoder = config.contrastive, matcher.text_encoder
     assert encoder is not None
-    states = encoder(texts.rows, texts.lengths)
-    wrong = None
-    if knobs.negatives == "edited":
-        rows = edited(
-            texts.rows.cpu().numpy(),
-            texts.lengths.cpu().numpy(),
-            len(charset),
-            generator(config.train.seed, "edited texts", step),
+    states_BLD = encoder(texts.rows, texts.lengths)
+    edited_BLD = None
+    if contrastive.negatives == "edited":
+        rng = generator(config.train.seed, "edited texts", step)
+        rows = edited(texts.rows.cpu().numpy(), texts.lengths.cpu().numpy(), len(charset), rng)
+        edited_BLD = encoder(torch.from_numpy(rows).to(texts.rows), texts.lengths)
+    labels_N = instance_labels(texts.ids, contrastive.instances)
+    levels = matcher.level_matchers()
+    total_B = torch.zeros(len(frames_B), device=frames_B.device)
+    top1, position = [], []
+    for name, share in level_shares(contrastive).items():
+        level = levels[name]
+        embedded = [level.embed_texts(states_BLD, texts.lengths)]
+        if contrastive.negatives == "degraded":
+            embedded.append(level.embed_images(degraded[name], frames_B))
+        if edited_BLD is not None:
+            embedded.append(level.embed_texts(edited_BLD, texts.lengths))
+        candidates_KP, labels_K = _candidates(level, embedded, labels_N)
+        cosines_NK = level.embed_images(restored[name], frames_B) @ candidates_KP.t()
+        same_NK = labels_N[:, None] == labels_K[None, :]
+        loss_of = partial(
+            _line_loss, matcher, loss, same_NK=same_NK, instances=contrastive.instances
         )
-        wrong = encoder(torch.from_numpy(rows).to(texts.rows), texts.lengths)
-    windows = knobs.windows if knobs.pooling == "window" else 1
-    labels_N = instance_labels(texts.ids, windows)
-    total, found, position = torch.zeros(len(frames), device=frames.device), [], []
-    for name, share in shares(knobs).items():
-        level = matcher.levels[name]
-        assert isinstance(level, LevelMatcher)
-        candidates, labels = [level.embed_texts(states, texts.lengths)], [labels_N]
-        if knobs.negatives == "degraded":
-            candidates.append(level.embed_images(degraded[name], frames))
-        if wrong is not None:
-            candidates.append(level.embed_texts(wrong, texts.lengths))
-        labels += [torch.full_like(labels_N, -1)] * (len(candidates) - 1)
-        if level.queue is not None:
-            keys, held = level.queue.held()
-            candidates.append(keys)
-            labels.append(held)
-        cosines_NK = level.embed_images(restored[name], frames) @ torch.cat(candidates).t()
-        same_NK = labels_N[:, None] == torch.cat(labels)[None, :]
-
-        def at(cosines: Tensor, same: Tensor = same_NK) -> Tensor:
-            return (
-                loss.loss(cosines, same, matcher.inverse_temperature, matcher.bias)
-                .view(-1, windows)
-                .mean(dim=1)
-            )
-
-        own = at(cosines_NK)
-        total = total + share * own
+        loss_B = loss_of(cosines_NK)
+        total_B = total_B + share * loss_B
         with torch.no_grad():
-            found.append(share * retrieval_top1(cosines_NK[:, : len(labels_N)], same_NK))
-            position.append(share * between_floor_and_chance(own.mean(), at, same_NK))
-    return Comparison(
-        total,
-        {
-            "retrieval_top1": torch.stack(found).sum(),
-            "contrastive_position": torch.stack(position).sum(),
-        },
-    )
+            top1.append(share * retrieval_top1(cosines_NK[:, : len(labels_N)], same_NK))
+            position.append(share * between_floor_and_chance(loss_B.mean(), loss_of, same_NK))
+    diagnostics = {
+        "retrieval_top1": torch.stack(top1).sum(),
+        "contrastive_position": torch.stack(position).sum(),
+    }
+    return Comparison(total_B, diagnostics)
+
+
+def _candidates(
+    level: LevelMatcher, embedded: list[Tensor], labels_N: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Candidates (K, P) and labels (K,): the embedded texts and negatives, and the queue."""
+    labels = [labels_N, *(torch.full_like(labels_N, NO_TEXT) for _ in embedded[1:])]
+    if level.queue is not None:
+        keys_QP, labels_Q = level.queue.contents()
+        embedded, labels = [*embedded, keys_QP], [*labels, labels_Q]
+    return torch.cat(embedded), torch.cat(labels)
+
+
+def _line_loss(
+    matcher: Matcher, loss: LineLoss, cosines_NK: Tensor, same_NK: Tensor, instances: int
+) -> Tensor:
+    """Loss (B,) of each line, the mean over its instances."""
+    losses_N = loss.loss(cosines_NK, same_NK, matcher.inverse_temperature, matcher.bias)
+    return losses_N.view(-1, instances).mean(dim=1)
 
 
 def between_floor_and_chance(
-    loss: Tensor, at: Callable[[Tensor], Tensor], same_NK: Tensor
+    loss: Tensor, loss_of: Callable[[Tensor], Tensor], same_NK: Tensor
 ) -> Tensor:
-    """(L - floor) / (chance - floor): 0 for the best that cosines can give, 1 where they tell nothing apart; () or NaN.
+    """(loss - floor) / (chance - floor): 0 at the floor, 1 at chance; NaN where the two are equal.
 
-    For InfoNCE chance is ln K. The floor is the loss of a regular simplex (cosine 1 with the own text, -1/(K - 1) with every other), which
-    is the optimum for unit vectors (Graf et al. 2021).
+    Chance is the loss of equal cosines: ln K for InfoNCE. The floor is the loss of a regular
+    simplex, which has cosine 1 with the own text and -1/(K - 1) with every other one. It is the
+    optimum for unit vectors.
+    Shapes: () -> (). Source: Graf et al. 2021.
     """
     others = -1 / max(1, same_NK.shape[1] - 1)
-    floor = at(torch.where(same_NK, 1.0, others)).mean()
-    chance = at(torch.zeros_like(same_NK, dtype=torch.float32)).mean()
+    floor = loss_of(torch.where(same_NK, 1.0, others)).mean()
+    chance = loss_of(torch.zeros_like(same_NK, dtype=torch.float32)).mean()
     return torch.where(chance > floor, (loss - floor) / (chance - floor), float("nan"))
 
 
-def instance_labels(ids_B: Tensor, windows: int) -> Tensor:
-    """A number (B I,) for each instance, equal where text and window are; never negative."""
-    return (ids_B[:, None] * windows + torch.arange(windows, device=ids_B.device)).flatten()
+def instance_labels(ids_B: Tensor, instances: int) -> Tensor:
+    """Labels (N,), equal where text and window are equal; never negative."""
+    window_I = torch.arange(instances, device=ids_B.device)
+    return (ids_B[:, None] * instances + window_I).flatten()
 
 
 def retrieval_top1(cosines_NN: Tensor, same_NK: Tensor) -> Tensor:
-    """How often an anchor is nearest to its own text, or to an equal one, among the texts of the batch: ()."""
+    """Share () of the anchors whose nearest text of the batch has the line's transcription."""
     return same_NK.gather(1, cosines_NN.argmax(dim=1, keepdim=True)).float().mean()
 
 
 def length_top1(batch: Batch, pixels_per_character: float) -> Tensor:
-    """How often nothing but a line's length would find its own text in the batch: ()."""
-    gap = (batch.widths[:, None] - pixels_per_character * batch.text_lengths[None, :]).abs()
-    nearest = gap == gap.min(dim=1, keepdim=True).values
-    return ((nearest & batch.same).sum(dim=1) / nearest.sum(dim=1)).mean()
-
-
-def random_candidates(config: Config) -> int:
-    """How many candidates a line has when its queue is full: what the bias of SigLIP starts from."""
-    knobs = config.contrastive
-    windows = knobs.windows if knobs.pooling == "window" else 1
-    return (
-        config.train.batch_size * windows * (1 if knobs.negatives == "batch" else 2) + knobs.queue
-    )
+    """Retrieval top-1 () by width alone: the share of matches among the texts nearest in length."""
+    expected_widths_B = pixels_per_character * batch.text_lengths
+    gap_BB = (batch.widths[:, None] - expected_widths_B[None, :]).abs()
+    nearest_BB = gap_BB == gap_BB.min(dim=1, keepdim=True).values
+    return ((nearest_BB & batch.same).sum(dim=1) / nearest_BB.sum(dim=1)).mean()
 
 
 def starting_bias(config: Config) -> float:
-    """-ln(K - 1): the log odds that a random candidate is the line's own text."""
-    return float(-np.log(max(1, random_candidates(config) - 1)))
+    """SigLIP's initial bias -ln(K - 1), the log odds that a random candidate is the line's text.
+
+    K counts the candidates of a line once the queue is full.
+    """
+    contrastive = config.contrastive
+    in_batch = config.train.batch_size * contrastive.instances
+    candidates = in_batch * (1 if contrastive.negatives == "batch" else 2) + contrastive.queue
+    return -math.log(max(1, candidates - 1))

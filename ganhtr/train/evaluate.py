@@ -1,6 +1,9 @@
-"""Measures restored lines: PSNR and SSIM against the clean line, readings of guide and judge against the transcription.
+"""Evaluation of restored lines.
 
-Legend: B batch, N lines, H height, W width.
+PSNR and SSIM compare them with the clean lines; CER and WER compare what guide and judge read with
+the transcriptions.
+
+Legend: B lines of a batch, N lines of a split, H height, W width.
 """
 
 from __future__ import annotations
@@ -17,25 +20,29 @@ from ganhtr.losses.recognition import ctc
 from ganhtr.metrics.image import psnr, ssim
 from ganhtr.metrics.text import TextErrors, greedy_decode, infeasible, text_errors
 from ganhtr.models.recognizer import LineRecognizer
-from ganhtr.train.step import restore
+from ganhtr.train.view import restore
 
-EVALUATION_BATCH = 16  # lines; small enough to stay in a CPU's cache
-Restorer = Callable[[Batch], torch.Tensor]  # a batch -> images (B, 1, H, W)
+EVALUATION_BATCH = 16  # lines; small enough for a CPU's cache
+Restorer = Callable[[Batch], torch.Tensor]  # batch -> images (B, 1, H, W)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Per-line values of one split, each line once. Shapes: psnr, ssim, ctc (N,); infeasible (N,) bool."""
+    """Metrics of every line of a split. Shapes: psnr, ssim, ctc (N,); infeasible (N,) bool."""
 
-    psnr: np.ndarray
+    psnr: np.ndarray  # dB
     ssim: np.ndarray
-    ctc: np.ndarray  # nats a line, by the guide; 0 where infeasible
-    infeasible: np.ndarray
+    ctc: np.ndarray  # the guide's loss in nats per line; 0 where infeasible
+    infeasible: np.ndarray  # whether the transcription needs more frames than the line has
     guide: TextErrors
     judge: TextErrors
 
     def metrics(self) -> dict[str, float]:
-        """The split's figures. CER and WER are corpus level; dB, fractions, nats a line (mean over the feasible ones)."""
+        """Metrics of the whole split.
+
+        Units: PSNR in dB; CER, WER and `infeasible` as fractions (CER and WER of all lines
+        together); CTC in nats per feasible line.
+        """
         return {
             "psnr": float(self.psnr.mean()),
             "ssim": float(self.ssim.mean()),
@@ -52,9 +59,9 @@ class Evaluation:
 def evaluate(
     restorer: Restorer, lines: LineBatches, guide: LineRecognizer, judge: LineRecognizer
 ) -> Evaluation:
-    """Every line of a split, restored and measured once."""
+    """Restore and measure every line of a split."""
     values: dict[str, list[torch.Tensor]] = {"psnr": [], "ssim": [], "ctc": [], "frames": []}
-    read: dict[str, list[str]] = {"guide": [], "judge": []}
+    readings: dict[str, list[str]] = {"guide": [], "judge": []}
     for indices in chunks(len(lines), EVALUATION_BATCH):
         batch = lines.take(indices)
         restored = restorer(batch)
@@ -64,14 +71,11 @@ def evaluate(
         logits = guide(restored)[1]
         values["ctc"].append(ctc(logits, frames, batch.targets, batch.target_lengths))
         values["frames"].append(frames)
-        read["guide"] += greedy_decode(logits, frames, lines.charset)
-        read["judge"] += greedy_decode(
-            judge(restored)[1], batch.frames(judge.stride), lines.charset
-        )
+        readings["guide"] += greedy_decode(logits, frames, lines.charset)
+        judge_frames = batch.frames(judge.stride)
+        readings["judge"] += greedy_decode(judge(restored)[1], judge_frames, lines.charset)
     arrays = {name: torch.cat(parts).cpu().numpy() for name, parts in values.items()}
-    errors = {
-        name: text_errors(lines.lines.transcripts, readings) for name, readings in read.items()
-    }
+    errors = {name: text_errors(lines.lines.transcripts, texts) for name, texts in readings.items()}
     return Evaluation(
         arrays["psnr"],
         arrays["ssim"],
@@ -82,23 +86,27 @@ def evaluate(
 
 
 def by_generator(generator: nn.Module) -> Restorer:
-    """The restorer that a trained generator is, in eval mode."""
+    """Return the restorer that applies a generator, which is set to eval mode."""
     generator.eval()
     return lambda batch: restore(generator, batch.degraded, batch.inside)
 
 
 def by_nothing(batch: Batch) -> torch.Tensor:
-    """The degraded line as it is."""
+    """Return the degraded lines."""
     return batch.degraded
 
 
 def by_the_original(batch: Batch) -> torch.Tensor:
-    """The clean line itself: the upper bound of what the recognizers can do."""
+    """Return the clean lines: the best that the recognizers can achieve."""
     return batch.clean
 
 
 def by_sauvola(batch: Batch) -> torch.Tensor:
-    """Sauvola's adaptive threshold (scikit-image; window about a line's x-height, k = 0.2, R = 0.5), the classical way to clean a page."""
+    """Binarise the degraded lines with Sauvola's adaptive threshold, the classical baseline.
+
+    Uses scikit-image with a window of half the line height, k = 0.2, R = 0.5.
+    Source: Sauvola and Pietikäinen 2000.
+    """
     from skimage.filters import threshold_sauvola
 
     window = max(3, batch.degraded.shape[2] // 2 | 1)
@@ -120,7 +128,7 @@ REFERENCES: dict[str, Restorer] = {
 def reference_metrics(
     lines: LineBatches, guide: LineRecognizer, judge: LineRecognizer
 ) -> dict[str, dict[str, float]]:
-    """The figures of the lines left as they are, of Sauvola's threshold, and of the clean lines, measured as a trial's are."""
+    """Return the metrics of the degraded lines, of Sauvola's threshold and of the clean lines."""
     return {
         name: evaluate(restorer, lines, guide, judge).metrics()
         for name, restorer in REFERENCES.items()

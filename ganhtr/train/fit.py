@@ -1,6 +1,6 @@
-"""The training loop, the only one there is: a generator that yields one report an epoch.
+"""The training loop: a Python generator that yields one report per epoch.
 
-Whoever drives it (Ray Tune, single-trial mode, a test, a notebook) reports, stops and keeps checkpoints.
+The caller (Ray Tune, single-trial mode, a test, a notebook) reports, stops and saves checkpoints.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from ganhtr.models.recognizer import LineRecognizer
 from ganhtr.train.evaluate import Evaluation, by_generator, evaluate
 from ganhtr.train.inputs import TrialInputs
 from ganhtr.train.state import TrainState
-from ganhtr.train.step import restore, train_step
+from ganhtr.train.step import train_step
+from ganhtr.train.view import restore
 
 LOSSES = ("total", "pixel", "feature", "ctc", "adversarial", "contrastive", "discriminator")
 NORMS = ("generator_norm", "discriminator_norm", "matcher_norm")
@@ -32,11 +33,11 @@ CAUSES = (
     "contrastive",
     *NORMS,
     "total",
-)  # what spoils before what is spoilt
+)  # causes before the values they contaminate
 
 
 class Diverged(ArithmeticError):
-    """A loss or a gradient that is no finite number any more."""
+    """A loss or gradient that is not finite. `part` names it."""
 
     def __init__(self, epoch: int, step: int, part: str):
         self.epoch, self.step, self.part = epoch, step, part
@@ -48,22 +49,22 @@ class Diverged(ArithmeticError):
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What one epoch was. `steps` holds a list of a value a step for every loss, norm and accuracy."""
+    """Report of an epoch. `steps` maps every loss, norm and accuracy to one value per step."""
 
     epoch: int  # from 1
     steps: dict[str, list[float]]
-    infeasible: float  # share of the training lines seen whose transcription no CTC path can spell
+    infeasible: float  # share of the training lines whose transcription needs too many frames
     evaluation: Evaluation
     seconds: float
     validation_seconds: float
     peak_memory_mb: float  # on the device; 0 without CUDA
 
     def mean(self, name: str) -> float:
-        """Mean over the epoch's steps; NaN for what was not computed."""
+        """Mean over the steps of the epoch; NaN if the value was not computed."""
         return float(np.mean(self.steps[name])) if name in self.steps else float("nan")
 
     def metrics(self) -> dict[str, float]:
-        """Every figure of the epoch under one flat name: validation, mean losses, mean norms and accuracies."""
+        """All metrics of the epoch by name: evaluation, mean losses, norms and accuracies."""
         means = {
             f"train_{name}" if name in LOSSES else name: self.mean(name) for name in self.steps
         }
@@ -79,7 +80,7 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class Bench:
-    """The frozen side of a trial on its device: lines and recognizers. Serves one trial after another."""
+    """The inputs of a trial on its device: lines and frozen recognizers. Trials can share them."""
 
     train: LineBatches
     validation: LineBatches
@@ -90,7 +91,7 @@ class Bench:
 
     @classmethod
     def of(cls, inputs: TrialInputs, device: torch.device) -> Bench:
-        """Builds the recognizers and lays the lines on the device."""
+        """Build the recognizers and move the lines to the device."""
         train, validation = inputs.batches(device)
         characters = sum(map(len, inputs.pairs.train.transcripts))
         guide = inputs.guide.build(device)
@@ -106,9 +107,9 @@ class Bench:
 
 
 def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
-    """Trains from where `state` stands to the last epoch, yielding a report after each.
+    """Train from the epoch of `state` to the last one and yield a report after each epoch.
 
-    Raises: Diverged, naming epoch, step and part; ValueError when a batch is larger than the split.
+    Raises: Diverged with epoch, step and part; ValueError if a batch is larger than the split.
     """
     train = state.config.train
     for epoch in range(state.epoch + 1, train.epochs + 1):
@@ -120,27 +121,16 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
         for number in range(train.steps_per_epoch):
             indices = step_indices(len(bench.train), train.batch_size, state.step, train.seed)
             lines_seen.append(indices)
+            batch = training_batch(state, bench.train, indices)
             measure = train.measure == "step" or (train.measure == "epoch" and number == 0)
-            values = train_step(
-                state,
-                bench.guide,
-                training_batch(state, bench.train, indices),
-                bench.pixels_per_character,
-                measure,
-            )
+            values = train_step(state, bench.guide, batch, bench.pixels_per_character, measure)
             for name, value in values.items():
                 steps.setdefault(name, []).append(value.detach())
-        plain = {
+        # one transfer from the device per value and epoch, not per step
+        step_values = {
             name: torch.stack(values).cpu().double().tolist() for name, values in steps.items()
         }
-        finite = np.isfinite([plain[name] for name in CAUSES if name in plain])
-        if not finite.all():
-            step = int(np.argmin(finite.all(axis=0)))
-            raise Diverged(
-                epoch,
-                step + 1,
-                [name for name in CAUSES if name in plain][int(np.argmin(finite[:, step]))],
-            )
+        _require_finite(epoch, step_values)
         trained = time.perf_counter()
         evaluation = evaluate(
             by_generator(state.generator), bench.validation, bench.guide, bench.judge
@@ -150,14 +140,12 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
                 raise Diverged(epoch, train.steps_per_epoch, f"validation {name}")
         state.schedule.observe(evaluation.metrics()["psnr"])
         ended = time.perf_counter()
-        peak = (
-            torch.cuda.max_memory_allocated(state.device) / 2**20
-            if state.device.type == "cuda"
-            else 0.0
-        )
+        peak = 0.0
+        if state.device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated(state.device) / 2**20
         yield EpochReport(
             epoch,
-            plain,
+            step_values,
             float(bench.infeasible[np.concatenate(lines_seen)].mean()),
             evaluation,
             ended - started,
@@ -166,20 +154,29 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
         )
 
 
+def _require_finite(epoch: int, steps: dict[str, list[float]]) -> None:
+    """Raises: Diverged with the first step that has a non-finite value, and its first cause."""
+    names = [name for name in CAUSES if name in steps]
+    finite = np.isfinite([steps[name] for name in names])
+    if not finite.all():
+        step = int(np.argmin(finite.all(axis=0)))
+        raise Diverged(epoch, step + 1, names[int(np.argmin(finite[:, step]))])
+
+
 def training_batch(state: TrainState, lines: LineBatches, indices: np.ndarray) -> Batch:
-    """The lines of a step, some of them with degraded twins made for this step alone (`augment.fresh`)."""
-    augment, held = state.config.augment, lines.lines
+    """The lines of a step; `augment.fresh` of them get new degraded images."""
+    augment, arrays = state.config.augment, lines.lines
     if not augment.fresh:
         return lines.take(indices)
-    made = degrade_anew(
-        held.clean[indices],
-        held.widths[indices],
-        held.degraded[indices],
+    degraded = degrade_anew(
+        arrays.clean[indices],
+        arrays.widths[indices],
+        arrays.degraded[indices],
         augment,
         state.config.train.seed,
         state.step,
     )
-    return lines.take(indices, made)
+    return lines.take(indices, degraded)
 
 
 @torch.no_grad()
@@ -187,7 +184,6 @@ def samples(state: TrainState, bench: Bench, count: int) -> np.ndarray:
     """The first search-validation lines as (count, 3, H, W) uint8: degraded, restored, clean."""
     state.generator.eval()
     batch = bench.validation.take(np.arange(min(count, len(bench.validation))))
-    images = torch.cat(
-        [batch.degraded, restore(state.generator, batch.degraded, batch.inside), batch.clean], dim=1
-    )
+    restored = restore(state.generator, batch.degraded, batch.inside)
+    images = torch.cat([batch.degraded, restored, batch.clean], dim=1)
     return (images * 255).round().byte().cpu().numpy()

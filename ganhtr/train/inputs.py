@@ -1,4 +1,4 @@
-"""What every trial of a study reads and none changes: the pairs, the two recognizers, the guide's features of the clean lines."""
+"""The inputs that all trials of a study share: lines, recognizers and cached features."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ganhtr.charset import Charset
 from ganhtr.config import Config
 from ganhtr.data.batches import LineBatches, chunks
-from ganhtr.data.pairs import Pairs
+from ganhtr.data.pairs import Lines, Pairs
 from ganhtr.metrics.text import infeasible
+from ganhtr.models.recognizer import LineRecognizer
 from ganhtr.recognizers.obtain import obtain_recognizer
 from ganhtr.recognizers.training import Say
 from ganhtr.recognizers.weights import RecognizerWeights
 
-WEAK_RECOGNIZER = 0.30  # CER on clean lines beyond which a recognizer cannot judge text
-TAPS_AT_MOST = 2**30  # bytes; beyond it the features of clean lines are computed in each step
+WEAK_RECOGNIZER = 0.30  # CER on clean lines above which a recognizer cannot judge text
+TAPS_AT_MOST = 2**30  # bytes; above it, each step computes the features of its clean lines
 
 
 @dataclass(frozen=True)
 class TrialInputs:
-    """Plain arrays throughout, so that an object store can hand them to every trial without a copy.
+    """Lines, recognizers and cached features, as arrays that an object store shares without a copy.
 
-    Shapes: taps (N, T, D) float32, the guide's features of the clean training lines, or None where they would not fit.
+    Shapes: taps (N, T, D) float32, the guide's features of the clean training lines, or None if
+    they are too large.
     """
 
     pairs: Pairs
@@ -39,40 +42,51 @@ class TrialInputs:
     def batches(self, device: torch.device) -> tuple[LineBatches, LineBatches]:
         """The training and the search-validation lines on a device."""
         charset = self.pairs.charset
-        return LineBatches(self.pairs.train, charset, device, self.taps), LineBatches(
-            self.pairs.validation, charset, device
-        )
+        train = LineBatches(self.pairs.train, charset, device, self.taps)
+        return train, LineBatches(self.pairs.validation, charset, device)
 
 
 def prepare_inputs(config: Config, pairs: Pairs, device: torch.device, say: Say) -> TrialInputs:
-    """Gets both recognizers (training them where there are none) and computes the guide's features of the clean training lines."""
+    """Obtain both recognizers, trained if necessary, and compute the features of the clean lines.
+
+    Raises: ValueError as `obtain_recognizer` does.
+    """
     guide = obtain_recognizer("guide", pairs, config.guide, config.recognizer_training, device, say)
     judge = obtain_recognizer("judge", pairs, config.judge, config.recognizer_training, device, say)
     recognizer = guide.build(device)
-    lines = LineBatches(pairs.train, pairs.charset, device)
     notes = list(pairs.notes)
     if guide.digest == judge.digest:
         notes.append(
-            "guide and judge are the same recognizer: the judge cannot tell when the generator has learned to please the guide"
+            "guide and judge are the same recognizer, so the judge cannot detect a generator that "
+            "overfits the guide"
         )
-    for split, part in (("train", pairs.train), ("validation", pairs.validation)):
-        frames = -(-part.widths // recognizer.stride)
-        named = [
-            part.names[i]
-            for i in np.flatnonzero(
-                infeasible([pairs.charset.target(t) for t in part.transcripts], frames)
-            )
-        ]
-        if named:
-            notes.append(
-                f"{split}: {len(named)} transcriptions are longer than their line's frames allow ({', '.join(named[:5])}); "
-                "they give no CTC loss and are scored as they read"
-            )
-    taps = None
-    frames = pairs.train.clean.shape[2] // recognizer.stride
-    if len(lines) * frames * recognizer.features * 4 <= TAPS_AT_MOST:
-        taps = np.empty((len(lines), frames, recognizer.features), dtype=np.float32)
-        with torch.no_grad():
-            for indices in chunks(len(lines), 32):
-                taps[indices] = recognizer.tap(lines.take(indices).clean).cpu().numpy()
+    for name, lines in (("train", pairs.train), ("validation", pairs.validation)):
+        note = _infeasible_note(name, lines, pairs.charset, recognizer.stride)
+        notes += [note] if note else []
+    taps = _clean_taps(LineBatches(pairs.train, pairs.charset, device), recognizer)
     return TrialInputs(replace(pairs, notes=tuple(notes)), guide, judge, taps)
+
+
+def _infeasible_note(split: str, lines: Lines, charset: Charset, stride: int) -> str | None:
+    """A note on the lines whose transcription needs more frames than they have, or None."""
+    targets = [charset.target(transcript) for transcript in lines.transcripts]
+    frames = -(-lines.widths // stride)
+    names = [lines.names[i] for i in np.flatnonzero(infeasible(targets, frames))]
+    if not names:
+        return None
+    return (
+        f"{split}: {len(names)} transcriptions need more frames than their lines have "
+        f"({', '.join(names[:5])}); these lines give no CTC loss, but their readings are scored"
+    )
+
+
+def _clean_taps(lines: LineBatches, recognizer: LineRecognizer) -> np.ndarray | None:
+    """The tap (N, T, D) of all clean lines, or None if it exceeds TAPS_AT_MOST bytes."""
+    frames = lines.lines.clean.shape[2] // recognizer.stride
+    if len(lines) * frames * recognizer.features * 4 > TAPS_AT_MOST:
+        return None
+    taps = np.empty((len(lines), frames, recognizer.features), dtype=np.float32)
+    with torch.no_grad():
+        for indices in chunks(len(lines), 32):
+            taps[indices] = recognizer.tap(lines.take(indices).clean).cpu().numpy()
+    return taps

@@ -1,4 +1,4 @@
-"""A few training steps on random lines: how long a step takes here and how large a trial is, before any data is read."""
+"""A few training steps on random lines, to estimate time and disk space before data is read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LETTERS = Charset("abcdefghijklmnopqrstuvwxyz ")
 
 
 def random_lines(config: Config, count: int) -> Lines:
-    """Noise in the shape of `count` lines, with random texts."""
+    """Return `count` lines of noise with random texts."""
     rng = np.random.default_rng(0)
     shape = (count, config.data.height, config.data.width)
     texts = tuple(
@@ -38,15 +38,16 @@ def random_lines(config: Config, count: int) -> Lines:
 
 
 def rehearse(config: Config, device: torch.device, steps: int = 2) -> tuple[float, TrainState]:
-    """Seconds a training step takes (the fastest of `steps`, after one to warm up), and the state that took them."""
+    """Run training steps on random lines and return the seconds per step, and the state.
+
+    The time is that of the fastest of `steps`, after one to warm up.
+    """
     data = config.data
-    guide = freeze(build_recognizer(config.guide, LETTERS.classes, data.height, data.width)).to(
-        device, memory_format=torch.channels_last
-    )
+    recognizer = build_recognizer(config.guide, LETTERS.classes, data.height, data.width)
+    guide = freeze(recognizer).to(device, memory_format=torch.channels_last)
     state = build_state(config, LETTERS, guide.widths, device)
-    batch = LineBatches(random_lines(config, config.train.batch_size), LETTERS, device).take(
-        np.arange(config.train.batch_size)
-    )
+    count = config.train.batch_size
+    batch = LineBatches(random_lines(config, count), LETTERS, device).take(np.arange(count))
     best = float("inf")
     for number in range(steps + 1):
         started = time.perf_counter()
@@ -56,17 +57,20 @@ def rehearse(config: Config, device: torch.device, steps: int = 2) -> tuple[floa
 
 
 def checkpoint_bytes(state: TrainState) -> tuple[int, int]:
-    """Bytes of a finished trial's files (last and best weights), and of a running one's (with the optimisers)."""
+    """Return the bytes of a finished trial's files (last and best weights) and of a running one's.
+
+    The files of a running trial contain the optimisers too.
+    """
     sizes = {
         name: sum(t.numel() * t.element_size() for t in module.state_dict().values())
         for name, module in state.modules().items()
     }
-    held = sum(
-        t.numel() * t.element_size()
-        for o in state.optimizers.values()
-        for s in o.state.values()
-        for t in s.values()
-        if isinstance(t, torch.Tensor)
+    moments = sum(
+        value.numel() * value.element_size()
+        for optimizer in state.optimizers.values()
+        for parameter_state in optimizer.state.values()
+        for value in parameter_state.values()
+        if isinstance(value, torch.Tensor)
     )
     finished = sum(sizes.values()) + sizes["generator"]
-    return finished, finished + held
+    return finished, finished + moments

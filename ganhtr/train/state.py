@@ -1,16 +1,16 @@
-"""The moving parts of a trial: networks, optimisers and the count of steps."""
+"""The state of a trial: networks, optimisers and the count of steps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ganhtr.charset import Charset
 from ganhtr.config import Config
-from ganhtr.config_sections import HeadConfig
+from ganhtr.config_sections import HeadConfig, TrainConfig
 from ganhtr.losses.contrastive import FrameLoss, LineLoss, formulation
 from ganhtr.models.discriminator import Discriminator
 from ganhtr.models.generator import UNet
@@ -21,15 +21,16 @@ from ganhtr.models.pooling import AttentionPool, WindowPool
 from ganhtr.models.text_encoder import TextEncoder
 from ganhtr.precision import require_fp32
 from ganhtr.seeds import torch_stream
-from ganhtr.train.contrast import shares, starting_bias
+from ganhtr.train.contrast import level_shares, starting_bias
 from ganhtr.train.schedule import Schedule
 
 ADAM_EPS = 1e-7  # Keras' epsilon
+Values = dict[str, Tensor]  # named scalars of a step, which stay on the device
 
 
 @dataclass
 class TrainState:
-    """Everything that a step changes. The recognizers are frozen and live beside it."""
+    """Everything that a training step changes. The recognizers are frozen and not part of it."""
 
     config: Config
     charset: Charset
@@ -44,7 +45,7 @@ class TrainState:
 
     @property
     def epoch(self) -> int:
-        """Whole epochs behind us."""
+        """Number of completed epochs."""
         return self.step // self.config.train.steps_per_epoch
 
     def modules(self) -> dict[str, nn.Module]:
@@ -54,101 +55,91 @@ class TrainState:
 
 
 def build_level(
-    config: Config, name: str, features: int, texts: int | None, head: HeadConfig
+    config: Config, name: str, features: int, text_features: int | None, head: HeadConfig
 ) -> LevelMatcher:
-    """One level's pooling and heads, each from its own stream of random numbers; `texts` is the text encoder's width, if there is one."""
-    seed, knobs = config.train.seed, config.contrastive
-    windows = knobs.windows if knobs.pooling == "window" else 1
+    """Return pooling and heads of one feature level, initialised from random streams of its name.
+
+    `features` is the width of the level, `text_features` that of the text encoder, None without
+    one.
+    """
+    seed, contrastive = config.train.seed, config.contrastive
     with torch_stream(seed, "image head", name):
         image_head = build_head(head, features)
-    if texts is None:
+    if text_features is None:
         text_head: nn.Module = nn.Identity()
     elif head.shared:
         text_head = image_head
     else:
         with torch_stream(seed, "text head", name):
-            text_head = build_head(head, texts)
-    queue = (
-        KeyQueue(knobs.queue, features if head.kind == "none" else head.dim)
-        if knobs.queue
-        else None
-    )
-    pool = AttentionPool(features) if knobs.pooling == "attention" else WindowPool(windows)
-    return LevelMatcher(pool, WindowPool(windows), image_head, text_head, queue)
+            text_head = build_head(head, text_features)
+    queue = None
+    if contrastive.queue:
+        queue = KeyQueue(contrastive.queue, features if head.kind == "none" else head.dim)
+    text_pool = WindowPool(contrastive.instances)
+    pool = AttentionPool(features) if contrastive.pooling == "attention" else text_pool
+    return LevelMatcher(pool, text_pool, image_head, text_head, queue)
 
 
 def build_matcher(
     config: Config, tokens: int, widths: Mapping[str, int]
 ) -> tuple[Matcher, LineLoss | FrameLoss]:
-    """The contrastive side with fresh weights. `widths` are those of the guide's feature levels."""
-    knobs, loss = config.contrastive, formulation(config.contrastive)
-    text_encoder, texts = None, None
+    """Return the trained side of the contrastive loss, with new weights, and the loss.
+
+    `widths` are those of the guide's feature levels.
+    """
+    contrastive, loss = config.contrastive, formulation(config.contrastive)
+    text_encoder, text_features = None, None
     if isinstance(loss, LineLoss):
-        texts = widths["proj" if knobs.anchor == "all" else knobs.anchor]
+        text_features = widths["proj" if contrastive.anchor == "all" else contrastive.anchor]
         with torch_stream(config.train.seed, "text encoder"):
-            text_encoder = TextEncoder(config.text_encoder, tokens, texts)
+            text_encoder = TextEncoder(config.text_encoder, tokens, text_features)
     projected = isinstance(loss, LineLoss) or loss.projected
     head = config.head if projected else replace(config.head, kind="none")
-    levels = {name: build_level(config, name, widths[name], texts, head) for name in shares(knobs)}
-    if not isinstance(loss, LineLoss):
-        return Matcher(levels, None, knobs.temperature, False), loss
-    return Matcher(
+    levels = {
+        name: build_level(config, name, widths[name], text_features, head)
+        for name in level_shares(contrastive)
+    }
+    if isinstance(loss, FrameLoss):
+        return Matcher(levels, None, contrastive.temperature, False), loss
+    matcher = Matcher(
         levels,
         text_encoder,
-        knobs.temperature,
+        contrastive.temperature,
         loss.learned_temperature,
         starting_bias(config) if loss.learned_bias else 0.0,
         loss.learned_bias,
-    ), loss
+    )
+    return matcher, loss
 
 
 def build_state(
     config: Config, charset: Charset, widths: Mapping[str, int], device: torch.device
 ) -> TrainState:
-    """A trial before its first step. `widths` are those of the guide's feature levels.
+    """Return a trial before its first step. `widths` are those of the guide's feature levels.
 
-    Each component is initialised from its own stream (seed, name): the OFF arm and every ON arm of one seed start with the same
-    generator and the same discriminator.
+    Each component is initialised from its own random stream (seed, name): the OFF arm and every ON
+    arm of one seed start with the same generator and the same discriminator.
+    Raises: RuntimeError as `require_fp32` does.
     """
     require_fp32()
-    train = config.train
+    data, train = config.data, config.train
     with torch_stream(train.seed, "generator"):
         generator = UNet(config.generator)
     with torch_stream(train.seed, "discriminator"):
-        discriminator = Discriminator(
-            config.discriminator, config.data.height, config.data.width, charset.tokens
-        )
+        discriminator = Discriminator(config.discriminator, data.height, data.width, charset.tokens)
     generator.to(device, memory_format=torch.channels_last)
     discriminator.to(device, memory_format=torch.channels_last)
+    betas = (train.generator_beta1, 0.999)
     optimizers: dict[str, torch.optim.Optimizer] = {
-        "generator": torch.optim.Adam(
-            generator.parameters(),
-            lr=train.generator_lr,
-            betas=(train.generator_beta1, 0.999),
-            eps=ADAM_EPS,
-            fused=True,
-        )
+        "generator": _adam(generator.parameters(), train.generator_lr, betas),
+        "discriminator": _discriminator_optimizer(discriminator, train),
     }
-    if train.discriminator_optimizer == "sgd":
-        optimizers["discriminator"] = torch.optim.SGD(
-            discriminator.trainable(), lr=train.discriminator_lr, momentum=0.9
-        )
-    else:
-        optimizers["discriminator"] = torch.optim.Adam(
-            discriminator.trainable(),
-            lr=train.discriminator_lr,
-            betas=(0.5, 0.999),
-            eps=ADAM_EPS,
-            fused=True,
-        )
     matcher = loss = None
     if config.contrastive.formulation != "none":
         matcher, loss = build_matcher(config, charset.tokens, widths)
         matcher.to(device)
         if learned := matcher.learned():  # the ratio loss has nothing to learn
-            optimizers["matcher"] = torch.optim.Adam(
-                learned, lr=train.contrastive_lr, eps=ADAM_EPS, fused=True
-            )
+            optimizers["matcher"] = _adam(learned, train.contrastive_lr, (0.9, 0.999))
     return TrainState(
         config,
         charset,
@@ -160,3 +151,18 @@ def build_state(
         optimizers,
         Schedule(train),
     )
+
+
+def _discriminator_optimizer(
+    discriminator: Discriminator, train: TrainConfig
+) -> torch.optim.Optimizer:
+    parameters = discriminator.trainable()
+    if train.discriminator_optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=train.discriminator_lr, momentum=0.9)
+    return _adam(parameters, train.discriminator_lr, (0.5, 0.999))
+
+
+def _adam(
+    parameters: Iterable[nn.Parameter], lr: float, betas: tuple[float, float]
+) -> torch.optim.Adam:
+    return torch.optim.Adam(parameters, lr=lr, betas=betas, eps=ADAM_EPS, fused=True)

@@ -26,7 +26,8 @@ from ganhtr.models.recognizer import build_recognizer, freeze
 from ganhtr.train.contrast import length_top1, retrieval_top1
 from ganhtr.train.rehearsal import LETTERS, random_lines
 from ganhtr.train.state import build_state
-from ganhtr.train.step import restore, train_step
+from ganhtr.train.step import train_step
+from ganhtr.train.view import restore
 
 
 def reference_step(state, guide, batch, gains):
@@ -37,8 +38,8 @@ def reference_step(state, guide, batch, gains):
     if "texts shared" in gains:
         text = discriminator.encode_text(batch.text, batch.text_lengths)
         real, fake = (
-            discriminator.judge(batch.clean, text),
-            discriminator.judge(restored.detach(), text),
+            discriminator.classify(batch.clean, text),
+            discriminator.classify(restored.detach(), text),
         )
     else:
         real = discriminator(batch.clean, batch.text, batch.text_lengths)

@@ -28,7 +28,8 @@ from ganhtr.train.evaluate import by_nothing, evaluate
 from ganhtr.train.fit import Bench, fit
 from ganhtr.train.inputs import prepare_inputs
 from ganhtr.train.state import build_state
-from ganhtr.train.step import restore, train_step
+from ganhtr.train.step import train_step
+from ganhtr.train.view import restore
 
 CPU = torch.device("cpu")
 VOC = Charset(

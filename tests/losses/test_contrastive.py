@@ -14,7 +14,7 @@ from ganhtr.losses.contrastive.dcl import dcl
 from ganhtr.losses.contrastive.infonce import infonce
 from ganhtr.losses.contrastive.siglip import siglip
 from ganhtr.losses.contrastive.supcon import supcon
-from ganhtr.losses.contrastive.symmetry import both_ways
+from ganhtr.losses.contrastive.symmetry import symmetric
 from ganhtr.losses.contrastive.triplet import triplet
 
 NAMES = [name for name in RULES["contrastive.formulation"].choices if name != "none"]
@@ -409,7 +409,7 @@ def test_images_look_for_texts_and_in_the_symmetric_forms_texts_for_images():
     cosines, mask = cosines_of(texts), same(texts)
     raised = cosines.clone()
     raised[0, 2] = 1.0  # image 0 mistaken for text 2
-    for one_way, two_ways in ((infonce, clip), (dcl, both_ways(dcl)), (supcon, both_ways(supcon))):
+    for one_way, two_ways in ((infonce, clip), (dcl, symmetric(dcl)), (supcon, symmetric(supcon))):
         rise = [
             (loss(raised, mask, SCALE) - loss(cosines, mask, SCALE) > 0).tolist()
             for loss in (one_way, two_ways)

@@ -1,4 +1,4 @@
-"""The queue of keys and the slow copy that makes them."""
+"""The queue of keys and the momentum copy of the encoder that makes them."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from ganhtr.models.key_queue import KeyQueue, follow, slow_copy
+from ganhtr.models.key_queue import KeyQueue, momentum_copy, momentum_update
 
 
 @given(st.integers(1, 9), st.lists(st.integers(1, 12), max_size=8))
@@ -16,17 +16,17 @@ def test_the_queue_holds_the_last_keys(size, batches):
         fresh = list(range(len(pushed), len(pushed) + n))
         pushed += fresh
         queue.push(torch.tensor([[k, -k] for k in fresh], dtype=torch.float32), torch.tensor(fresh))
-    keys, labels = queue.held()
+    keys, labels = queue.contents()
     assert sorted(labels.tolist()) == pushed[-size:]
     assert keys.tolist() == [[k, -k] for k in labels.tolist()]
 
 
-def test_keys_held_before_a_push_stay_as_they_were():
+def test_a_push_does_not_change_keys_that_were_returned_before():
     queue = KeyQueue(2, 1)
     queue.push(torch.ones(2, 1), torch.tensor([1, 2]))
-    held = queue.held()
+    keys, labels = queue.contents()
     queue.push(torch.zeros(2, 1), torch.tensor([3, 4]))
-    assert held[0].tolist() == [[1], [1]] and held[1].tolist() == [1, 2]
+    assert keys.tolist() == [[1], [1]] and labels.tolist() == [1, 2]
 
 
 def test_the_queue_is_part_of_a_checkpoint():
@@ -35,20 +35,20 @@ def test_the_queue_is_part_of_a_checkpoint():
     other.load_state_dict(queue.state_dict())
     queue.push(torch.ones(1, 2), torch.tensor([9]))
     other.push(torch.ones(1, 2), torch.tensor([9]))
-    assert all(torch.equal(a, b) for a, b in zip(queue.held(), other.held(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(queue.contents(), other.contents(), strict=True))
 
 
 @pytest.mark.parametrize(("step", "share"), [(0, 0.9), (90, 0.09), (10**6, 0.01)])
-def test_the_slow_copy_comes_after_the_original_faster_at_first(step, share):
+def test_the_momentum_copy_follows_the_original_faster_at_first(step, share):
     fast = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    slow = slow_copy(fast)
+    slow = momentum_copy(fast)
     with torch.no_grad():
         for p in fast.parameters():
             p.fill_(1.0)
         for p in slow.parameters():
             p.zero_()
     fast[1].running_mean.fill_(3.0)
-    follow(slow, fast, 0.99, step)
+    momentum_update(slow, fast, 0.99, step)
     assert all(
         torch.allclose(p, torch.full_like(p, share)) and not p.requires_grad
         for p in slow.parameters()

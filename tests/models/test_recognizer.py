@@ -58,7 +58,7 @@ def test_levels_have_their_widths_and_lead_from_one_to_the_next(recognizer, kind
     for name, level in (("cnn", cnn), ("proj", proj), ("encoder", encoder)):
         assert level.shape == (3, FRAMES[kind], recognizer.widths[name]), name
     tap, logits = recognizer(images)
-    assert torch.equal(tap, proj) and torch.equal(logits, recognizer.spell(encoder))
+    assert torch.equal(tap, proj) and torch.equal(logits, recognizer.ctc_logits(encoder))
     seen = []
     last = recognizer.convolutions[
         -1 if kind == "transformer" else -4
@@ -205,11 +205,16 @@ def test_the_lstm_is_differentiable_in_eval_mode_where_cudnn_runs_it(monkeypatch
     )
 
 
-def test_a_recognizer_without_tap_or_reading_says_so():
-    with pytest.raises(TypeError, match="LineRecognizer has no trunk"):
-        LineRecognizer().tap(torch.rand(1))
-    with pytest.raises(TypeError, match="LineRecognizer has no encoder"):
-        LineRecognizer().read(torch.rand(1))
-    with pytest.raises(TypeError, match="LineRecognizer cannot spell"):
-        LineRecognizer().spell(torch.rand(1))
+def test_a_recognizer_must_have_trunk_encoder_and_logits():
+    class WithoutLogits(LineRecognizer):
+        def trunk(self, images_B1HW):
+            return images_B1HW, images_B1HW
+
+        def encode(self, tap_BTD):
+            return tap_BTD
+
+    with pytest.raises(TypeError, match="abstract method '?ctc_logits"):
+        WithoutLogits()
+    with pytest.raises(TypeError, match="abstract methods '?ctc_logits'?, '?encode'?, '?trunk"):
+        LineRecognizer()
     assert isinstance(build_recognizer(CONFIGS["crnn"], CLASSES, HEIGHT, WIDTH), CRNN)

@@ -14,9 +14,9 @@ from ganhtr.losses.contrastive.infonce import infonce
 from ganhtr.train import contrast
 from ganhtr.train.contrast import (
     between_floor_and_chance,
-    given_texts,
     instance_labels,
-    shares,
+    level_shares,
+    paired_texts,
     starting_bias,
 )
 from ganhtr.train.step import train_step
@@ -53,7 +53,7 @@ def seen_losses(monkeypatch):
 
         return original(matcher, LineLoss(note, loss.learned_temperature, loss.learned_bias), *rest)
 
-    monkeypatch.setattr("ganhtr.train.step.compare_lines", watched)
+    monkeypatch.setattr("ganhtr.train.matcher_update.compare_lines", watched)
     return seen
 
 
@@ -67,10 +67,10 @@ def seen_losses(monkeypatch):
     ],
 )
 def test_shares_sum_to_one(overrides, expected):
-    knobs = build_config(
+    contrastive = build_config(
         "tiny", {f"contrastive.{key}": value for key, value in overrides.items()}
     ).contrastive
-    assert shares(knobs) == pytest.approx(expected)
+    assert level_shares(contrastive) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_the_queue_fills_with_earlier_texts_and_knows_the_own_ones(run, seen_los
     ids = [int(i) for n in range(4) for i in step_indices(len(pairs.train), 4, n, 0)]
     texts = [pairs.train.transcripts[i] for i in ids]
     numbers = {text: i for i, text in enumerate(dict.fromkeys(pairs.train.transcripts))}
-    assert sorted(queue.held()[1].tolist()) == sorted(numbers[text] for text in texts[-6:])
+    assert sorted(queue.contents()[1].tolist()) == sorted(numbers[text] for text in texts[-6:])
     second = seen_losses[1][1]  # its queue holds the first batch
     assert second[:, 4:].tolist() == [
         [texts[4 + i] == texts[j] for j in range(4)] for i in range(4)
@@ -154,7 +154,7 @@ def test_shuffled_gives_every_line_another_lines_text(bench, small):
     config, batch = small(**{"contrastive.shuffled": True}), bench.train.take(np.arange(4))
     turns = []
     for step in range(12):
-        texts = given_texts(batch, config, step)
+        texts = paired_texts(batch, config, step)
         order = [
             next(j for j in range(4) if batch.text_ids[j] == each) for each in texts.ids.tolist()
         ]
@@ -164,7 +164,7 @@ def test_shuffled_gives_every_line_another_lines_text(bench, small):
         )
         turns.append(order[0])
     assert set(turns) == {1, 2, 3}
-    plain = given_texts(batch, small(), 0)
+    plain = paired_texts(batch, small(), 0)
     assert plain.rows is batch.text and plain.ids is batch.text_ids
 
 
@@ -251,7 +251,7 @@ def test_siglip_starts_at_the_odds_of_a_random_candidate(overrides, candidates):
     [
         (
             {"contrastive.formulation": "ratio", "contrastive.shuffled": True},
-            "contrastive.shuffled must be False with .* ratio",
+            "contrastive.shuffled must be false with .* ratio",
         ),
         (
             {"contrastive.formulation": "frame", "contrastive.queue": 256},
@@ -278,7 +278,7 @@ def test_siglip_starts_at_the_odds_of_a_random_candidate(overrides, candidates):
                 "contrastive.anchor": "all",
                 **{f"contrastive.{n}_weight": 0.0 for n in ("cnn", "proj", "encoder")},
             },
-            "proj_weight must be above 0",
+            "proj_weight and encoder_weight are all 0. Raise",
         ),
         (
             {"train.batch_size": 6, "train.micro_batch": 4},

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganhtr.data.batches import pad
-from ganhtr.train.edits import ONE_IN, edited
+from ganhtr.train.edits import CHARACTERS_PER_EDIT, edited
 
 ROWS = st.integers(1, 12).flatmap(
     lambda characters: st.tuples(
@@ -24,7 +24,8 @@ def test_about_every_eighth_character_is_another_and_none_is_new_to_the_charset(
     assert (text == before).all() and changed.shape == text.shape
     for row, old, length in zip(changed, text, lengths, strict=True):
         wrong = np.flatnonzero(row != old)
-        assert len(wrong) == min(length, 1 + length // ONE_IN) and (wrong < length).all()
+        assert len(wrong) == min(length, 1 + length // CHARACTERS_PER_EDIT)
+        assert (wrong < length).all()
         assert ((row[wrong] >= 1) & (row[wrong] <= characters + (characters == 1))).all()
 
 

@@ -1,7 +1,10 @@
-"""Contrastive losses; the table names every formulation. `none` is the OFF arm and has no entry.
+"""Contrastive losses. The table in `formulation` names all of them; `none` (OFF) has no entry.
 
-Two families: a *line loss* compares each restored line with transcriptions and sees their cosines; a *frame loss* compares the frames of
-each restored line with those of its clean (and degraded) twin and needs no text. Both give one value a line.
+There are two families. A *line loss* compares each restored line with transcriptions and sees their
+cosines. A *frame loss* compares the frames of each restored line with those of the clean (and the
+degraded) line and needs no text. Both return one value per line.
+
+Legend: B lines of a batch, K candidates, T frames, P features.
 """
 
 from __future__ import annotations
@@ -20,16 +23,17 @@ from ganhtr.losses.contrastive.infonce import infonce
 from ganhtr.losses.contrastive.ratio import ratio
 from ganhtr.losses.contrastive.siglip import siglip
 from ganhtr.losses.contrastive.supcon import supcon
-from ganhtr.losses.contrastive.symmetry import both_ways
+from ganhtr.losses.contrastive.symmetry import Loss, symmetric
 from ganhtr.losses.contrastive.triplet import triplet
 from ganhtr.losses.contrastive.vicreg import vicreg
 
 
 @dataclass(frozen=True)
 class LineLoss:
-    """cosines (B, K), same (B, K) bool, inverse temperature (), bias () -> loss (B,).
+    """A loss that compares lines with transcriptions.
 
-    Column j < B is the text of line j, further columns are further candidates; `same` marks the candidates of a line's own transcription.
+    Shapes of `loss`: cosines (B, K), same transcription (B, K) bool, scale (1/temperature) (), bias
+    () -> (B,). Column j < B is the text of line j; further columns are further candidates.
     """
 
     loss: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -39,38 +43,43 @@ class LineLoss:
 
 @dataclass(frozen=True)
 class FrameLoss:
-    """restored (B, T, P), clean (B, T, P), degraded (B, T, P) or None, own frames (B,), inverse temperature () -> loss (B,).
+    """A loss that compares frames.
 
-    `projected` says whether frames go through the projection head first.
+    With `projected`, frames pass through the projection head first. With `detach_clean`, the
+    projected clean frames get no gradient.
+
+    Shapes of `loss`: restored (B, T, P), clean (B, T, P), degraded (B, T, P) or None, frame counts
+    (B,), scale (1/temperature) () -> (B,).
     """
 
     loss: Callable[[Tensor, Tensor, Tensor | None, Tensor, Tensor], Tensor]
     needs_degraded: bool
     projected: bool = True
+    detach_clean: bool = True
 
 
-def formulation(knobs: ContrastiveConfig) -> LineLoss | FrameLoss:
-    """The loss behind `contrastive.formulation` with its knobs."""
-    turn = both_ways if knobs.symmetric else (lambda loss: loss)
-    learned = knobs.learned_temperature
+def formulation(config: ContrastiveConfig) -> LineLoss | FrameLoss:
+    """Return the loss that `contrastive.formulation` names, with its settings."""
+
+    def maybe_symmetric(loss: Loss) -> Loss:
+        return symmetric(loss) if config.symmetric else loss
+
+    margin_loss = partial(triplet, margin=config.margin, mining=config.mining)
+    learned = config.learned_temperature
     table: dict[str, LineLoss | FrameLoss] = {
-        "infonce": LineLoss(_unbiased(turn(infonce)), learned),
-        "clip": LineLoss(_unbiased(clip), True),
-        "dcl": LineLoss(_unbiased(turn(dcl)), learned),
+        "infonce": LineLoss(_without_bias(maybe_symmetric(infonce)), learned),
+        "clip": LineLoss(_without_bias(clip), True),
+        "dcl": LineLoss(_without_bias(maybe_symmetric(dcl)), learned),
         "siglip": LineLoss(siglip, True, learned_bias=True),
-        "triplet": LineLoss(
-            _unbiased(turn(partial(triplet, margin=knobs.margin, mining=knobs.mining))), False
-        ),
-        "supcon": LineLoss(_unbiased(turn(supcon)), learned),
+        "triplet": LineLoss(_without_bias(maybe_symmetric(margin_loss)), False),
+        "supcon": LineLoss(_without_bias(maybe_symmetric(supcon)), learned),
         "ratio": FrameLoss(ratio, needs_degraded=True, projected=False),
-        "frame": FrameLoss(frame_nce, needs_degraded=knobs.negatives == "degraded"),
-        "vicreg": FrameLoss(vicreg, needs_degraded=False),
+        "frame": FrameLoss(frame_nce, needs_degraded=config.negatives == "degraded"),
+        "vicreg": FrameLoss(vicreg, needs_degraded=False, detach_clean=False),
     }
-    return table[knobs.formulation]
+    return table[config.formulation]
 
 
-def _unbiased(
-    loss: Callable[[Tensor, Tensor, Tensor], Tensor],
-) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
-    """A loss without a bias, in the signature of those with one."""
+def _without_bias(loss: Loss) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+    """A loss without a bias, with the signature of `LineLoss.loss`."""
     return lambda cosines, same, scale, bias: loss(cosines, same, scale)

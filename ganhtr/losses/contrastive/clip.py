@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 
 from ganhtr.losses.contrastive.infonce import infonce
-from ganhtr.losses.contrastive.symmetry import both_ways
+from ganhtr.losses.contrastive.symmetry import symmetric
 
 
 def clip(cosines_BK: torch.Tensor, same_BK: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """Symmetric InfoNCE (B,). The scale is learned; the matcher holds it at 100 at most.
+    """Symmetric InfoNCE. The scale is learned; the matcher limits it to 100.
 
-    Source: Radford et al. 2021, section 2.5. Differs: lines of equal transcription, as in `infonce`.
+    Shapes: cosines (B, K), same transcription (B, K) bool, scale () -> (B,).
+    Source: Radford et al. 2021, section 2.5. Differs: equal transcriptions as in `infonce`.
     """
-    return both_ways(infonce)(cosines_BK, same_BK, scale)
+    return symmetric(infonce)(cosines_BK, same_BK, scale)

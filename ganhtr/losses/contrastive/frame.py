@@ -1,4 +1,7 @@
-"""Frame-level NCE. Legend: B lines of a batch, T frames of the restored line, S frames of the clean one, P features."""
+"""Frame-level NCE.
+
+Legend: B lines of a batch, T frames of the restored line, S frames of the clean line, P features.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,27 @@ from ganhtr.losses.recognition import frame_mask
 
 def frame_nce(
     restored_BTP: torch.Tensor,
-    clean_BTP: torch.Tensor,
+    clean_BSP: torch.Tensor,
     degraded_BTP: torch.Tensor | None,
     frames_B: torch.Tensor,
     scale: torch.Tensor,
 ) -> torch.Tensor:
-    """Mean (B,) over a line's own frames of the cross-entropy of finding, for a restored frame, the clean frame at its place.
+    """Cross-entropy of finding the clean frame at the position of a restored frame.
 
-    Negatives are the other frames of the same line, and with `degraded_BTP` the degraded line's frame at the place too. Keys are given
-    detached by the caller. Source: Park et al. 2020 (CUT), the PatchNCE loss; degraded frames: our addition.
+    Negatives are the other clean frames of the line and, with `degraded_BTP`, the degraded frame at
+    the same position. The caller detaches the keys.
+    Shapes: projected frames (B, T, P), frame counts (B,), scale () -> (B,), the mean over the
+    frames.
+    Source: Park et al. 2020 (CUT), the PatchNCE loss. Differs: frames instead of patches, and the
+    degraded frames.
     """
-    queries, keys = F.normalize(restored_BTP, dim=2), F.normalize(clean_BTP, dim=2)
-    inside = frame_mask(frames_B, queries.shape[1])
-    logits_BTS = (queries @ keys.transpose(1, 2) * scale).masked_fill(
-        ~inside[:, None, :], float("-inf")
-    )
-    own_BT = logits_BTS.diagonal(dim1=1, dim2=2)
+    queries_BTP, keys_BSP = F.normalize(restored_BTP, dim=2), F.normalize(clean_BSP, dim=2)
+    mask_BT = frame_mask(frames_B, queries_BTP.shape[1])
+    cosines_BTS = queries_BTP @ keys_BSP.transpose(1, 2)
+    logits_BTS = (cosines_BTS * scale).masked_fill(~mask_BT[:, None, :], float("-inf"))
+    positive_BT = logits_BTS.diagonal(dim1=1, dim2=2)
     total_BT = logits_BTS.logsumexp(dim=2)
     if degraded_BTP is not None:
-        twin_BT = (queries * F.normalize(degraded_BTP, dim=2)).sum(dim=2) * scale
-        total_BT = torch.logaddexp(total_BT, twin_BT)
-    return torch.where(inside, total_BT - own_BT, 0.0).sum(dim=1) / frames_B
+        degraded_BT = (queries_BTP * F.normalize(degraded_BTP, dim=2)).sum(dim=2) * scale
+        total_BT = torch.logaddexp(total_BT, degraded_BT)
+    return torch.where(mask_BT, total_BT - positive_BT, 0.0).sum(dim=1) / frames_B

@@ -1,4 +1,4 @@
-"""Contrastive regularisation. Legend: B lines of a batch, T frames, P features."""
+"""Contrastive regularization. Legend: B lines of a batch, T frames, P features."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ def ratio(
     frames_B: torch.Tensor,
     scale: torch.Tensor,
 ) -> torch.Tensor:
-    """Distance to the clean line over distance to the degraded one (B,), in features of the frozen recognizer.
+    """Distance to the clean line over distance to the degraded line, in recognizer features.
 
-    No temperature, and no line looks at another. Mean absolute differences over each line's own frames.
-    Source: Wu et al. 2021 (AECR-Net), contrastive regularization, for one feature level; the caller weighs the levels. Differs: the
-    recognizer's features in the place of VGG's.
+    Distances are mean absolute differences over the frames of a line. There is no temperature, and
+    lines are not compared with each other.
+    Shapes: features (B, T, P), frame counts (B,), scale (unused) -> (B,).
+    Source: Wu et al. 2021 (AECR-Net), contrastive regularization, for one feature level; the caller
+    weights the levels. Differs: features of the guide recognizer instead of VGG's.
     """
     assert degraded_BTP is not None
-    inside = frame_mask(frames_B, restored_BTP.shape[1])
+    mask_BT = frame_mask(frames_B, restored_BTP.shape[1])
 
     def distance(other_BTP: torch.Tensor) -> torch.Tensor:
-        return ((restored_BTP - other_BTP).abs().mean(dim=2) * inside).sum(dim=1) / frames_B
+        return ((restored_BTP - other_BTP).abs().mean(dim=2) * mask_BT).sum(dim=1) / frames_B
 
     return distance(clean_BTP) / (distance(degraded_BTP) + EPS)

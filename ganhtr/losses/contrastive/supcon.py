@@ -1,4 +1,4 @@
-"""Supervised contrastive loss: every candidate of equal transcription is a positive. Legend: B lines of a batch, K candidates."""
+"""Supervised contrastive loss. Legend: B lines of a batch, K candidates."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import torch
 
 
 def supcon(cosines_BK: torch.Tensor, same_BK: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """Mean (B,) over a line's positives of the cross-entropy of finding each among all candidates.
+    """Mean over the positives of the cross-entropy of finding each among all candidates.
 
-    Source: Khosla et al. 2020, equation 2 (L_out). Differs: anchors are images and candidates texts, so that none is its own candidate.
+    Every candidate of the same transcription is a positive.
+    Shapes: cosines (B, K), same transcription (B, K) bool, scale () -> (B,).
+    Source: Khosla et al. 2020, equation 2 (L_out). Differs: anchors are images and candidates are
+    texts, so no anchor is its own candidate.
     """
-    log_shares = (cosines_BK * scale).log_softmax(dim=1)
-    return -(log_shares * same_BK).sum(dim=1) / same_BK.sum(dim=1)
+    log_probs_BK = (cosines_BK * scale).log_softmax(dim=1)
+    return -(log_probs_BK * same_BK).sum(dim=1) / same_BK.sum(dim=1)

@@ -1,4 +1,7 @@
-"""VICReg between restored and clean frames. Legend: B lines of a batch, T frames, P features, N own frames of all lines."""
+"""VICReg between restored and clean frames.
+
+Legend: B lines of a batch, T frames, P features, N frames of all lines without padding.
+"""
 
 from __future__ import annotations
 
@@ -17,28 +20,28 @@ def vicreg(
     frames_B: torch.Tensor,
     scale: torch.Tensor,
 ) -> torch.Tensor:
-    """Invariance (B,) of each line's frames, plus variance and covariance of all frames of the batch, which every line shares.
+    """Invariance of each line's frames, plus variance and covariance of all frames of the batch.
 
-    In a batch of few lines the covariance of line vectors would have almost no rank, so the samples are frames. No temperature.
-    Source: Bardes et al. 2022, equations 1 to 6. Differs: the invariance is a mean over the features too, as in the authors' code.
+    Every line gets the same variance and covariance terms. The samples are frames, because the
+    covariance of the few line vectors of a batch would have almost no rank. No temperature.
+    Shapes: projected frames (B, T, P), frame counts (B,), scale (unused) -> (B,).
+    Source: Bardes et al. 2022, equations 1 to 6. Differs: the invariance is a mean over the
+    features too, as in the authors' code.
     """
-    inside = frame_mask(frames_B, restored_BTP.shape[1])
-    squares = (restored_BTP - clean_BTP).square().mean(dim=2)
-    invariance = torch.where(inside, squares, 0.0).sum(dim=1) / frames_B
-    spread = sum(
-        (_spread(side_BTP[inside]) for side_BTP in (restored_BTP, clean_BTP)),
-        restored_BTP.new_zeros(()),
-    )
-    return INVARIANCE * invariance + spread
+    mask_BT = frame_mask(frames_B, restored_BTP.shape[1])
+    squares_BT = (restored_BTP - clean_BTP).square().mean(dim=2)
+    invariance_B = torch.where(mask_BT, squares_BT, 0.0).sum(dim=1) / frames_B
+    spread = _spread(restored_BTP[mask_BT]) + _spread(clean_BTP[mask_BT])
+    return INVARIANCE * invariance_B + spread
 
 
 def _spread(frames_NP: torch.Tensor) -> torch.Tensor:
-    """Weighted variance and covariance terms () of one branch; 0 for fewer than two frames, which have neither."""
+    """Weighted variance and covariance terms () of one branch; 0 for fewer than two frames."""
     count, features = frames_NP.shape
     if count < 2:
         return frames_NP.new_zeros(())
     variance = (1 - (frames_NP.var(dim=0) + EPS).sqrt()).clamp(min=0).mean() / 2
-    centred = frames_NP - frames_NP.mean(dim=0)
-    covariance_PP = centred.t() @ centred / (count - 1)
+    centred_NP = frames_NP - frames_NP.mean(dim=0)
+    covariance_PP = centred_NP.t() @ centred_NP / (count - 1)
     off_diagonal = covariance_PP.square().sum() - covariance_PP.diagonal().square().sum()
     return VARIANCE * variance + COVARIANCE * off_diagonal / features

@@ -1,0 +1,90 @@
+"""The contrastive part of a training step: the loss of a batch and the matcher's update."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn.utils import clip_grad_norm_
+
+from ganhtr.data.batches import Batch
+from ganhtr.losses.contrastive import FrameLoss
+from ganhtr.models.matcher import Matcher
+from ganhtr.models.recognizer import LineRecognizer
+from ganhtr.train.contrast import (
+    Comparison,
+    Texts,
+    compare_frames,
+    compare_lines,
+    instance_labels,
+    level_shares,
+    paired_texts,
+)
+from ganhtr.train.state import TrainState, Values
+from ganhtr.train.view import Levels, View, target_levels
+
+
+def update_matcher(
+    state: TrainState,
+    matcher: Matcher,
+    guide: LineRecognizer,
+    batch: Batch,
+    parts: list[Batch],
+    views: list[View],
+) -> tuple[Levels, Values]:
+    """Compute the contrastive loss of a whole batch and update text encoder, heads and temperature.
+
+    Returns the gradient of the mean loss at the guide's features of the restored lines, for the
+    generator's update, and the loss with its diagnostics. The matcher minimises the unweighted
+    loss: the weight scales the gradient of the generator, not the learning rate of the text
+    encoder.
+    """
+    config = state.config
+    matcher.train()
+    features = {
+        name: torch.cat([view.levels[name] for view in views]).detach().requires_grad_()
+        for name in level_shares(config.contrastive)
+    }
+    texts = paired_texts(batch, config, state.step)
+    comparison = _compare(state, matcher, guide, parts, features, batch.frames(guide.stride), texts)
+    learned = matcher.learned()
+    gradients = torch.autograd.grad(comparison.loss.mean(), [*features.values(), *learned])
+    values = {"contrastive": comparison.loss.detach().mean(), **comparison.values}
+    if learned:
+        for parameter, gradient in zip(learned, gradients[len(features) :], strict=True):
+            parameter.grad = gradient
+        values["matcher_norm"] = clip_grad_norm_(learned, config.train.contrastive_clip_norm)
+        state.optimizers["matcher"].step()
+        matcher.after_update(
+            texts.rows,
+            texts.lengths,
+            instance_labels(texts.ids, config.contrastive.instances),
+            config.contrastive.key_momentum,
+            state.step,
+        )
+    return dict(zip(features, gradients, strict=False)), values
+
+
+def _compare(
+    state: TrainState,
+    matcher: Matcher,
+    guide: LineRecognizer,
+    parts: list[Batch],
+    restored: Levels,
+    frames_B: torch.Tensor,
+    texts: Texts,
+) -> Comparison:
+    """The loss of the restored features; computes the guide's features of the other images."""
+    config, loss = state.config, state.contrastive
+    assert loss is not None
+    if isinstance(loss, FrameLoss):
+        needs_degraded = loss.needs_degraded
+    else:
+        needs_degraded = config.contrastive.negatives == "degraded"
+    degraded = target_levels(guide, parts, "degraded", restored) if needs_degraded else {}
+    if isinstance(loss, FrameLoss):
+        clean = target_levels(guide, parts, "clean", restored)
+        return compare_frames(
+            matcher, loss, config.contrastive, restored, clean, degraded, frames_B
+        )
+    return compare_lines(
+        matcher, loss, config, state.charset, restored, degraded, frames_B, texts, state.step
+    )
