@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
 
 UNREADABLE = (
     OSError,
@@ -28,27 +31,41 @@ UNREADABLE = (
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replaces a file in one move, after its bytes are on the disk; a reader sees the old one or the new one, whole.
+    """Replace a file in one move. Other processes see the old file or the new one, never a part.
 
-    Raises: OSError with the file's name, as on a full disk.
+    Raises: OSError with the file's name, for example when the disk is full.
     """
-    half = path.with_name(
-        f".{path.name}.{os.getpid()}.writing"
-    )  # two processes may train the same recognizer
+    # The process id is part of the name because two processes may train the same recognizer.
+    partial = path.with_name(f".{path.name}.{os.getpid()}.writing")
     try:
-        with open(half, "wb") as file:
+        with open(partial, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
-        half.replace(path)
-    except BaseException as error:  # a full disk, Ctrl-C
+            os.fsync(file.fileno())  # else a power cut could leave the new name on an empty file
+        partial.replace(path)
+    except BaseException as error:  # also KeyboardInterrupt: the partial file must not stay
         with suppress(OSError):
-            half.unlink(missing_ok=True)
-        if (
-            isinstance(error, OSError) and error.errno and error.filename is None
-        ):  # the system names none when it is a write that fails
+            partial.unlink(missing_ok=True)
+        # A failed write() carries no file name, a failed open() does.
+        if isinstance(error, OSError) and error.errno and error.filename is None:
             error.filename = str(path)
         raise
+
+
+def write_png(path: Path, image: np.ndarray | Image.Image) -> None:
+    """Write an image as a PNG file in one move. Raises: OSError."""
+    write_atomically(path, encode_png(image))
+
+
+def encode_png(image: np.ndarray | Image.Image) -> bytes:
+    """Encode an image, (h, w) or (h, w, 3) uint8 if it is an array, as PNG."""
+    from PIL import Image  # here, because training alone does not need Pillow
+
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def to_json(value: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""Characters and their class indices. Class 0 is the CTC blank everywhere; characters count from 1."""
+"""Characters and their class indices. Class 0 is always the CTC blank; characters count from 1."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ BLANK = 0
 
 @dataclass(frozen=True)
 class Charset:
-    """An ordered set of characters.
+    """An ordered set of K characters.
 
-    Indices: 0 is the blank (and fills padding, whose length is always carried), 1..K are the characters, K + 1 stands for any
-    character outside the set. A recognizer has K + 1 classes and never emits K + 1; a text encoder embeds K + 2.
+    Indices: 0 is the blank, and also the padding of index rows, which always come with their
+    lengths. 1..K are the characters. K + 1 stands for any character outside the set. A recognizer
+    has K + 1 classes and never outputs K + 1; a text encoder embeds K + 2.
     """
 
     characters: str
 
     def __post_init__(self) -> None:
+        if not self.characters:
+            raise ValueError("charset: must have at least one character, got none")
         repeated = [c for c, n in Counter(self.characters).items() if n > 1]
-        if not self.characters or repeated:
-            raise ValueError(
-                "charset: characters must be "
-                + (f"distinct, got {repeated} more than once" if repeated else "at least one")
-            )
+        if repeated:
+            raise ValueError(f"charset: characters must be distinct, got {repeated} more than once")
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -41,12 +41,12 @@ class Charset:
 
     @property
     def classes(self) -> int:
-        """Classes of a recognizer: the blank and every character."""
+        """Number of classes of a recognizer: the blank and every character."""
         return len(self.characters) + 1
 
     @property
     def unknown(self) -> int:
-        """The index of every character outside the set."""
+        """Index of every character outside the set."""
         return len(self.characters) + 1
 
     @property
@@ -55,53 +55,55 @@ class Charset:
         return len(self.characters) + 2
 
     def encode(self, text: str) -> np.ndarray:
-        """Indices (L,) int64 of `text`, characters outside the set as `unknown`."""
+        """Return the indices (L,) int64 of `text`; characters outside the set are `unknown`."""
         return np.array([self._index.get(c, self.unknown) for c in text], dtype=np.int64)
 
     def target(self, text: str) -> np.ndarray:
-        """Indices (L',) int64 for CTC: characters outside the set are left out."""
+        """Return the indices (L',) int64 for CTC, without the characters outside the set."""
         return np.array([self._index[c] for c in text if c in self._index], dtype=np.int64)
 
     def decode(self, indices: Iterable[int]) -> str:
-        """The text of character indices; blank and unknown are passed over."""
+        """Return the text of character indices. Blank and unknown are skipped."""
         return "".join(self.characters[i - 1] for i in indices if 0 < i <= len(self.characters))
 
     def outside(self, texts: Iterable[str]) -> Counter[str]:
-        """How often each character outside the set occurs in `texts`."""
+        """Count the characters of `texts` that are outside the set."""
         return Counter(c for text in texts for c in text if c not in self._index)
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Charset:
-        """The set of all characters of `texts`, sorted by code point."""
+        """Return the set of all characters of `texts`, sorted by code point."""
         return cls("".join(sorted(set("".join(texts)))))
 
     @classmethod
     def load(cls, path: Path) -> Charset:
-        """Reads one character a line (UTF-8; a line may hold a space, so none is stripped).
+        """Read a UTF-8 file with one character per line. A space is a character, too.
 
-        Raises: ValueError naming the file and the line of a fault.
+        Raises: ValueError that names the file and the line of a fault.
         """
         try:
             rows = path.read_text(encoding="utf-8-sig").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(
-                f"{path}: a charset must be a readable UTF-8 file, one character a line. {error}"
+                f"{path}: cannot read the charset: {error}. "
+                "It must be a UTF-8 file with one character per line"
             ) from error
-        rows = [row.removesuffix("\r") for row in (rows[:-1] if rows[-1] == "" else rows)]
-        seen: dict[str, int] = {}
+        if rows[-1] == "":
+            rows.pop()
+        lines: dict[str, int] = {}  # character -> line number
         for number, row in enumerate(rows, start=1):
+            row = row.removesuffix("\r")
             character = unicodedata.normalize("NFC", row)
             if len(character) != 1:
                 raise ValueError(
-                    f"{path}:{number}: a line must hold exactly one character, got {row!r}"
+                    f"{path}:{number}: a line must contain exactly one character, got {row!r}"
                 )
-            if character in seen:
+            if character in lines:
                 raise ValueError(
-                    f"{path}:{number}: {character!r} stands on line {seen[character]} already. Remove one of them"
+                    f"{path}:{number}: {character!r} is already on line {lines[character]}. "
+                    "Remove one of the two lines"
                 )
-            seen[character] = number
-        if not seen:
-            raise ValueError(
-                f"{path}: a charset must hold at least one character, got an empty file"
-            )
-        return cls("".join(seen))
+            lines[character] = number
+        if not lines:
+            raise ValueError(f"{path}: the charset file is empty. Write one character per line")
+        return cls("".join(lines))

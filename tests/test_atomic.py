@@ -3,9 +3,11 @@
 import os
 import resource
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from ganhtr.atomic import write_atomically
+from ganhtr.atomic import encode_png, write_atomically, write_png
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -57,3 +59,15 @@ def test_what_breaks_the_writing_is_not_hidden_by_the_tidying_up(tmp_path, monke
     )
     with pytest.raises(OSError, match=r"Input/output error: .*a'"):
         write_atomically(tmp_path / "a", b"four")
+
+
+@pytest.mark.parametrize("shape", [(9, 14), (9, 14, 3)])
+def test_a_png_holds_the_pixels_of_an_array_or_an_image(tmp_path, shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    path = tmp_path / "a.png"
+    path.write_bytes(b"old")
+    for image in (pixels, Image.fromarray(pixels), np.asfortranarray(pixels)):
+        write_png(path, image)
+        with Image.open(path, formats=["PNG"]) as written:
+            assert (np.asarray(written) == pixels).all()
+        assert path.read_bytes() == encode_png(image) and list(tmp_path.iterdir()) == [path]

@@ -78,15 +78,15 @@ def test_a_file_holds_one_character_a_line(tmp_path, content, characters):
 @pytest.mark.parametrize(
     ("content", "where", "message"),
     [
-        (b"a\nb\n \nb\n", ":4", "'b' stands on line 2 already. Remove one of them"),
-        ("é\ne\u0301\n".encode(), ":2", "stands on line 1 already"),
-        (b"a\nbc\n", ":2", "a line must hold exactly one character, got 'bc'"),
-        (b"a \nb\n", ":1", "a line must hold exactly one character, got 'a '"),
-        (b"a\n\nb\n", ":2", "a line must hold exactly one character, got ''"),
-        (b"a\nb\n\n", ":3", "a line must hold exactly one character, got ''"),
-        (b"", "", "at least one character, got an empty file"),
-        (b"\xef\xbb\xbf", "", "at least one character, got an empty file"),
-        (b"a\n\xe9\n", "", "a readable UTF-8 file"),
+        (b"a\nb\n \nb\n", ":4", "'b' is already on line 2. Remove one of the two lines"),
+        ("é\ne\u0301\n".encode(), ":2", "is already on line 1."),
+        (b"a\nbc\n", ":2", "a line must contain exactly one character, got 'bc'"),
+        (b"a \nb\n", ":1", "a line must contain exactly one character, got 'a '"),
+        (b"a\n\nb\n", ":2", "a line must contain exactly one character, got ''"),
+        (b"a\nb\n\n", ":3", "a line must contain exactly one character, got ''"),
+        (b"", "", "the charset file is empty. Write one character per line"),
+        (b"\xef\xbb\xbf", "", "the charset file is empty. Write one character per line"),
+        (b"a\n\xe9\n", "", "must be a UTF-8 file with one character per line"),
     ],
     ids=[
         "duplicate",
@@ -109,7 +109,7 @@ def test_a_faulty_file_is_refused_with_its_line(tmp_path, content, where, messag
 
 
 def test_a_missing_file_is_a_users_error(tmp_path):
-    with pytest.raises(ValueError, match=r"none\.txt: a charset must be a readable"):
+    with pytest.raises(ValueError, match=r"none\.txt: cannot read the charset: .*No such file"):
         Charset.load(tmp_path / "none.txt")
 
 

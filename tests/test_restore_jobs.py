@@ -84,7 +84,7 @@ def test_pages_that_cannot_be_read_are_faults_and_their_images_no_lines(folder):
     found = find_jobs([held])
     assert named(found) == [("a.png", "a.png", "a.png")]
     assert len(found.faults) == 2 and found.faults[0].startswith(
-        f"{held / 'p.xml'}: image must lie beside the page file"
+        f"{held / 'p.xml'}: no image found next to the page file"
     )
     assert found.faults[1].startswith(f"{held / 'q.xml'}: ")
 

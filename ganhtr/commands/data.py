@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
@@ -18,10 +17,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from ganhtr.atomic import write_png
 from ganhtr.charset import Charset
 from ganhtr.config import Config, build_config
 from ganhtr.config_sections import STRIDES, DataConfig
-from ganhtr.data.conversion import FOLDER, TFRECORD, refuse_out, to_folder, to_tfrecord, write_whole
+from ganhtr.data.conversion import FOLDER, TFRECORD, refuse_out, reported, to_folder, to_tfrecord
 from ganhtr.data.inspection import Inspection, describe, inspect_lines
 from ganhtr.data.raw import RawLines
 from ganhtr.data.source import (
@@ -81,9 +81,8 @@ def inspect(
     if picture:
         from ganhtr.data.contact_sheet import contact_sheet
 
-        buffer = io.BytesIO()
-        contact_sheet(lines).save(buffer, "PNG")
-        write_whole(picture, buffer.getvalue())
+        with reported(picture):
+            write_png(picture, contact_sheet(lines))
     say(json.dumps(asdict(inspection), indent=1) if json_ else describe(inspection))
 
 

@@ -147,7 +147,7 @@ def measure(
     weights: RecognizerWeights, pairs: Pairs, device: torch.device, file: Path, picture: Path | None
 ) -> None:
     """Print the errors of a recognizer on the search-validation lines, and draw some of them."""
-    from ganhtr.atomic import write_atomically
+    from ganhtr.atomic import write_png
     from ganhtr.charset import Charset
     from ganhtr.data.batches import LineBatches
     from ganhtr.data.source import unknown_note
@@ -166,7 +166,7 @@ def measure(
         rates = ", ".join(f"{image} {errors.cer:.1%}" for image, errors in readings.errors.items())
         title = f"{file.name}, {len(lines)} search-validation lines, CER {rates}"
         picture.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(picture, readings_picture(readings, title))
+        write_png(picture, readings_picture(readings, title))
         say(f"picture: {picture}")
 
 

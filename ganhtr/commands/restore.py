@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -91,7 +90,7 @@ def _write_results(
 
     Raises: ValueError if the folder cannot be written.
     """
-    from ganhtr.atomic import write_atomically
+    from ganhtr.atomic import write_atomically, write_png
     from ganhtr.readings_table import NAME, table
 
     outcomes: list[Outcome] = []
@@ -101,7 +100,7 @@ def _write_results(
         try:
             for outcome in _with_progress(_outcomes(model, jobs), len(jobs), console):
                 if outcome.image is not None:
-                    _write_png(out / outcome.job.target, outcome.image)
+                    write_png(out / outcome.job.target, outcome.image)
                 outcomes.append(outcome)
         except KeyboardInterrupt:
             interrupted = True
@@ -179,16 +178,6 @@ def _with_progress(outcomes: Iterator[Outcome], count: int, console: Console) ->
         for outcome in outcomes:
             yield outcome
             progress.advance(task)
-
-
-def _write_png(path: Path, image: np.ndarray) -> None:
-    from PIL import Image
-
-    from ganhtr.atomic import write_atomically
-
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    write_atomically(path, buffer.getvalue())
 
 
 def _summarise(outcomes: Sequence[Outcome], out: Path) -> None:

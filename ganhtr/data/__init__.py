@@ -1,1 +1,1 @@
-"""Lines: built in or from a folder, degraded, split, as batches."""
+"""Lines: built in or read from files, degraded, split and batched."""

@@ -1,4 +1,4 @@
-"""Damage made anew in each training step, so that a line is seen in more than one state of decay."""
+"""Fresh degradations in each training step, so that a line is seen with different damage."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ def degrade_anew(
     seed: int,
     step: int,
 ) -> np.ndarray:
-    """The degraded twins that a step trains on: a share `config.fresh` of them made anew, the others as given.
+    """Return the degraded images for a step: a share `config.fresh` new ones, the others as given.
 
-    Each line has its own stream (seed, step, position), whose first draw decides: a larger share takes in the lines of a smaller one, and
-    a resumed run makes the same damage. Outside its width a line made anew is white paper.
-    Shapes: clean, degraded (B, H, W) uint8, widths (B,) -> (B, H, W) uint8: with `fresh` 0 the array `degraded` itself, else a new one.
+    Each line has its own random stream (seed, step, position), whose first draw decides whether
+    it is degraded again. So a larger share includes the lines of a smaller one, and a resumed run
+    makes the same images. A new image is white outside the line's width.
+
+    Shapes: clean, degraded (B, H, W) uint8, widths (B,) -> (B, H, W) uint8; with `fresh` 0 the
+        array `degraded` itself, else a new one.
     """
     if not config.fresh:
         return degraded
-    from ganhtr.data.degrade import (
-        degrade,
-    )  # brings in Pillow and SciPy, which training without fresh damage does not need
+    # Imported here because it needs Pillow, and training without fresh damage does not.
+    from ganhtr.data.degrade import degrade
 
-    made = degraded.copy()
+    images = degraded.copy()
     for position, width in enumerate(widths):
         rng = generator(seed, "augment", step, position)
         if rng.random() < config.fresh:
-            made[position] = 255
-            made[position, :, :width] = degrade(
-                clean[position, :, :width], rng, config.strength, config.strategy
-            )
-    return made
+            line = clean[position, :, :width]
+            images[position] = 255
+            images[position, :, :width] = degrade(line, rng, config.strength, config.strategy)
+    return images

@@ -1,8 +1,10 @@
-"""Damage: what time, damp, worms and cameras do to a written line.
+"""Degradations of a written line: faded ink, stains, holes, blur and others.
 
-Each damage is a pure function (image, rng, strength) -> image. Legend: H height, W width; images float32 (H, W) in
-[0, 1], 0 ink, 1 white paper. Strength 0 gives the image back, 1 is what bad archive material shows, and the random
-draws do not depend on it: with the same seed more strength is more of the same damage. Features scale with H.
+Each is a pure function (image, rng, strength) -> image. Strength 0 returns the image unchanged,
+strength 1 looks like bad archive material. The random draws do not depend on the strength, so with
+the same seed a higher strength gives more of the same damage. Sizes are proportional to H.
+
+Legend: H height, W width; images are float32 (H, W) in [0, 1], 0 ink, 1 white paper.
 """
 
 from __future__ import annotations
@@ -17,15 +19,15 @@ Damage = Callable[[np.ndarray, np.random.Generator, float], np.ndarray]
 
 
 def _clouds(shape: tuple[int, int], rng: np.random.Generator, cell: float) -> np.ndarray:
-    """Smooth random field (H, W) float32 in [0, 1] whose patches are about `cell` pixels wide."""
+    """Smooth random field (H, W) float32 in [0, 1] with patches about `cell` pixels wide."""
     height, width = shape
     knots = rng.random((int(height / cell) + 2, int(width / cell) + 2), dtype=np.float32)
-    return np.clip(
-        np.asarray(Image.fromarray(knots).resize((width, height), Image.Resampling.BICUBIC)), 0, 1
-    )
+    field = Image.fromarray(knots).resize((width, height), Image.Resampling.BICUBIC)
+    return np.clip(np.asarray(field), 0, 1)  # bicubic interpolation overshoots
 
 
 def _cell(image: np.ndarray, heights: float) -> float:
+    """A length in line heights as pixels, at least one."""
     return max(1.0, heights * image.shape[0])
 
 
@@ -37,7 +39,7 @@ def _grid(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _near(image: np.ndarray, middle: float, reach: float) -> slice:
-    """The columns within `reach` of `middle`, both in line heights, and one more on either side."""
+    """Columns within `reach` of `middle` (in line heights), and one more on either side."""
     height = image.shape[0]
     return slice(
         max(0, int((middle - reach) * height) - 1), max(0, int((middle + reach) * height) + 3)
@@ -45,88 +47,77 @@ def _near(image: np.ndarray, middle: float, reach: float) -> slice:
 
 
 def _count(image: np.ndarray, rng: np.random.Generator, per_height: float) -> int:
-    """How many marks there are when each stretch of a line as long as it is high has `per_height`; at least one."""
+    """Draw a number of marks: 1 plus a Poisson number, `per_height` per line height of width."""
     return 1 + int(rng.poisson(per_height * image.shape[1] / image.shape[0]))
 
 
 def _ink(image: np.ndarray) -> np.ndarray:
-    """How much darker than the paper each place is; most of a line is paper, which on a scan is seldom white."""
+    """How much darker than the paper each pixel is."""
+    # Most of a line is paper, so the median is its tone; on a scan it is seldom white.
     return np.clip(float(np.median(image)) - image, 0, None)
 
 
 def fade_ink(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Ink that has paled, more in some places than in others, and has flaked off in specks."""
-    patches, flakes = (
-        _clouds(image.shape, rng, _cell(image, 0.8)),
-        _clouds(image.shape, rng, _cell(image, 0.07)),
-    )
+    """Fade the ink, unevenly, and flake it off in specks."""
+    patches = _clouds(image.shape, rng, _cell(image, 0.8))
+    flakes = _clouds(image.shape, rng, _cell(image, 0.07))
     lost = strength * (0.35 + 0.3 * patches + 0.35 * np.clip(3 * (flakes - 0.5), 0, 1))
     return image + _ink(image) * np.clip(lost, 0, 0.88)
 
 
 def bleed_through(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """The verso's writing shows through: the line itself, mirrored, moved, blurred and faint."""
+    """Let the writing of the verso show through: the line, mirrored, moved, blurred and faint."""
     height, width = image.shape
     ghost = np.roll(_ink(image)[:, ::-1], int(rng.integers(width)), axis=1)
     ghost = shift(ghost, (height * rng.uniform(-0.3, 0.3), 0), order=1)
     ghost = gaussian_filter(ghost, 0.03 * height)
-    # Verso ink is as dark as it was when it soaked in, also where this side's ink has faded.
+    # Normalised, because ink that soaked in long ago stays dark even if this side's ink has faded.
     ghost *= _clouds(image.shape, rng, _cell(image, 1.0)) / max(float(ghost.max()), 0.2)
     return image * np.clip(1 - 0.55 * strength * ghost, 0, 1)
 
 
 def stain(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Water stains: darkened patches with a darker tide line at their ragged edge."""
+    """Add water stains: dark patches with a darker tide line at their ragged edge."""
     y, x = _grid(image)
     edge = 0.5 * _clouds(image.shape, rng, _cell(image, 0.3))
     dark = np.zeros_like(image)
     for _ in range(_count(image, rng, 0.15)):
-        middle, across, down = (
-            rng.uniform(0, x[0, -1] + 1e-3),
-            rng.uniform(0.5, 1.8),
-            rng.uniform(0.4, 1.0),
-        )
-        near = _near(
-            image, middle, 1.3 * across
-        )  # farther off it is less than float32 tells from nothing
-        distance = (
-            np.hypot((x[:, near] - middle) / across, (y - rng.uniform(0, 1)) / down) + edge[:, near]
-        )
+        middle = rng.uniform(0, x[0, -1] + 1e-3)
+        across, down = rng.uniform(0.5, 1.8), rng.uniform(0.4, 1.0)
+        near = _near(image, middle, 1.3 * across)  # beyond it the tide line underflows in float32
+        right, below = (x[:, near] - middle) / across, (y - rng.uniform(0, 1)) / down
+        distance = np.hypot(right, below) + edge[:, near]
         inside = np.clip((1 - distance) * 8, 0, 1)
-        dark[:, near] = np.maximum(
-            dark[:, near], 0.28 * inside + 0.22 * np.exp(-(((distance - 0.95) / 0.07) ** 2))
-        )
+        tide_line = np.exp(-(((distance - 0.95) / 0.07) ** 2))
+        dark[:, near] = np.maximum(dark[:, near], 0.28 * inside + 0.22 * tide_line)
     return image * np.clip(1 - strength * dark, 0, 1)
 
 
 def foxing(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Small brown spots of mould."""
+    """Add small spots of mould."""
     height, width = image.shape
     dark = np.zeros_like(image)
     for radius in (0.035, 0.09):
         n = _count(image, rng, 0.12 / radius)
-        depth, rows, columns = (
-            rng.uniform(0.3, 1, size=n),
-            rng.integers(height, size=n),
-            rng.integers(width, size=n),
-        )
+        depth = rng.uniform(0.3, 1, size=n)
+        rows, columns = rng.integers(height, size=n), rng.integers(width, size=n)
         sigma = radius * height
         spots = np.zeros_like(image)
         spots[rows, columns] = depth
-        spots[:, columns] = gaussian_filter1d(
-            spots[:, columns], sigma, axis=0
-        )  # the other columns are empty
-        dark += gaussian_filter1d(spots, sigma, axis=1) * max(1.0, 2 * np.pi * sigma**2)
+        # A 2-D Gaussian in two passes; the first is needed only in columns that have a spot.
+        spots[:, columns] = gaussian_filter1d(spots[:, columns], sigma, axis=0)
+        spots = gaussian_filter1d(spots, sigma, axis=1)
+        dark += spots * max(1.0, 2 * np.pi * sigma**2)  # undoes the Gaussian's normalisation
     return image * (1 - np.clip(0.6 * strength * dark, 0, 0.8))
 
 
 def fold(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """One or two creases: a shadow beside a light ridge where the ink is worn off."""
+    """Add one or two creases: a shadow beside a light ridge where the ink is worn off."""
     y, x = _grid(image)
     for _ in range(int(rng.integers(1, 3))):
         slope, middle = rng.uniform(-0.4, 0.4), rng.uniform(0, x[0, -1] + 1e-3)
         distance = x - middle - slope * (y - 0.5)
-        if rng.random() < 0.35:  # along the line
+        if rng.random() < 0.35:  # a crease along the line instead of across it
             distance = y - rng.uniform(0.15, 0.85) - 0.05 * slope * (x - middle)
         worn = np.exp(-((distance / 0.03) ** 2))
         shadow = np.exp(-(((distance - 0.06) / 0.05) ** 2))
@@ -136,31 +127,30 @@ def fold(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.nda
 
 
 def holes(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Worm holes, through which the darker leaf below is seen; strength widens them."""
+    """Add worm holes that show the darker leaf below. A higher strength widens them."""
     y, x = _grid(image)
     ragged = 0.35 * _clouds(image.shape, rng, _cell(image, 0.1))
     image = image.copy()
     for _ in range(_count(image, rng, 0.25)):
         middle, level = rng.uniform(0, x[0, -1] + 1e-3), rng.uniform(0, 1)
-        long, radius, floor = rng.uniform(0.6, 2.0), rng.uniform(0.07, 0.18), rng.uniform(0.15, 0.4)
+        long, radius = rng.uniform(0.6, 2.0), rng.uniform(0.07, 0.18)
+        floor = rng.uniform(0.15, 0.4)
         near = _near(image, middle, strength * long * radius)
-        distance = (
-            np.hypot((x[:, near] - middle) / long, (y - level) * long**0.5) / radius
-            + ragged[:, near]
-        )
+        right, below = (x[:, near] - middle) / long, (y - level) * long**0.5
+        distance = np.hypot(right, below) / radius + ragged[:, near]
         gone = np.clip((strength - distance) * 4, 0, 1)
         image[:, near] = image[:, near] * (1 - gone) + floor * gone
     return image
 
 
 def blur(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """A picture out of focus, or taken with an unsteady hand: more along one axis than along the other."""
+    """Blur the image, with a different sigma for each axis: out of focus, or a moving camera."""
     sigma = strength * image.shape[0] * rng.uniform(0.015, 0.035, size=2)
     return gaussian_filter(image, tuple(sigma))
 
 
 def uneven_paper(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Browned, cloudy, fibrous paper under light that falls off to one side."""
+    """Darken the paper: brown, cloudy and fibrous, with light that falls off to one side."""
     tint, slope = rng.uniform(0.08, 0.22), rng.uniform(-0.12, 0.12)
     dark = tint + slope * np.linspace(-1, 1, image.shape[1], dtype=np.float32)
     for size, depth in ((1.5, 0.2), (0.25, 0.1), (0.06, 0.06)):
@@ -169,13 +159,13 @@ def uneven_paper(image: np.ndarray, rng: np.random.Generator, strength: float) -
 
 
 def noise(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Grain of film or sensor, fine and coarse."""
+    """Add fine and coarse grain, as of a film or a sensor."""
     fine = rng.standard_normal(image.shape, dtype=np.float32)
     coarse = _clouds(image.shape, rng, _cell(image, 0.05)) - 0.5
     return np.clip(image + strength * (0.035 * fine + 0.1 * coarse), 0, 1)
 
 
-# In the order in which they come about: the ink ages, then the sheet, and at last a camera looks at it.
+# In the order in which they occur: the ink ages, then the paper, then a camera takes the image.
 DEGRADATIONS: dict[str, Damage] = {
     "fade_ink": fade_ink,
     "bleed_through": bleed_through,
@@ -193,12 +183,15 @@ STRATEGIES: dict[str, tuple[str, ...]] = {
     "paper": ("uneven_paper", "stain", "foxing", "fold", "holes"),
     "camera": ("blur", "noise"),
 }
-ALWAYS = ("uneven_paper", "noise")  # with the strategy all
-SHARE = 0.6  # of the lines that have any one of the other damages
+ALWAYS = ("uneven_paper", "noise")  # applied to every line by the strategy `all`
+SHARE = 0.6  # probability of each other damage
 
 
 def _chosen(rng: np.random.Generator, strategy: str) -> Iterator[tuple[Damage, float]]:
-    """The damages that befall a line, each with its share of the strength; what it draws and what they draw alternate."""
+    """Yield the damages of a line, each with its share of the strength.
+
+    A generator, because its draws and those of the damages alternate in the random stream.
+    """
     members = STRATEGIES[strategy]
     if strategy == "all":
         for name in members:
@@ -208,18 +201,21 @@ def _chosen(rng: np.random.Generator, strategy: str) -> Iterator[tuple[Damage, f
     else:
         draws = rng.random(len(members))
         for name, draw in zip(members, draws, strict=True):
-            if draw < SHARE or draw == draws.min():
+            if draw < SHARE or draw == draws.min():  # the smallest draw, so that one is applied
                 yield DEGRADATIONS[name], rng.uniform(0.5, 1.0)
 
 
 def degrade(
     image: np.ndarray, rng: np.random.Generator, strength: float, strategy: str = "all"
 ) -> np.ndarray:
-    """A line with a random choice of damages, each up to `strength`.
+    """Apply a random choice of damages to a line, each up to `strength`.
 
-    The strategy `all` has every damage of ALWAYS and each other one with the chance SHARE. Those of ink, paper and camera have each
-    damage of their group with the chance SHARE, and where that leaves none, the one that came nearest: no line goes unharmed.
-    Shapes: (H, W) uint8 to (H, W) uint8; strength 0 gives an equal copy. Raises: ValueError for a negative strength or another strategy.
+    The strategy `all` applies every damage of ALWAYS, and each other one with probability SHARE.
+    The strategies `ink`, `paper` and `camera` apply each damage of their group with probability
+    SHARE, but at least one.
+
+    Shapes: (H, W) uint8 -> (H, W) uint8; strength 0 gives an equal copy.
+    Raises: ValueError for a negative strength or an unknown strategy.
     """
     if strength < 0:
         raise ValueError(f"degrade: strength must be at least 0, got {strength:g}")

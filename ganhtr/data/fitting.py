@@ -1,4 +1,4 @@
-"""From raw lines to the arrays of a split: every line at one size, with the degraded image of its source or with one that is made."""
+"""From raw lines to the arrays of a split, all lines at one size."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ganhtr.seeds import generator
 
 
 def is_squeezed(shape: tuple[int, ...], data: DataConfig) -> bool:
-    """Whether an image (h, w) is wider than the lines may be at their height."""
+    """Whether an image (h, w), scaled to the configured height, exceeds the configured width."""
     return shape[1] * data.height > shape[0] * data.width
 
 
 def fit_lines(waiting: deque[RawLine], data: DataConfig, split: str) -> Lines:
-    """The arrays of a split. A line without a degraded image is degraded by its own stream of random numbers.
+    """Return the arrays of a split. A line without a degraded image gets one from its own stream.
 
-    Takes the lines away as it goes, so that their images are not held twice.
+    The lines are removed from `waiting` one by one, so that their images are freed early.
     """
     from ganhtr.data.degrade import degrade
 
-    columns = [
+    transcripts, names, groups = (
         tuple(getattr(line, key) for line in waiting) for key in ("transcript", "name", "group")
-    ]
+    )
     clean = np.empty((len(waiting), data.height, data.width), dtype=np.uint8)
     widths = np.empty(len(waiting), dtype=np.int32)
     degraded = np.full_like(clean, 255)
@@ -36,8 +36,7 @@ def fit_lines(waiting: deque[RawLine], data: DataConfig, split: str) -> Lines:
         if line.degraded is not None:
             degraded[i] = fit_line(line.degraded, data.height, data.width)[0]
         else:
-            own = clean[i, :, : widths[i]]
-            degraded[i, :, : widths[i]] = degrade(
-                own, generator(data.seed, "degrade", split, line.name), data.degradation
-            )
-    return Lines(clean, degraded, widths, *columns)
+            rng = generator(data.seed, "degrade", split, line.name)
+            fitted = clean[i, :, : widths[i]]
+            degraded[i, :, : widths[i]] = degrade(fitted, rng, data.degradation)
+    return Lines(clean, degraded, widths, transcripts, names, groups)

@@ -1,4 +1,4 @@
-"""What is in a source of lines, counted before a study is begun: sizes, texts, characters, what will be squeezed or cannot be spelt."""
+"""Inspection of a source of lines before a study: sizes, texts, characters, what does not fit."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ganhtr.data.fitting import is_squeezed
 from ganhtr.data.pairs import SPLITS
 from ganhtr.data.raw import RawLines
 
-NAMED = 5  # lines that are named where more are counted
+NAMED = 5  # lines that a count names
 BROAD = 100  # columns of the text
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Smallest, middle and largest of some whole numbers."""
+    """Minimum, median and maximum of integers."""
 
     min: int
     median: float
@@ -38,7 +38,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Counted:
-    """How many there are, the first lines that they stand in, and in how many lines more."""
+    """A count, the names of the first lines concerned, and the number of further lines."""
 
     count: int
     lines: tuple[str, ...]
@@ -47,12 +47,13 @@ class Counted:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Everything that `data inspect` says; `--json` prints these fields by these names.
+    """The result of `data inspect`; `--json` prints these fields by these names.
 
-    Images and transcripts are the source's own (pixels, characters); `squeezed` and `infeasible` hold at the preset's line size.
-    The charset is the one given, or that which a study would derive; `infeasible` lines are too long for CTC at `stride` pixels a frame.
-    `duplicates` counts the lines whose transcript an earlier line has. `split` is empty where a study could not split the lines,
-    and `split_by` then says why.
+    Sizes are in pixels and characters of the source. `squeezed` and `infeasible` refer to the line
+    size of the preset; infeasible lines are too long for CTC at `stride` pixels per frame.
+    `charset` is the given one, or else the one that a study would derive. `duplicates` counts the
+    lines with the transcript of an earlier line. If a study cannot split the lines, `split` is
+    empty and `split_by` says why.
     """
 
     source: str
@@ -89,15 +90,17 @@ def inspect_lines(
     infeasible: Sequence[bool],
     stride: int,
 ) -> Inspection:
-    """Counts the lines of a source; charset and split come with the words that say where they are from."""
+    """Inspect the lines of a source. Charset and split come with a description of their origin."""
     texts, shapes = lines.transcripts, [line.clean.shape for line in lines.lines]
+    known, charset_from = charset
     splits, split_by = split
-    sizes = (
-        {}
-        if splits is None
-        else dict(zip(SPLITS, np.bincount(splits, minlength=3).tolist(), strict=True))
-    )
-    outside = charset[0].outside(texts)
+    sizes: dict[str, int] = {}
+    if splits is not None:
+        sizes = dict(zip(SPLITS, np.bincount(splits, minlength=3).tolist(), strict=True))
+    outside = {
+        character: replace(_named(lines, [character in text for text in texts]), count=count)
+        for character, count in _by_count(known.outside(texts))
+    }
     return Inspection(
         source=source,
         format=form,
@@ -109,12 +112,9 @@ def inspect_lines(
         length=Spread.of([len(text) for text in texts]),
         duplicates=len(texts) - len(set(texts)),
         characters=dict(_by_count(Counter("".join(texts)))),
-        charset=charset[0].characters,
-        charset_from=charset[1],
-        outside={
-            c: replace(_named(lines, [c in text for text in texts]), count=n)
-            for c, n in _by_count(outside)
-        },
+        charset=known.characters,
+        charset_from=charset_from,
+        outside=outside,
         preset=preset,
         fitted=(data.height, data.width),
         squeezed=_named(lines, [is_squeezed(shape, data) for shape in shapes]),
@@ -127,67 +127,64 @@ def inspect_lines(
 
 
 def _by_count(counts: Counter[str]) -> list[tuple[str, int]]:
-    """The commonest first, equally common ones by code point."""
+    """Sort by count, highest first, then by code point."""
     return sorted(counts.items(), key=lambda row: (-row[1], row[0]))
 
 
 def _named(lines: RawLines, which: Sequence[bool]) -> Counted:
-    names = [name for name, one in zip(lines.names, which, strict=True) if one]
+    names = [name for name, chosen in zip(lines.names, which, strict=True) if chosen]
     return Counted(len(names), tuple(names[:NAMED]), max(0, len(names) - NAMED))
 
 
-def describe(found: Inspection) -> str:
-    """The inspection as text."""
-    height, width = found.fitted
+def describe(inspection: Inspection) -> str:
+    """Return the inspection as text."""
+    height, width = inspection.fitted
+    characters = [f"{shown(c)}×{count}" for c, count in inspection.characters.items()]
+    sizes = ", ".join(f"{count} {name}" for name, count in inspection.split.items())
     rows = [
-        ("source", f"{found.source} ({found.format})"),
+        ("source", f"{inspection.source} ({inspection.format})"),
         (
             "lines",
-            f"{found.lines} in {found.groups} groups, {found.degraded} with a degraded image",
+            f"{inspection.lines} in {inspection.groups} groups, "
+            f"{inspection.degraded} with a degraded image",
         ),
-        ("height", f"{found.height} px"),
-        ("width", f"{found.width} px"),
-        ("transcript", f"{found.length} characters"),
-        ("repeated", f"{found.duplicates} lines have the transcript of an earlier line"),
-        (
-            "characters",
-            f"{len(found.characters)}: "
-            + " ".join(f"{shown(c)}×{n}" for c, n in found.characters.items()),
-        ),
-        ("charset", f"{len(found.charset)} characters, {found.charset_from}"),
-        *(
-            ("outside it", f"{shown(c)}×{one.count} in {_names(one)}")
-            for c, one in found.outside.items()
-        ),
-        ("preset", f"{found.preset}, {height} x {width} px, {found.stride} px a frame"),
-        ("squeezed", _lines(found.squeezed, "wider than that")),
-        ("infeasible", _lines(found.infeasible, "longer than their frames allow")),
-        (
-            "split",
-            ", ".join(f"{n} {name}" for name, n in found.split.items())
-            + (f", {found.split_by}" if found.split else found.split_by),
-        ),
-        *(("note", note) for note in found.notes),
+        ("height", f"{inspection.height} px"),
+        ("width", f"{inspection.width} px"),
+        ("transcript", f"{inspection.length} characters"),
+        ("repeated", f"{inspection.duplicates} lines have the transcript of an earlier line"),
+        ("characters", f"{len(characters)}: {' '.join(characters)}"),
+        ("charset", f"{len(inspection.charset)} characters, {inspection.charset_from}"),
     ]
-    return "\n".join(
-        row
-        for label, text in rows
-        for row in wrap(
-            f"{label:<12}{text}",
-            BROAD,
-            subsequent_indent=" " * 12,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+    for character, counted in inspection.outside.items():
+        rows.append(("outside it", f"{shown(character)}×{counted.count} in {_names(counted)}"))
+    rows += [
+        ("preset", f"{inspection.preset}, {height} x {width} px, {inspection.stride} px a frame"),
+        ("squeezed", _lines(inspection.squeezed, "wider than that")),
+        ("infeasible", _lines(inspection.infeasible, "longer than their frames allow")),
+        ("split", f"{sizes}, {inspection.split_by}" if sizes else inspection.split_by),
+    ]
+    rows += [("note", note) for note in inspection.notes]
+    return "\n".join(line for label, text in rows for line in _wrapped(label, text))
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    indent = " " * 12
+    return wrap(
+        f"{label:<12}{text}",
+        BROAD,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
 def shown(character: str) -> str:
-    """A character as it can be seen in a line of text: by its code where it has no ink of its own."""
-    plain = (
-        character.isprintable() and not character.isspace() and not unicodedata.combining(character)
-    )
-    return "space" if character == " " else character if plain else f"U+{ord(character):04X}"
+    """Return a character, or its code point if it cannot be seen in a line of text."""
+    if character == " ":
+        return "space"
+    visible = character.isprintable() and not character.isspace()
+    plain = visible and not unicodedata.combining(character)
+    return character if plain else f"U+{ord(character):04X}"
 
 
 def _lines(counted: Counted, what: str) -> str:

@@ -1,6 +1,7 @@
-"""The arrays that a trial trains on: degraded and clean lines with their transcriptions, split once and for all.
+"""The arrays that a trial trains on: degraded and clean lines with their transcriptions.
 
-Legend: N lines, H height, W width. Images are uint8, 0 black to 255 white; right of a line's own width lies white paper.
+Legend: N lines, H height, W width. Images are uint8, 0 black to 255 white, and white to the right
+of a line's own width.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from ganhtr.charset import Charset
 
 SPLITS = ("train", "validation", "test")
 PAPER = 255
-NARROWEST = 16  # pixels; a narrower line is widened with paper, so that every metric's window fits
+NARROWEST = 16  # pixels; narrower lines get more paper, so that the window of every metric fits
 
 
 @dataclass(frozen=True)
 class Lines:
-    """One split.
+    """The lines of one split.
 
     Shapes: clean, degraded (N, H, W) uint8; widths (N,) int32, each line's own width in pixels.
-    transcripts are the untouched references; names and groups say where a line came from.
+    `transcripts` are the unchanged references; `names` and `groups` say where a line comes from.
     """
 
     clean: np.ndarray
@@ -38,17 +39,15 @@ class Lines:
 
 @dataclass(frozen=True)
 class Pairs:
-    """What a search may see: train and search-validation lines. The test split is a file of its own and is not opened here."""
+    """The data of a search: train and search-validation lines, never the test lines."""
 
     train: Lines
     validation: Lines
     charset: Charset
     name: str
-    digest: str  # of the content and every setting that shaped it
-    clean_digest: str  # the same without the degradation: what a recognizer trains on
-    notes: tuple[
-        str, ...
-    ] = ()  # what was counted while reading: skipped lines, unknown characters, squeezed lines
+    digest: str  # of the content and of every setting that affects the arrays
+    clean_digest: str  # the same without the degradation: the data that a recognizer trains on
+    notes: tuple[str, ...] = ()  # on skipped lines, unknown characters and squeezed lines
 
 
 def _scaled_width(shape: tuple[int, ...], height: int, width: int) -> int:
@@ -56,28 +55,30 @@ def _scaled_width(shape: tuple[int, ...], height: int, width: int) -> int:
 
 
 def fitted_width(shape: tuple[int, ...], height: int, width: int) -> int:
-    """The own width that `fit_line` gives an image (h, w), without fitting it."""
+    """Return the line width that `fit_line` gives an image (h, w), without fitting it."""
     return max(NARROWEST, _scaled_width(shape, height, width))
 
 
 def fit_line(image: np.ndarray, height: int, width: int) -> tuple[np.ndarray, int]:
-    """Lays a grey line (h, w) uint8 on white paper (height, width), scaled to the height; one that is then wider than `width` is squeezed.
+    """Scale a grey line (h, w) uint8 to `height` and lay it on white paper (height, width).
 
-    Returns the image and the line's own width, which is at least NARROWEST.
+    A line that is then wider than `width` is squeezed. Returns the image and the line's own
+    width, which is at least NARROWEST.
     """
     from PIL import Image
 
-    own = _scaled_width(image.shape, height, width)
-    if image.shape != (height, own):
-        method = Image.Resampling.LANCZOS if image.shape[0] >= height else Image.Resampling.BICUBIC
-        image = np.asarray(Image.fromarray(image).resize((own, height), method))
+    scaled = _scaled_width(image.shape, height, width)
+    if image.shape != (height, scaled):
+        smaller = image.shape[0] >= height
+        method = Image.Resampling.LANCZOS if smaller else Image.Resampling.BICUBIC
+        image = np.asarray(Image.fromarray(image).resize((scaled, height), method))
     sheet = np.full((height, width), PAPER, dtype=np.uint8)
-    sheet[:, :own] = image
+    sheet[:, :scaled] = image
     return sheet, fitted_width(image.shape, height, width)
 
 
 def save_lines(path: Path, lines: Lines) -> None:
-    """Writes a split as .npz (no pickles inside)."""
+    """Write a split as .npz without pickles."""
     np.savez(
         path,
         clean=lines.clean,
@@ -90,7 +91,7 @@ def save_lines(path: Path, lines: Lines) -> None:
 
 
 def load_lines(path: Path) -> Lines:
-    """Reads what `save_lines` wrote. Raises: OSError, ValueError."""
-    with np.load(path, allow_pickle=False) as held:
-        words = {key: tuple(map(str, held[key])) for key in ("transcripts", "names", "groups")}
-        return Lines(held["clean"], held["degraded"], held["widths"], **words)
+    """Read a file written by `save_lines`. Raises: OSError, ValueError."""
+    with np.load(path, allow_pickle=False) as file:
+        words = {key: tuple(map(str, file[key])) for key in ("transcripts", "names", "groups")}
+        return Lines(file["clean"], file["degraded"], file["widths"], **words)

@@ -1,4 +1,4 @@
-"""Lines as a source has them, at their own size: what every data format is read into, and what is said of those it could not give."""
+"""Lines at their original size: the form that every data format is read into."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-SMALLEST = 8  # pixels; a lower or narrower image holds no line
-_NAMED, _LISTED = 5, 20  # skipped lines that a note names, faults that an error lists
+SMALLEST = 8  # pixels; a smaller image cannot contain a line
+_NAMED = 5  # skipped lines that a note names
+_LISTED = 20  # faults that an error lists
 
 
 @dataclass(frozen=True)
 class RawLine:
-    """One line. Images are uint8 (h, w), 0 black to 255 white; `degraded` is None where the twin has yet to be made.
+    """One line. Images are uint8 (h, w), 0 black to 255 white.
 
-    The transcript is the untouched reference (NFC). A group is what a split must not tear apart: a page, a writer, a document.
+    `degraded` is None if the source has no degraded image. The transcript is the unchanged
+    reference (NFC). Lines of one group (a page, a writer, a document) go into the same split.
     """
 
     name: str
@@ -27,9 +29,10 @@ class RawLine:
 
 @dataclass(frozen=True)
 class RawLines:
-    """Every usable line of a source, in its order; notes say in words what was skipped.
+    """All usable lines of a source, in its order, with notes on what was skipped.
 
-    `in_file_order` asks for a split by position in the file (the TFRecord of the experiment) instead of one by groups.
+    With `in_file_order` the lines are split by their position in the file (the TFRecord of the
+    original experiment) instead of by groups.
     """
 
     lines: tuple[RawLine, ...]
@@ -53,7 +56,14 @@ class RawLines:
 
 
 class Unusable(Exception):
-    """What gives no line: `why` counts it in the notes, `name` names it there, `place` and the message are its fault."""
+    """A part of a source that cannot be used.
+
+    Args:
+        why: reason in a few words; a note counts the parts that share it.
+        name: what the note calls the part.
+        place: file, and line or record, for the error message.
+        fault: what is wrong in detail and how to fix it, for the error message.
+    """
 
     def __init__(self, why: str, name: str, place: str, fault: str):
         self.why, self.name, self.place = why, name, place
@@ -63,21 +73,28 @@ class Unusable(Exception):
 def settle(
     source: object, lines: Sequence[RawLine], faults: Sequence[Unusable], fix: str
 ) -> tuple[str, ...]:
-    """The notes on what was skipped; one bad line never takes a study down, but a source that is mostly bad is refused.
+    """Return notes on what was skipped, or refuse a source that is mostly unusable.
 
-    Raises: ValueError with the faults, as `place: fault`, when no line is usable or more than half are not.
+    Raises: ValueError that lists the faults as `place: fault`, when no line is usable or when
+        there are more faults than usable lines.
     """
     if len(faults) > len(lines) or not lines:
+        total = len(lines) + len(faults)
         message = [
-            f"{source}: half of the lines must be usable, got {len(lines)} of {len(lines) + len(faults)}. {fix}"
+            f"{source}: at least half of the lines must be usable, got {len(lines)} of {total}. "
+            f"{fix}"
         ]
         message += [f"{fault.place}: {fault}" for fault in faults[:_LISTED]]
-        message += [f"and {len(faults) - _LISTED} more"] if len(faults) > _LISTED else []
+        if len(faults) > _LISTED:
+            message.append(f"and {len(faults) - _LISTED} more")
         raise ValueError("\n".join(message))
     skipped: dict[str, list[str]] = {}
     for fault in faults:
         skipped.setdefault(fault.why, []).append(fault.name)
-    return tuple(
-        f"{len(names)} skipped, {why}: {', '.join(names[:_NAMED])}{', ...' if len(names) > _NAMED else ''}"
-        for why, names in skipped.items()
-    )
+    return tuple(skipped_note(why, names) for why, names in skipped.items())
+
+
+def skipped_note(why: str, names: Sequence[str]) -> str:
+    """Return a note that counts skipped parts of a source and names the first of them."""
+    more = ", ..." if len(names) > _NAMED else ""
+    return f"{len(names)} skipped ({why}): {', '.join(names[:_NAMED])}{more}"

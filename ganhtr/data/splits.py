@@ -1,4 +1,4 @@
-"""Which lines train, which choose (search-validation), and which judge (test): by whole groups, or by their order in the file."""
+"""The split of lines into train, search-validation and test: by groups or by order in the file."""
 
 from __future__ import annotations
 
@@ -11,45 +11,55 @@ import numpy as np
 def split_groups(
     groups: Sequence[str], seed: int, shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
 ) -> np.ndarray:
-    """Split of each line, 0 train, 1 validation, 2 test: whole groups, line counts near the shares, none empty.
+    """Return the split of each line: 0 train, 1 validation, 2 test.
 
-    Groups stand in an order that only the seed and their names give, and are cut where their middle passes a share.
-    So the order of the lines is of no account, and a line more or less in a group moves no other group, save one
-    whose middle lies within a line of a cut, or one that had to fill an empty split.
+    Whole groups are assigned. The numbers of lines come close to the shares, and no split is
+    empty. The groups are put into an order that depends only on the seed and their names, and a
+    group belongs to the share in which its middle line lies. So the order of the lines does not
+    matter, and one line more or less in a group moves no other group, except one whose middle is
+    within a line of a boundary, or one that had to fill an empty split.
 
     Shapes: returns (N,) int64. Raises: ValueError when there are fewer than three groups.
     """
     names, sizes = np.unique(np.asarray(groups, dtype=str), return_counts=True)
     if len(names) < 3:
         raise ValueError(
-            f"groups must be at least 3, one for each split, got {len(names)} ({', '.join(names)}). "
-            "Give each line its group (page, writer, document), in a folder by the third column of lines.tsv; "
-            "with ALTO or PAGE each page is one, so give three pages or more"
+            f"at least 3 groups are needed, one for each split, got {len(names)} "
+            f"({', '.join(names)}). Give each line its group (page, writer, document): in a "
+            "folder in the third column of lines.tsv; with ALTO or PAGE each page is a group, so "
+            "give three pages or more"
         )
-    order = sorted(
-        range(len(names)), key=lambda i: hashlib.sha256(f"{seed}\t{names[i]}".encode()).digest()
-    )
+
+    def rank(i: int) -> bytes:
+        return hashlib.sha256(f"{seed}\t{names[i]}".encode()).digest()
+
+    order = sorted(range(len(names)), key=rank)
     ends = np.cumsum(sizes[order])
     middles = (ends - sizes[order] / 2) / ends[-1]
     cuts = np.cumsum(shares)[:2] / sum(shares)
     split = np.empty(len(names), dtype=np.int64)
     split[order] = np.searchsorted(cuts, middles, side="right")
     for empty in (part for part in range(3) if part not in split):
-        crowded = np.bincount(split).argmax()  # has two groups at least, or none were empty
+        # With three groups or more, the split with most groups has two when another is empty.
+        crowded = np.bincount(split).argmax()
         donors = [i for i in order if split[i] == crowded]
         split[min(donors, key=lambda i: sizes[i])] = empty
     return split[np.searchsorted(names, np.asarray(groups, dtype=str))]
 
 
 def split_in_order(count: int) -> np.ndarray:
-    """Split of each line by its place in the file: the last tenth is test (2), the tenth before it validation (1), the rest train (0).
+    """Return the split of each line by its position in the file: 0 train, 1 validation, 2 test.
+
+    The last tenth is test, the tenth before it validation, the rest train.
 
     Shapes: returns (count,) int64. Raises: ValueError when there are fewer than three lines.
-    Differs: the original experiment trained on the first nine tenths, validated on the last, and had no test lines.
+    Differs: the original experiment trained on the first nine tenths, validated on the last, and
+        had no test lines.
     """
     if count < 3:
         raise ValueError(
-            f"lines must be at least 3, one for each split, got {count}. Give a file with more lines"
+            f"at least 3 lines are needed, one for each split, got {count}. "
+            "Give a file with more lines"
         )
-    held = max(1, count // 10)
-    return np.repeat(np.arange(3), [count - 2 * held, held, held])
+    tenth = max(1, count // 10)
+    return np.repeat(np.arange(3), [count - 2 * tenth, tenth, tenth])

@@ -1,9 +1,11 @@
-"""A TFRecord of line pairs: the file format of the original experiment, with its schema.
+"""TFRecord files of line pairs: the file format and schema of the original experiment.
 
-A record is a length, the length's checksum, that many bytes, and their checksum (masked CRC-32C), one record after another.
-Its bytes are a tf.train.Example: `degraded_image` and `clean_image` as float32 in [0, 1] (H, W, 1), `label` as int64 (L,) of
-1-based charset indices where zeros at the end are padding; each as `_raw` bytes (little-endian), `_shape` integers and `_dtype`
-bytes. Records count from 0, as positions in the file do. One bad record is skipped, counted and named in the notes.
+A file is a sequence of records. A record is a length, the checksum of the length, that many bytes
+of payload, and the checksum of the payload (masked CRC-32C). The payload is a `tf.train.Example`:
+`degraded_image` and `clean_image` are float32 in [0, 1] (H, W, 1), `label` is int64 (L,) with
+1-based charset indices, padded with zeros at the end. Each of the three is stored as `_raw` bytes
+(little-endian), `_shape` integers and a `_dtype` name. Records are numbered from 0. A bad record
+is skipped, and the notes count and name it.
 """
 
 from __future__ import annotations
@@ -37,14 +39,14 @@ LABEL = "label"
 FEATURES = frozenset(
     part + end for part in (*IMAGES, LABEL) for end in ("_raw", "_shape", "_dtype")
 )
-_LARGEST = 2**31 - 1  # bytes; protobuf allows no larger Example
-_SHORT = "a file that ends within the record"
-_ANEW = "Copy or write the file anew"
+_LARGEST = 2**31 - 1  # bytes of an Example; the limit of protobuf
+_SHORT = "the file ends within the record"
+_REWRITE = "Copy or write the file again"
 
 
 @dataclass(frozen=True)
 class _Record:
-    """A record as it stands in the file; its payload lies in a buffer that the next record takes over."""
+    """One record. The next record reuses the buffer of the payload."""
 
     name: str
     place: str
@@ -58,15 +60,18 @@ class _Record:
 def read_tfrecord(
     path: Path, charset: Charset | None, progress: Callable[[int], None] | None = None
 ) -> RawLines:
-    """Reads every line pair, one record at a time; `progress` is told how many bytes of the file are done.
+    """Read all line pairs, one record at a time.
 
-    Where a length is damaged or the file ends early, the records before are used and one note tells what is not.
-    Raises: ValueError when there is no charset, when the file is empty or no TFRecord, and what `settle` raises.
+    If a length is damaged or the file ends early, the records before that place are used, and one
+    note describes the rest. `progress` is called with the number of bytes read so far.
+
+    Raises: ValueError when there is no charset, when the file is empty or not a TFRecord, and
+        whenever `settle` raises.
     """
     if charset is None:
         raise ValueError(
-            f"{path}: a TFRecord must come with its charset, got none: it holds only indices of characters. "
-            "Give the charset that it was written with by --charset FILE"
+            f"{path}: a TFRecord contains only character indices, so it cannot be read without "
+            "its charset. Give the charset that it was written with: --charset FILE"
         )
     lines: list[RawLine] = []
     faults: list[Unusable] = []
@@ -78,13 +83,8 @@ def read_tfrecord(
                 faults.append(fault)
     except Unusable as rest:
         faults.append(rest)
-    return RawLines(
-        tuple(lines),
-        settle(
-            path, lines, faults, "Write the file anew, or give the charset that it was written with"
-        ),
-        in_file_order=True,
-    )
+    fix = "Write the file again, or give the charset that it was written with"
+    return RawLines(tuple(lines), settle(path, lines, faults, fix), in_file_order=True)
 
 
 def write_tfrecord(
@@ -93,60 +93,65 @@ def write_tfrecord(
     charset: Charset,
     progress: Callable[[int], None] | None = None,
 ) -> int:
-    """Writes line pairs one after another, each at its own size, and returns how many; the file appears only when it is whole.
+    """Write line pairs at their original size and return their number.
 
-    `progress` is told how many lines are done.
-    Raises: ValueError when there is no line, when the file cannot be written, and naming a line without a degraded
-    image of the clean one's size, with an empty transcript or with characters outside the charset.
+    The file appears only when it is complete. `progress` is called with the number of lines
+    written so far.
+
+    Raises: ValueError when there is no line or when the file cannot be written; ValueError that
+        names the line when its degraded image is missing or differs in size from the clean one,
+        when its transcript is empty, or when the transcript has characters outside the charset.
     """
-    half = path.with_name(f".{path.name}.writing")
+    partial = path.with_name(f".{path.name}.writing")
     done = 0
     try:
-        with open(half, "wb") as file:
+        with open(partial, "wb") as file:
             for done, line in enumerate(lines, start=1):
                 payload = encode_example(_features(line, charset))
                 length = struct.pack("<Q", len(payload))
-                file.write(
-                    length
-                    + struct.pack("<I", masked_crc(length))
-                    + payload
-                    + struct.pack("<I", masked_crc(payload))
-                )
+                file.write(length + struct.pack("<I", masked_crc(length)))
+                file.write(payload + struct.pack("<I", masked_crc(payload)))
                 if progress:
                     progress(done)
             file.flush()
             os.fsync(file.fileno())
         if not done:
-            raise ValueError(
-                f"{path}: a TFRecord must hold at least one line, got none. Give it lines"
-            )
-        half.replace(path)
+            raise ValueError(f"{path}: a TFRecord must have at least one line, got none")
+        partial.replace(path)
     except OSError as error:
         raise ValueError(
-            f"{path}: must be a file that can be written, got: {error}. Choose another place or make room"
+            f"{path}: cannot write the file: {error}. Choose another path or free disk space"
         ) from error
     finally:
         with suppress(OSError):
-            half.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
     return done
 
 
 def masked_crc(data: bytes | memoryview) -> int:
-    """The checksum of the format: CRC-32C turned by 15 bits, plus a constant, so that a checksum of checksums is no weakness."""
-    from crc32c import crc32c  # here, so that training imports without it
+    """Return the checksum of the format: CRC-32C rotated right by 15 bits, plus a constant.
+
+    The mask is there because the CRC of data that contains its own CRC is a weak checksum.
+    """
+    from crc32c import crc32c  # here, because training alone does not need it
 
     crc = crc32c(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _records(path: Path, progress: Callable[[int], None] | None) -> Iterator[_Record]:
-    """The records of a file in turn. Raises: Unusable where the rest cannot be read, ValueError where that is the whole file."""
+    """Yield the records of a file.
+
+    Raises: Unusable when the rest of the file cannot be read; ValueError when the file cannot be
+        opened, is empty or has no readable first record.
+    """
     try:
         with open(path, "rb") as file:
             size, buffer, at = os.fstat(file.fileno()).st_size, bytearray(), 0
             if not size:
                 raise ValueError(
-                    f"{path}: must be a TFRecord with at least one record, got an empty file. Write it anew"
+                    f"{path}: must be a TFRecord with at least one record, got an empty file. "
+                    "Write it again"
                 )
             for number in count():
                 if at == size:
@@ -160,116 +165,121 @@ def _records(path: Path, progress: Callable[[int], None] | None) -> Iterator[_Re
                         raise Malformed(_SHORT)
                 except Malformed as error:
                     raise _rest(path, number, at, size, error) from error
-                yield _Record(
-                    f"{path.stem}-{number:05d}",
-                    f"{path}: record {number} at byte {at}",
-                    view[:length],
-                    *struct.unpack("<I", view[length:]),
-                )
+                (checksum,) = struct.unpack("<I", view[length:])
+                place = f"{path}: record {number} at byte {at}"
+                yield _Record(f"{path.stem}-{number:05d}", place, view[:length], checksum)
                 at += 12 + len(view)
                 if progress:
                     progress(at)
     except OSError as error:
         raise ValueError(
-            f"{path}: must be a file that can be read, got: {error.strerror}. Check the path"
+            f"{path}: cannot read the file: {error.strerror}. Check the path"
         ) from error
 
 
 def _length(head: bytes, left: int) -> int:
-    """The length of a payload; `left` bytes of the file are left from the record's first on. Raises: Malformed."""
+    """Return the payload's length from a record's first 12 bytes.
+
+    `left` counts the bytes of the file from the start of the record. Raises: Malformed.
+    """
     if len(head) < 12:
         raise Malformed(_SHORT)
     length, checksum = struct.unpack("<QI", head)
     if checksum != masked_crc(head[:8]):
-        raise Malformed("a wrong checksum of the record's length")
+        raise Malformed("the checksum of the record's length is wrong")
     if length > left - 16:
         raise Malformed(_SHORT)
     if length > _LARGEST:
-        raise Malformed(f"a record of {length} bytes, and no Example is so large")
+        raise Malformed(f"the record has {length} bytes, more than an Example can have")
     return length
 
 
 def _rest(path: Path, number: int, at: int, size: int, error: Malformed) -> Exception:
-    """The one fault of all that follows a place where the chain of records breaks; a file without a first record is no TFRecord."""
+    """Return one fault for everything from a place on where no record can be read.
+
+    A file whose first record cannot be read is not a TFRecord.
+    """
     if not number:
         return ValueError(
-            f"{path}: must be a TFRecord (not compressed), got at its first record {error}. Check the path, or copy it anew"
+            f"{path}: not an uncompressed TFRecord: at the first record, {error}. "
+            "Check the path, or copy the file again"
         )
-    place, left = f"record {number} at byte {at}", f"{size - at} bytes are left"
+    place, left = f"record {number} at byte {at}", size - at
     return Unusable(
         "the rest of the file cannot be read",
-        f"from {place} on, {left}",
+        f"from {place} on, {left} bytes are left",
         f"{path}: {place}",
-        f"the record must be whole, got {error}; {left} unread. {_ANEW}",
+        f"{error}; the remaining {left} bytes are not read. {_REWRITE}",
     )
 
 
 def _read_line(record: _Record, charset: Charset, group: str) -> RawLine:
-    """The line of a record. Raises: Unusable."""
+    """Return the line of a record. Raises: Unusable."""
     checksum = masked_crc(record.payload)
     if checksum != record.checksum:
         raise record.fault(
-            "their checksum is wrong",
-            f"the checksum must be {record.checksum:#010x}, got {checksum:#010x}. {_ANEW}",
+            "wrong checksum",
+            f"the stored checksum is {record.checksum:#010x}, but the record's bytes give "
+            f"{checksum:#010x}. {_REWRITE}",
         )
     try:
         features = parse_example(record.payload, FEATURES)
     except Malformed as error:
         raise record.fault(
-            "they are no tf.train.Example",
-            f"the record must be a tf.train.Example, got {error}. {_ANEW}",
+            "not a tf.train.Example",
+            f"the record is not a valid tf.train.Example: it has {error}. {_REWRITE}",
         ) from error
     degraded, clean = (_read_image(record, features, name) for name in IMAGES)
     if degraded.shape != clean.shape:
         raise record.fault(
-            "their images differ in size",
-            f"the degraded image must be of the clean one's size {clean.shape}, "
-            f"got {degraded.shape}. Write the pair anew",
+            "images differ in size",
+            f"the degraded image must have the size of the clean image {clean.shape}, "
+            f"got {degraded.shape}. Write the pair again",
         )
     return RawLine(record.name, group, _read_label(record, features, charset), clean, degraded)
 
 
 def _read_image(record: _Record, features: dict[str, Feature], name: str) -> np.ndarray:
-    """A grey image (h, w) uint8. Raises: Unusable."""
+    """Return a grey image (h, w) uint8. Raises: Unusable."""
     values, (height, width, channels) = _read_array(record, features, name, 3, np.dtype(np.float32))
     if channels != 1 or min(height, width) < SMALLEST:
         raise record.fault(
-            f"{name}_shape is wrong",
-            f"{name}_shape must be (height, width, 1) of at least {SMALLEST} px, "
-            f"got {(height, width, channels)}. Write the image anew",
+            f"wrong {name}_shape",
+            f"{name}_shape must be (height, width, 1) with at least {SMALLEST} px each way, "
+            f"got {(height, width, channels)}. Write the image again",
         )
     low, high = values.min(), values.max()
-    if not (low >= 0 and high <= 1):  # so NaN is caught too
+    if not (low >= 0 and high <= 1):  # written so that NaN fails, too
         raise record.fault(
-            f"{name}_raw is out of range",
-            f"{name}_raw must lie in [0, 1], got {low:g} to {high:g}. Write the image anew",
+            f"{name}_raw out of range",
+            f"{name}_raw must lie in [0, 1], got {low:g} to {high:g}. Write the image again",
         )
     values *= 255
     return np.rint(values, out=values).astype(np.uint8).reshape(height, width)
 
 
 def _read_label(record: _Record, features: dict[str, Feature], charset: Charset) -> str:
-    """The transcript. Raises: Unusable."""
+    """Return the transcript. Raises: Unusable."""
     indices, _ = _read_array(record, features, LABEL, 1, np.dtype(np.int64))
     indices = np.trim_zeros(indices, "b")
     wrong = indices[(indices < 0) | (indices > len(charset))]
     if len(wrong):
         raise record.fault(
-            "their label is outside the charset",
-            f"label_raw must hold indices from 1 to {len(charset)}, "
-            f"got {wrong[0]}. Give the charset that the file was written with",
+            "label outside the charset",
+            f"label_raw must have indices from 1 to {len(charset)}, got {wrong[0]}. "
+            "Give the charset that the file was written with",
         )
     if not indices.all():
         raise record.fault(
-            "their label has zeros inside",
+            "label has zeros before its end",
             "label_raw must have zeros only at its end, got one at index "
-            f"{indices.argmin()}. Write the label anew",
+            f"{indices.argmin()}. Write the label again",
         )
     transcript = unicodedata.normalize("NFC", charset.decode(indices.tolist()))
     if not transcript.strip():
         raise record.fault(
-            "their transcription is empty",
-            f"label_raw must hold a character, got {transcript!r}. "
+            "empty transcription",
+            f"label_raw must have a character that is not a space, got {transcript!r}. "
             "Transcribe the line or leave it out",
         )
     return transcript
@@ -278,22 +288,21 @@ def _read_label(record: _Record, features: dict[str, Feature], charset: Charset)
 def _read_array(
     record: _Record, features: dict[str, Feature], name: str, axes: int, dtype: np.dtype
 ) -> tuple[np.ndarray, list[int]]:
-    """The values of a part, flat, as a copy, and the shape that the record gives them. Raises: Unusable."""
-    (raw,), (given,) = (
-        _values(record, features, f"{name}_{end}", BYTES, 1) for end in ("raw", "dtype")
-    )
+    """Return the values of a part as a flat copy, and its shape. Raises: Unusable."""
+    (raw,) = _values(record, features, f"{name}_raw", BYTES, 1)
+    (given,) = _values(record, features, f"{name}_dtype", BYTES, 1)
     shape = _values(record, features, f"{name}_shape", INTS, axes)
     if given != dtype.name.encode():
         raise record.fault(
-            f"{name}_dtype is wrong",
+            f"wrong {name}_dtype",
             f"{name}_dtype must be {dtype.name}, got {bytes(given[:20])!r}. "
-            f"Write it as {dtype.name}",
+            f"Write {name} as {dtype.name}",
         )
     if math.prod(shape) * dtype.itemsize != len(raw):
         raise record.fault(
-            f"{name}_shape is wrong",
-            f"{name}_shape must fit the {len(raw)} bytes of {name}_raw, "
-            f"got {tuple(shape)}. Write the record anew",
+            f"wrong {name}_shape",
+            f"{name}_shape must match the {len(raw)} bytes of {name}_raw, got {tuple(shape)}. "
+            "Write the record again",
         )
     return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype), shape
 
@@ -301,46 +310,40 @@ def _read_array(
 def _values(
     record: _Record, features: dict[str, Feature], name: str, kind: int, number: int
 ) -> list:
-    """The values of a feature, all of one kind and so many. Raises: Unusable."""
+    """Return the values of a feature, which must have this kind and number. Raises: Unusable."""
     got, values = features.get(name, (0, []))
     if got != kind or len(values) != number:
-        found = str(len(values)) if got == kind else KINDS.get(got, "none")
+        # Of a feature of another kind the values were not counted, so its kind is shown.
+        content = str(len(values)) if got == kind else KINDS.get(got, "none")
         raise record.fault(
-            f"{name} is not as it must be" if got else f"{name} is missing",
-            f"{name} must be a list of {number} {KINDS[kind]}, got {found}. Write the record anew",
+            f"wrong {name}" if got else f"{name} missing",
+            f"{name} must be a list of {number} {KINDS[kind]}, got {content}. "
+            "Write the record again",
         )
     return values
 
 
 def _features(line: RawLine, charset: Charset) -> dict[str, bytes | tuple[int, ...]]:
-    """The features of a line. Raises: ValueError naming it."""
+    """Return the features of a line. Raises: ValueError that names the line."""
     if line.degraded is None or line.degraded.shape != line.clean.shape:
-        got = "none" if line.degraded is None else f"{line.degraded.shape} and {line.clean.shape}"
+        got = "none" if line.degraded is None else line.degraded.shape
         raise ValueError(
-            f"{line.name}: a line must have a degraded image of the clean one's size, got {got}. Make its twin first"
+            f"{line.name}: the line needs a degraded image of the size of its clean image "
+            f"{line.clean.shape}, got {got}. Make one first"
         )
     outside = charset.outside([line.transcript])
-    if outside or not line.transcript.strip():
-        got = (
-            f"{', '.join(map(repr, outside))} in {line.transcript!r}"
-            if outside
-            else repr(line.transcript)
-        )
+    if outside:
         raise ValueError(
-            f"{line.name}: a transcript must have characters, and only those of the charset, got {got}. "
-            "Extend the charset or leave the line out"
+            f"{line.name}: the transcript {line.transcript!r} has characters outside the charset: "
+            f"{', '.join(map(repr, outside))}. Extend the charset or leave the line out"
         )
-    held: dict[str, bytes | tuple[int, ...]] = {}
+    if not line.transcript.strip():
+        raise ValueError(f"{line.name}: the transcript is empty. Leave the line out")
+    features: dict[str, bytes | tuple[int, ...]] = {}
     for name, image in zip(IMAGES, (line.degraded, line.clean), strict=True):
-        values = np.divide(image, 255, dtype=np.float32).astype("<f4")
-        held |= {
-            f"{name}_raw": values.tobytes(),
-            f"{name}_shape": (*image.shape, 1),
-            f"{name}_dtype": b"float32",
-        }
+        features[f"{name}_raw"] = np.divide(image, 255, dtype=np.float32).astype("<f4").tobytes()
+        features[f"{name}_shape"] = (*image.shape, 1)
+        features[f"{name}_dtype"] = b"float32"
     label = charset.encode(line.transcript).astype("<i8")
-    return held | {
-        "label_raw": label.tobytes(),
-        "label_shape": label.shape,
-        "label_dtype": b"int64",
-    }
+    features["label_raw"] = label.tobytes()
+    return features | {"label_shape": label.shape, "label_dtype": b"int64"}

@@ -6,7 +6,6 @@ Errors are red; a red triangle marks missing characters. All lengths are in pixe
 from __future__ import annotations
 
 import difflib
-import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -96,8 +95,8 @@ def spans_of(transcript: str, reading: str) -> Spans:
     return spans
 
 
-def readings_picture(readings: Readings, title: str, count: int = 12) -> bytes:
-    """Return a PNG of `count` lines, spread evenly over the split, in two columns under a title."""
+def readings_picture(readings: Readings, title: str, count: int = 12) -> Image.Image:
+    """Draw `count` lines, spread evenly over the split, in two columns under a title."""
     from PIL import Image, ImageDraw
 
     lines = readings.lines
@@ -118,9 +117,7 @@ def readings_picture(readings: Readings, title: str, count: int = 12) -> bytes:
         left = place % 2 * block_width + MARGIN
         top = place // 2 * block_height + row + 2 * MARGIN
         _draw_line(sheet, draw, script, readings, line, (left, top), scale)
-    buffer = io.BytesIO()
-    sheet.save(buffer, format="PNG")
-    return buffer.getvalue()
+    return sheet
 
 
 def _draw_line(

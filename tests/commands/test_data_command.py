@@ -113,7 +113,7 @@ def test_too_few_groups_are_no_reason_not_to_look(run, lines):
     (lines / "lines.tsv").write_text("".join(row.rsplit("\t", 1)[0] + "\tone\n" for row in rows))
     held = json.loads(run("inspect", lines, "--json")[1])
     assert held["split"] == {} and held["split_by"].startswith(
-        "none: groups must be at least 3, one for each split, got 1 (one)"
+        "none: at least 3 groups are needed, one for each split, got 1 (one)"
     )
     assert (
         held["charset"] == "abcdx"
@@ -151,20 +151,20 @@ def test_the_built_in_lines_are_inspected_too(run, monkeypatch, tmp_path):
         ),
         (
             ("inspect", "LINES", "--charset", "nowhere"),
-            "nowhere: a charset must be a readable UTF-8 file",
+            "nowhere: cannot read the charset: ",
         ),
         (
             ("inspect", "LINES", "--picture", "no/sheet.png"),
-            "no/sheet.png: must be a place that can be written",
+            "no/sheet.png: cannot write: ",
         ),
         (("convert", "nowhere", "out"), "nowhere: data must be 'builtin'"),
         (
             ("convert", "LINES", "out", "--to", "tfrecord"),
-            "out: a TFRecord's name must end in .tfrecord",
+            "out: the name of a TFRecord must end in .tfrecord",
         ),
         (
             ("convert", "LINES", "LINES", "--force"),
-            "lines: must not hold the lines that are converted",
+            "lines: contains the lines to convert (",
         ),
         (("convert", "LINES", "out", "--to", "zip"), "'zip'"),
     ],
@@ -218,11 +218,11 @@ def test_nothing_is_overwritten_without_force(run, lines, tmp_path):
     with (lines / "lines.tsv").open("a") as table:
         table.write("missing.png\tx\tg\n")
     code, _, errors = run("convert", lines, tmp_path / "out")
-    assert code == 2 and "out: must not be there yet, got one." in errors
+    assert code == 2 and "out: already exists." in errors
     code, text, _ = run("convert", lines, tmp_path / "out", "--force")
     assert (
         code == 0
-        and "note: 1 skipped, their image is missing: missing.png\n" in text
+        and "note: 1 skipped (image missing): missing.png\n" in text
         and len(read_folder(tmp_path / "out")) == 12
     )
 

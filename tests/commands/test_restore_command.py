@@ -155,11 +155,11 @@ def test_the_unusable_is_counted_named_and_skipped(run, lines, page, tmp_path):
     assert code == 1 and "6 lines restored, 1 pages" in said
     assert told.startswith("5 skipped:\n")
     for words in (
-        f"{lines / 'bad.png'}: must be a whole image file, got ",
+        f"{lines / 'bad.png'}: cannot read the image",
         f"{lines / 'flat.png'}: a line must be at least 8 px",
-        f"{lines / 'alone.xml'}: image must lie beside",
+        f"{lines / 'alone.xml'}: no image found next to",
         f"{page}: line l1: a line must be at least 8 px",
-        f"{damaged[1]}: torn.png must be a whole image file",
+        f"{damaged[1]}: cannot read the image torn.png",
     ):
         assert words in told
     assert names(tmp_path / "out") == [

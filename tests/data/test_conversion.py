@@ -75,7 +75,9 @@ def test_stretches_of_a_file_are_groups_that_a_study_can_split(tmp_path):
     _, notes = to_folder(some_lines(40, in_file_order=True), tmp_path / "out", told()[1])
     groups = read_folder(tmp_path / "out").groups
     assert [groups.count(group) for group in dict.fromkeys(groups)] == [4] * 10
-    assert notes == ["the file has no groups: each of 10 stretches of it is one"]
+    assert notes == [
+        "the file has no groups, so it is divided into 10 stretches of lines, each a group"
+    ]
     assert len(load_pairs(str(tmp_path / "out"), DataConfig(height=16, width=32)).train) == 32
 
 
@@ -109,14 +111,14 @@ def test_lines_outside_the_charset_are_left_out_and_named(tmp_path):
     assert (
         count == 8
         and notes[0]
-        == "4 lines left out, they have characters outside the charset: p0/1.jpg, p1/4.jpg, p1/7.jpg, p2/10.jpg"
+        == "4 lines with characters outside the charset left out: p0/1.jpg, p1/4.jpg, p1/7.jpg, p2/10.jpg"
     )
     assert set(read_tfrecord(tmp_path / "a.tfrecord", Charset("é ac")).transcripts) == {
         "é a",
         "é c",
     }
     with pytest.raises(
-        ValueError, match="b.tfrecord: the charset must have all characters of a line at least"
+        ValueError, match="b.tfrecord: every line has characters outside the charset"
     ):
         to_tfrecord("a", some_lines(), tmp_path / "b.tfrecord", Charset("abc"), False, told()[1])
 
@@ -138,7 +140,7 @@ def test_a_charset_is_not_overwritten_unasked(tmp_path):
     (tmp_path / "a.charset.txt").write_text("mine")
     with pytest.raises(
         ValueError,
-        match=r"a.charset.txt: must not be there yet, got one. Give it by --charset, or replace it",
+        match=r"a.charset.txt: the charset file already exists. Give it with --charset, or use --force",
     ):
         to_tfrecord("a", some_lines(), tmp_path / "a.tfrecord", None, False, told()[1])
     assert (tmp_path / "a.charset.txt").read_text() == "mine" and not (
@@ -175,35 +177,47 @@ def folder_at(path):
             "out",
             folder_at,
             False,
-            "must not be there yet, got one. Choose another place, or replace it with --force",
+            "already exists. Choose another path, or use --force to replace it",
         ),
         (FOLDER, "out", folder_at, True, None),
-        (FOLDER, "out", Path.mkdir, False, "must not be there yet"),
+        (FOLDER, "out", Path.mkdir, False, "already exists"),
         (
             FOLDER,
             "out",
             Path.mkdir,
             True,
-            "must be a folder with lines.tsv for --force to replace it",
+            "--force replaces only a folder with lines.tsv, got something else",
         ),
-        (FOLDER, "out", lambda path: path.write_text("x"), True, "must be a folder with lines.tsv"),
-        (FOLDER, "out", lambda path: path.symlink_to("nowhere"), False, "must not be there yet"),
-        (FOLDER, "no/out", lambda path: None, False, "must lie in a folder that is there"),
+        (
+            FOLDER,
+            "out",
+            lambda path: path.write_text("x"),
+            True,
+            "--force replaces only a folder with lines.tsv",
+        ),
+        (FOLDER, "out", lambda path: path.symlink_to("nowhere"), False, "already exists"),
+        (
+            FOLDER,
+            "no/out",
+            lambda path: None,
+            False,
+            "the folder .*no does not exist. Create it first",
+        ),
+        (TFRECORD, "out.tfrecord", lambda path: path.write_text("x"), False, "already exists"),
+        (TFRECORD, "out.tfrecord", lambda path: path.write_text("x"), True, None),
         (
             TFRECORD,
             "out.tfrecord",
-            lambda path: path.write_text("x"),
-            False,
-            "must not be there yet",
+            folder_at,
+            True,
+            "--force replaces only a file, got something else",
         ),
-        (TFRECORD, "out.tfrecord", lambda path: path.write_text("x"), True, None),
-        (TFRECORD, "out.tfrecord", folder_at, True, "must be a file for --force to replace it"),
         (
             TFRECORD,
             "out.tfrecord",
             lambda path: path.symlink_to("nowhere"),
             True,
-            "must be a file for --force to replace it",
+            "--force replaces only a file, got something else",
         ),
         (TFRECORD, "out.TFRecords", lambda path: None, False, None),
         (
@@ -211,7 +225,7 @@ def folder_at(path):
             "out",
             lambda path: None,
             False,
-            "a TFRecord's name must end in .tfrecord or .tfrecords, got 'out'",
+            "the name of a TFRecord must end in .tfrecord or .tfrecords, got 'out'",
         ),
     ],
 )
@@ -228,8 +242,7 @@ def test_the_source_is_never_replaced(tmp_path, monkeypatch, within):
     folder_at(tmp_path / "lines")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        ValueError,
-        match=f"lines: must not hold the lines that are converted, got {Path('lines') / within}",
+        ValueError, match=f"lines: contains the lines to convert \\({Path('lines') / within}\\)"
     ):
         refuse_out(tmp_path / "lines", FOLDER, str(Path("lines") / within), True)
 
@@ -237,11 +250,7 @@ def test_the_source_is_never_replaced(tmp_path, monkeypatch, within):
 def test_a_place_that_cannot_be_written_is_the_users_error(tmp_path):
     (tmp_path / "file").write_text("x")
     out = tmp_path / "file" / "x.tfrecord"
-    with pytest.raises(
-        ValueError, match=r"file/x.tfrecord: must be a place that can be written, got: "
-    ):
+    with pytest.raises(ValueError, match=r"file/x.tfrecord: cannot write: "):
         to_folder(some_lines(), out, told()[1])
-    with pytest.raises(
-        ValueError, match=r"file/x.tfrecord: must be a file that can be written, got: "
-    ):
+    with pytest.raises(ValueError, match=r"file/x.tfrecord: cannot write the file: "):
         to_tfrecord("a", some_lines(), out, None, False, told()[1])

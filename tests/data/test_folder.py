@@ -94,58 +94,46 @@ def test_a_third_column_names_the_group(tmp_path):
     [
         (
             "x.png",
-            "their row has not two or three columns: lines.tsv:2",
-            "row must be file TAB transcription [TAB group], got 1 columns.",
+            "row without two or three columns): lines.tsv:2",
+            "a row must be file TAB transcription [TAB group], got 1 columns.",
         ),
-        ("x.png\tX\tg\tmore", "their row has not two or three columns: x.png", "got 4 columns."),
-        ("\tX", "their row names no file: lines.tsv:2", "file must be a name, got ''."),
+        ("x.png\tX\tg\tmore", "row without two or three columns): x.png", "got 4 columns."),
+        ("\tX", "row without a file name): lines.tsv:2", "the file name is empty ('')."),
         (
             "../x.png\tX",
-            "their file lies outside the folder: ../x.png",
-            "file must lie in the folder of the table, got '../x.png'.",
+            "file outside the folder): ../x.png",
+            "the file must be in the folder of the table, got '../x.png'.",
         ),
         (
             "sub/../../x.png\tX",
-            "their file lies outside the folder: sub/../../x.png",
-            "file must lie in the folder",
+            "file outside the folder): sub/../../x.png",
+            "the file must be in the folder",
         ),
-        ("/etc/x.png\tX", "their file lies outside the folder: /etc/x.png", "got '/etc/x.png'."),
-        (
-            "y.png\tX",
-            "their image is missing: y.png",
-            "file must be an image in the folder, got 'y.png'",
-        ),
-        ("y" * 400 + "\tX", "their image is missing: yyy", "file must be an image in the folder"),
-        ("y\0.png\tX", "their image is missing: y", "file must be an image in the folder"),
-        (".\tX", "their image is missing: .", "file must be an image in the folder"),
+        ("/etc/x.png\tX", "file outside the folder): /etc/x.png", "got '/etc/x.png'."),
+        ("y.png\tX", "image missing): y.png", "the image 'y.png' does not exist in the folder"),
+        ("y" * 400 + "\tX", "image missing): yyy", "does not exist in the folder"),
+        ("y\0.png\tX", "image missing): y", "does not exist in the folder"),
+        (".\tX", "image missing): .", "does not exist in the folder"),
         (
             "./a_l1.png\tX",
-            "their image is named twice: a_l1.png",
-            "file must be named once, got 'a_l1.png' again.",
+            "image named twice): a_l1.png",
+            "'a_l1.png' is already named in another row.",
         ),
-        (
-            "x.png\t",
-            "their transcription is empty: x.png",
-            "transcription must hold a character, got ''.",
-        ),
-        (
-            "x.png\t  ",
-            "their transcription is empty: x.png",
-            "transcription must hold a character, got '  '.",
-        ),
+        ("x.png\t", "empty transcription): x.png", "the transcription is empty ('')."),
+        ("x.png\t  ", "empty transcription): x.png", "the transcription is empty ('  ')."),
     ],
 )
 def test_a_bad_row_is_skipped_and_named(tmp_path, row, note, fault):
     lines = read_folder(with_bad_row(tmp_path / "many", row))
     assert lines.transcripts == ("A", "B", "C")
-    assert len(lines.notes) == 1 and lines.notes[0].startswith(f"1 skipped, {note}")
+    assert len(lines.notes) == 1 and lines.notes[0].startswith(f"1 skipped ({note}")
     few = write(tmp_path / "few", f"a_l1.png\tA\n\n{row}\n{row}\n{row}\n", ["a_l1.png", "x.png"])
     with pytest.raises(ValueError) as caught:
         read_folder(few)
     listed = str(caught.value).split("\n")
     assert (
         listed[0]
-        == f"{few / 'lines.tsv'}: half of the lines must be usable, got 1 of 4. Mend these rows"
+        == f"{few / 'lines.tsv'}: at least half of the lines must be usable, got 1 of 4. Correct these rows"
     )
     assert (
         len(listed) == 4 and listed[1].startswith(f"{few / 'lines.tsv'}:3: ") and fault in listed[1]
@@ -178,12 +166,11 @@ def test_a_damaged_image_is_skipped_and_named(tmp_path, kind, error):
     damage(folder / "x.png", kind)
     lines = read_folder(folder)
     assert lines.transcripts == ("A", "B", "C") and lines.notes == (
-        "1 skipped, their image cannot be read: x.png",
+        "1 skipped (image unreadable): x.png",
     )
     (folder / "lines.tsv").write_text("x.png\tX\n")
     with pytest.raises(
-        ValueError,
-        match=f":1: x.png must be a whole image file, got {error}: .*Save the image anew",
+        ValueError, match=f":1: cannot read the image x.png: {error}: .*Save it again"
     ):
         read_folder(folder)
 
@@ -192,7 +179,7 @@ def test_a_damaged_image_is_skipped_and_named(tmp_path, kind, error):
 def test_a_tiny_image_is_skipped_and_named(tmp_path, size):
     folder = with_bad_row(tmp_path, "x.png\tX")
     Image.new("L", size).save(folder / "x.png")
-    assert read_folder(folder).notes == ("1 skipped, their image is too small: x.png",)
+    assert read_folder(folder).notes == ("1 skipped (image too small): x.png",)
     Image.new("L", (8, 8)).save(folder / "x.png")
     assert read_folder(folder).notes == ()
 
@@ -202,8 +189,8 @@ def test_a_note_counts_all_and_names_five(tmp_path):
     rows = [f"{name}\tA" for name in good] + [f"m{i}.png\tA" for i in range(7)] + ["g_0.png\tB"]
     notes = read_folder(write(tmp_path, "\n".join(rows), good)).notes
     assert notes == (
-        "7 skipped, their image is missing: m0.png, m1.png, m2.png, m3.png, m4.png, ...",
-        "1 skipped, their image is named twice: g_0.png",
+        "7 skipped (image missing): m0.png, m1.png, m2.png, m3.png, m4.png, ...",
+        "1 skipped (image named twice): g_0.png",
     )
 
 
@@ -217,7 +204,7 @@ def test_half_of_the_lines_is_enough_and_less_is_not(tmp_path):
     with pytest.raises(ValueError) as caught:
         read_folder(folder)
     listed = str(caught.value).split("\n")
-    assert listed[0].endswith("half of the lines must be usable, got 2 of 27. Mend these rows")
+    assert listed[0].endswith("half of the lines must be usable, got 2 of 27. Correct these rows")
     assert [row.split(": ")[0] for row in listed[1:21]] == [
         f"{folder / 'lines.tsv'}:{n}" for n in range(3, 23)
     ]
@@ -226,11 +213,13 @@ def test_half_of_the_lines_is_enough_and_less_is_not(tmp_path):
 
 def test_what_is_no_folder_of_lines_raises(tmp_path):
     with pytest.raises(
-        ValueError, match="nowhere: must be a folder of line images with lines.tsv, got no folder"
+        ValueError,
+        match="nowhere: must be a folder of line images with lines.tsv, but is not a folder",
     ):
         read_folder(tmp_path / "nowhere")
     with pytest.raises(
-        ValueError, match=r"lines.tsv: must be a table of rows .*, got No such file or directory"
+        ValueError,
+        match=r"lines.tsv: cannot read the table of lines: No such file or directory. Write one row",
     ):
         read_folder(tmp_path)
     with pytest.raises(
@@ -269,22 +258,19 @@ def test_a_twin_in_the_folder_degraded_is_the_lines_own(tmp_path):
     [
         (
             lambda twin: Image.new("L", (24, 11)).save(twin),
-            "their degraded image has another size: a_l1.png",
+            "degraded image of another size): a_l1.png",
         ),
-        (
-            lambda twin: twin.write_bytes(b"no image"),
-            "their image cannot be read: degraded/a_l1.png",
-        ),
+        (lambda twin: twin.write_bytes(b"no image"), "image unreadable): degraded/a_l1.png"),
         (
             lambda twin: twin.unlink() or twin.symlink_to("nowhere"),
-            "their image is missing: degraded/a_l1.png",
+            "image missing): degraded/a_l1.png",
         ),
     ],
 )
 def test_a_line_with_a_bad_twin_is_skipped_and_named(tmp_path, spoil, note):
     spoil(with_twin(tmp_path) / "degraded" / "a_l1.png")
     lines = read_folder(tmp_path)
-    assert lines.transcripts == ("X", "B", "C") and lines.notes[0] == f"1 skipped, {note}"
+    assert lines.transcripts == ("X", "B", "C") and lines.notes[0] == f"1 skipped ({note}"
 
 
 def raw(name="a", group="g", transcript="A", degraded=False):
@@ -307,7 +293,7 @@ def test_what_is_written_is_read_again(tmp_path):
         raw("a/2", "Jan", "\u2028", degraded=True),
         raw("a/3.tif", "Piet", "x"),
     ]
-    with pytest.raises(ValueError, match="out: lines must be at least one with text, got none"):
+    with pytest.raises(ValueError, match="out: at least one line must have text, got none"):
         write_folder(tmp_path / "out", iter([raw(transcript="\n")]))
     held, notes = written(tmp_path / "out", iter(lines))
     assert notes == ("1 lines without text were left out",)  # a line separator alone is white space
@@ -410,7 +396,7 @@ def test_wide_integers_and_floats(tmp_path):
     assert (saved(tmp_path, Image.fromarray(GRADIENT.astype(np.float32)), ".tif") == GRADIENT).all()
     for bad in (70_000, -1, np.nan):
         wrong = np.full((8, 8), bad, dtype=np.float32 if bad != 70_000 else np.int32)
-        with pytest.raises(ValueError, match="values must be from 0 to"):
+        with pytest.raises(ValueError, match="values must lie between 0 and"):
             saved(tmp_path, Image.fromarray(wrong), ".tif")
 
 

@@ -25,7 +25,7 @@ LINES = RawLines(
         )
         for i, (shape, text) in enumerate(zip(SHAPES, TEXTS, strict=True))
     ),
-    ("1 skipped, their image is missing: l9",),
+    ("1 skipped (image missing): l9",),
 )
 
 
@@ -140,7 +140,7 @@ def test_the_text_says_all_of_it():
         "squeezed    2 lines wider than that: l1, l3",
         "infeasible  1 lines longer than their frames allow: l1",
         "split       2 train, 1 validation, 1 test, by whole groups",
-        "note        1 skipped, their image is missing: l9",
+        "note        1 skipped (image missing): l9",
     ):
         assert row in text.split("\n")
 

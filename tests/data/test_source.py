@@ -345,7 +345,9 @@ def test_an_interrupted_making_leaves_nothing_behind(cache, monkeypatch):
 
 
 def test_fonts_beside_a_folder_are_refused(folder, tmp_path):
-    with pytest.raises(ValueError, match="--fonts must go with the built-in data"):
+    with pytest.raises(
+        ValueError, match="--fonts is for the built-in data and cannot be combined with --data"
+    ):
         load_pairs(str(folder), DATA, fonts=tmp_path)
 
 
@@ -378,12 +380,12 @@ def test_a_source_is_read_by_its_format(folder, records, pages):
 @pytest.mark.parametrize(
     ("make", "got"),
     [
-        (lambda path: None, "nothing there"),
-        (lambda path: path.mkdir(), "a folder with neither"),
+        (lambda path: None, "a path that does not exist"),
+        (lambda path: path.mkdir(), "a folder without lines.tsv and pages"),
         (lambda path: path.write_text("<alto/>"), "another file"),
         (
             lambda path: path.mkdir() or (path / "mets.xml").write_text("<mets/>"),
-            "a folder with neither",
+            "a folder without lines.tsv and pages",
         ),
     ],
 )
@@ -415,7 +417,10 @@ def test_own_degraded_images_are_used_as_they_are(folder):
     add_twins(folder, ["page3_0.png", "page3/1.png"])
     pairs = load_pairs(str(folder), DATA)
     seen = len(pairs.train) + len(pairs.validation)
-    assert f"degraded images are the source's own for 2 of {seen} lines, else made" in pairs.notes
+    assert (
+        f"the degraded images of 2 of {seen} lines are those of the source, the others were made"
+        in pairs.notes
+    )
     own = [name.startswith("page3") and "2" not in name for name in pairs.train.names]
     for i, twin in enumerate(own):
         inside = pairs.train.degraded[i, :, : pairs.train.widths[i]]
@@ -425,7 +430,7 @@ def test_own_degraded_images_are_used_as_they_are(folder):
     add_twins(
         folder, [row.split("\t")[0] for row in (folder / "lines.tsv").read_text().splitlines()]
     )
-    assert "degraded images are the source's own" in load_pairs(str(folder), DATA).notes
+    assert "the degraded images are those of the source" in load_pairs(str(folder), DATA).notes
 
 
 def test_a_tfrecord_is_split_in_its_order(records, cache):
@@ -441,12 +446,12 @@ def test_a_tfrecord_is_split_in_its_order(records, cache):
             ):
                 assert np.array_equal(made[i], fit_line(image, 32, 64)[0])
     assert pairs.charset.characters == "ab"
-    assert "degraded images are the source's own" in pairs.notes
+    assert "the degraded images are those of the source" in pairs.notes
     assert (
         "lines are split 80/10/10 by their order in the file: 17 train, 2 validation, 2 test (the original experiment: 90/10, "
         "no test lines)"
     ) in pairs.notes
-    with pytest.raises(ValueError, match="must come with its charset"):
+    with pytest.raises(ValueError, match="cannot be read without its charset"):
         load_pairs(str(path), DATA)
 
 
@@ -477,7 +482,7 @@ def test_pages_are_split_by_page(pages):
     assert after.digest != pairs.digest and (after.train.clean[:, :, :60] == 9).all()
     (pages / "p2.xml").unlink()
     with pytest.raises(
-        ValueError, match="groups must be at least 3, .*got 2 .*three pages or more"
+        ValueError, match="at least 3 groups are needed, .*got 2 .*three pages or more"
     ):
         load_pairs(str(pages), DATA)
 

@@ -93,7 +93,7 @@ def test_a_file_is_split_in_its_order(count, sizes):
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_few_lines_in_order_name_the_fix(count):
     with pytest.raises(
-        ValueError, match=f"lines must be at least 3, .*got {count}. Give a file with more lines"
+        ValueError, match=f"at least 3 lines are needed, .*got {count}. Give a file with more lines"
     ):
         split_in_order(count)
 

@@ -204,55 +204,52 @@ def label(*indices):
 
 
 BAD = {
-    "label_raw is missing": {"label_raw": None},
-    "degraded_image_shape is missing": {"degraded_image_shape": None},
-    "clean_image_dtype is missing": {"clean_image_dtype": None},
-    "clean_image_raw is not as it must be": {"clean_image_raw": ([0.5] * 72, "float")},
-    "label_raw is not as it must be": {"label_raw": ([1, 2], "int")},
-    "label_shape is not as it must be": {"label_shape": [5, 1]},
-    "label_dtype is not as it must be": {"label_dtype": [b"int64"] * 2},
-    "degraded_image_shape is not as it must be": {"degraded_image_shape": [8, 9]},
-    "clean_image_dtype is wrong": {"clean_image_dtype": b"float64"},
-    "label_dtype is wrong": {"label_dtype": b"int32"},
-    "clean_image_shape is wrong": {"clean_image_shape": [9, 9, 1]},
-    "label_shape is wrong": {"label_shape": [4]},
-    "degraded_image_shape is wrong": {"degraded_image_shape": [8, 3, 3]},
-    "clean_image_raw is out of range": {"clean_image_raw": image(1.0001)},
-    "degraded_image_raw is out of range": {"degraded_image_raw": image(-1e-9)},
-    "their images differ in size": {
-        "clean_image_raw": image(1, (9, 8)),
-        "clean_image_shape": [9, 8, 1],
-    },
-    "their label is outside the charset": label(1, 9),
-    "their label has zeros inside": label(1, 0, 2, 0),
-    "their transcription is empty": label(0, 0, 0),
+    "label_raw missing": {"label_raw": None},
+    "degraded_image_shape missing": {"degraded_image_shape": None},
+    "clean_image_dtype missing": {"clean_image_dtype": None},
+    "wrong clean_image_raw": {"clean_image_raw": ([0.5] * 72, "float")},
+    "wrong label_raw": {"label_raw": ([1, 2], "int")},
+    "wrong clean_image_dtype": {"clean_image_dtype": b"float64"},
+    "wrong label_dtype": {"label_dtype": b"int32"},
+    "wrong clean_image_shape": {"clean_image_shape": [9, 9, 1]},
+    "wrong label_shape": {"label_shape": [4]},
+    "wrong degraded_image_shape": {"degraded_image_shape": [8, 3, 3]},
+    "clean_image_raw out of range": {"clean_image_raw": image(1.0001)},
+    "degraded_image_raw out of range": {"degraded_image_raw": image(-1e-9)},
+    "images differ in size": {"clean_image_raw": image(1, (9, 8)), "clean_image_shape": [9, 8, 1]},
+    "label outside the charset": label(1, 9),
+    "label has zeros before its end": label(1, 0, 2, 0),
+    "empty transcription": label(0, 0, 0),
 }
 MORE = [
+    ("wrong label_shape", {"label_shape": [5, 1]}),
+    ("wrong label_dtype", {"label_dtype": [b"int64"] * 2}),
+    ("wrong degraded_image_shape", {"degraded_image_shape": [8, 9]}),
     (
-        "clean_image_shape is wrong",
+        "wrong clean_image_shape",
         {"clean_image_raw": image(1, (7, 90)), "clean_image_shape": [7, 90, 1]},
     ),
-    ("clean_image_shape is wrong", {"clean_image_shape": [-8, -9, 1]}),
-    ("clean_image_shape is wrong", {"clean_image_shape": [2**62, 4, 9]}),
-    ("clean_image_shape is wrong", {"clean_image_shape": [0, 9, 1], "clean_image_raw": b""}),
-    ("clean_image_shape is wrong", {"clean_image_raw": image(1) + b"\0"}),
+    ("wrong clean_image_shape", {"clean_image_shape": [-8, -9, 1]}),
+    ("wrong clean_image_shape", {"clean_image_shape": [2**62, 4, 9]}),
+    ("wrong clean_image_shape", {"clean_image_shape": [0, 9, 1], "clean_image_raw": b""}),
+    ("wrong clean_image_shape", {"clean_image_raw": image(1) + b"\0"}),
     (
-        "clean_image_shape is wrong",
+        "wrong clean_image_shape",
         {"clean_image_raw": image(1, (8, 9, 2)), "clean_image_shape": [8, 9, 2]},
     ),
-    ("label_raw is not as it must be", {"label_raw": ([1], "int")}),
-    ("their label has zeros inside", label(0, 1)),
-    ("clean_image_raw is out of range", {"clean_image_raw": image(np.nan)}),
+    ("wrong label_raw", {"label_raw": ([1], "int")}),
+    ("label has zeros before its end", label(0, 1)),
+    ("clean_image_raw out of range", {"clean_image_raw": image(np.nan)}),
     (
-        "clean_image_raw is out of range",
+        "clean_image_raw out of range",
         {"clean_image_raw": image(1)[:-4] + struct.pack("<f", np.nan)},
     ),
-    ("clean_image_raw is out of range", {"clean_image_raw": image(np.inf)}),
-    ("their label is outside the charset", label(1, -1)),
-    ("their label is outside the charset", label(2**62)),
-    ("their transcription is empty", label()),
-    ("their transcription is empty", label(8, 8, 0)),
-    ("label_shape is wrong", {"label_shape": [-5]}),
+    ("clean_image_raw out of range", {"clean_image_raw": image(np.inf)}),
+    ("label outside the charset", label(1, -1)),
+    ("label outside the charset", label(2**62)),
+    ("empty transcription", label()),
+    ("empty transcription", label(8, 8, 0)),
+    ("wrong label_shape", {"label_shape": [-5]}),
 ]
 
 
@@ -262,13 +259,13 @@ def test_a_bad_record_is_skipped_and_named(tmp_path, why, changed):
     start = write(path, [datum("a"), datum("b", **changed), datum("c")])[1]
     back = read_tfrecord(path, LETTERS)
     assert back.transcripts == ("a", "c") and back.names == ("f-00000", "f-00002")
-    assert back.notes == (f"1 skipped, {why}: f-00001",)
+    assert back.notes == (f"1 skipped ({why}): f-00001",)
     start = write(path, [datum("a"), datum("b", **changed), datum("b", **changed)])[1]
     with pytest.raises(ValueError) as caught:
         read_tfrecord(path, LETTERS)
     listed = str(caught.value).split("\n")
     assert (
-        listed[0].startswith(f"{path}: half of the lines must be usable, got 1 of 3. ")
+        listed[0].startswith(f"{path}: at least half of the lines must be usable, got 1 of 3. ")
         and len(listed) == 3
     )
     assert (
@@ -287,7 +284,7 @@ def test_damage_in_a_payload_costs_one_record(tmp_path):
     path.write_bytes(data)
     back = read_tfrecord(path, LETTERS)
     assert back.names == ("f-00000", "f-00003", "f-00004")
-    assert back.notes == ("2 skipped, their checksum is wrong: f-00001, f-00002",)
+    assert back.notes == ("2 skipped (wrong checksum): f-00001, f-00002",)
 
 
 def test_what_is_no_example_costs_one_record(tmp_path):
@@ -296,8 +293,8 @@ def test_what_is_no_example_costs_one_record(tmp_path):
     path.write_bytes(framed(good, good[:-1], b"\x0f", good, b"", good))
     back = read_tfrecord(path, LETTERS)
     assert back.names == ("f-00000", "f-00003", "f-00005")
-    assert back.notes[0] == "2 skipped, they are no tf.train.Example: f-00001, f-00002"
-    assert len(back.notes) == 2 and back.notes[1].endswith("is missing: f-00004")
+    assert back.notes[0] == "2 skipped (not a tf.train.Example): f-00001, f-00002"
+    assert len(back.notes) == 2 and back.notes[1].endswith(" missing): f-00004")
 
 
 def broken(path, damage):
@@ -332,11 +329,12 @@ def test_where_the_chain_breaks_the_rest_is_one_fault(tmp_path, damage):
     tracemalloc.stop()
     assert back.names == ("f-00000", "f-00001", "f-00002") and peak < 10**6
     assert back.notes == (
-        f"1 skipped, the rest of the file cannot be read: from record 3 at byte {at} on, {left} bytes are left",
+        f"1 skipped (the rest of the file cannot be read): from record 3 at byte {at} on, {left} bytes are left",
     )
     path.write_bytes(path.read_bytes()[at:])
     with pytest.raises(
-        ValueError, match=r"f.tfrecord: must be a TFRecord \(not compressed\), got .*Check the path"
+        ValueError,
+        match=r"f.tfrecord: not an uncompressed TFRecord: at the first record, .*Check the path",
     ):
         read_tfrecord(path, LETTERS)
 
@@ -360,7 +358,7 @@ def test_what_is_no_tfrecord_raises(tmp_path):
     for data in (b"\x1f\x8b" + bytes(100), b"not a record of anything", bytes(64), b"x"):
         path.write_bytes(data)
         with pytest.raises(
-            ValueError, match=r"f.tfrecord: must be a TFRecord \(not compressed\), got "
+            ValueError, match=r"f.tfrecord: not an uncompressed TFRecord: at the first record, "
         ):
             read_tfrecord(path, LETTERS)
     path.write_bytes(b"")
@@ -370,18 +368,16 @@ def test_what_is_no_tfrecord_raises(tmp_path):
     ):
         read_tfrecord(path, LETTERS)
     for wrong in (tmp_path, tmp_path / "nowhere", path / "below"):
-        with pytest.raises(
-            ValueError, match=f"{wrong}: must be a file that can be read, got: .*Check the path"
-        ):
+        with pytest.raises(ValueError, match=f"{wrong}: cannot read the file: .*Check the path"):
             read_tfrecord(wrong, LETTERS)
-    with pytest.raises(ValueError, match="holds only indices.*--charset FILE"):
+    with pytest.raises(ValueError, match="contains only character indices.*--charset FILE"):
         read_tfrecord(path, None)
 
 
 def test_a_charset_that_is_too_small_says_so(tmp_path):
     write(tmp_path / "x", [datum("é a"), datum("a")] * 2 + [datum("é")])
     with pytest.raises(
-        ValueError, match="label_raw must hold indices from 1 to 3, got 7. Give the charset"
+        ValueError, match="label_raw must have indices from 1 to 3, got 7. Give the charset"
     ):
         read_tfrecord(tmp_path / "x", Charset("abc"))
 
@@ -391,12 +387,15 @@ def test_a_charset_that_is_too_small_says_so(tmp_path):
     [
         (
             {"degraded": None},
-            "l7: a line must have a degraded image of the clean one's size, got none",
+            r"l7: the line needs a degraded image of the size of its clean image \(8, 9\), got none",
         ),
-        ({"degraded": np.zeros((8, 10), np.uint8)}, r"got \(8, 10\) and \(8, 9\)"),
-        ({"transcript": "aXbY"}, "l7: a transcript must .* of the charset, got 'X', 'Y' in 'aXbY'"),
-        ({"transcript": ""}, "l7: a transcript must have characters, .* got ''"),
-        ({"transcript": "  "}, "l7: .* got '  '"),
+        ({"degraded": np.zeros((8, 10), np.uint8)}, r"clean image \(8, 9\), got \(8, 10\)"),
+        (
+            {"transcript": "aXbY"},
+            "l7: the transcript 'aXbY' has characters outside the charset: 'X', 'Y'",
+        ),
+        ({"transcript": ""}, "l7: the transcript is empty"),
+        ({"transcript": "  "}, "l7: the transcript is empty"),
     ],
 )
 def test_a_line_that_cannot_be_written_is_named_and_the_old_file_stays(tmp_path, change, fault):
@@ -417,12 +416,12 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path):
 
     with pytest.raises(RuntimeError, match="stopped"):
         write_tfrecord(tmp_path / "x", lines(), LETTERS)
-    with pytest.raises(ValueError, match="x: a TFRecord must hold at least one line, got none"):
+    with pytest.raises(ValueError, match="x: a TFRecord must have at least one line, got none"):
         write_tfrecord(tmp_path / "x", [], LETTERS)
     assert os.listdir(tmp_path) == []
     (tmp_path / "file").write_bytes(b"")
     for wrong in (tmp_path / "no" / "x", tmp_path / "file" / "x", tmp_path):
-        with pytest.raises(ValueError, match=f"{wrong}: must be a file that can be written, got: "):
+        with pytest.raises(ValueError, match=f"{wrong}: cannot write the file: "):
             write_tfrecord(wrong, [make_line("a")], LETTERS)
     assert (tmp_path / "file").read_bytes() == b"" and os.listdir(tmp_path) == ["file"]
 

@@ -116,7 +116,8 @@ def test_the_discriminator_gives_a_logit_a_line(tiny_networks):
     logits = discriminator(image, text, torch.tensor([5, 2, 1]))
     assert logits.shape == (3,) and len(set(logits.tolist())) == 3
     assert torch.equal(
-        logits, discriminator.classify(image, discriminator.encode_text(text, torch.tensor([5, 2, 1])))
+        logits,
+        discriminator.classify(image, discriminator.encode_text(text, torch.tensor([5, 2, 1]))),
     )
     swapped = discriminator(image, text.roll(1, 0), torch.tensor([5, 2, 1]))
     assert (swapped != logits).all()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ganhtr.atomic import write_atomically
+from ganhtr.atomic import write_png
 from tune.landscape.good_region import Region, short_name, word
 from tune.landscape.landscape import Landscape
 from tune.landscape.trial_points import choice_at, number_at
@@ -47,9 +46,7 @@ def write_region_image(target: Path, held: Landscape, region: Region) -> bool:
             font=font,
         )
         label(pen, font, region, left, top, first=index % across == 0)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    write_atomically(target, buffer.getvalue())
+    write_png(target, image)
     return True
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ganhtr.atomic import write_atomically
+from ganhtr.atomic import write_png
 from tune.report_markup import listed
 from tune.reporting.pair import ArmTrial
 from tune.study.folder import StudyFolder
@@ -55,10 +54,8 @@ def write_strip(target: Path, images: Mapping[int, Path]) -> list[int]:
         middle = top + (image.height - above - below) / 2
         pen.text((4, middle), str(epoch), fill=0, font=font)
         top += image.height + GAP
-    buffer = io.BytesIO()
-    strip.save(buffer, "PNG")
     target.parent.mkdir(exist_ok=True)
-    write_atomically(target, buffer.getvalue())
+    write_png(target, strip)
     return broken
 
 

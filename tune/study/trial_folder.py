@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
-from ganhtr.atomic import to_json, write_atomically
+from ganhtr.atomic import to_json, write_atomically, write_png
 from ganhtr.train.fit import NORMS
 from tune.metric import ORIGINAL_METRICS
 from tune.study.sample_name import SampleName
@@ -111,10 +110,8 @@ class TrialFolder:
             gap = np.full((len(restored), 8), 128, dtype=np.uint8)
             beside = np.concatenate([degraded, gap, restored, gap, clean], axis=1)
             for comparison, image in ((False, restored), (True, beside)):
-                buffer = io.BytesIO()
-                Image.fromarray(np.ascontiguousarray(image)).save(buffer, "PNG")
                 name = str(SampleName(sample, epoch, comparison))
-                write_atomically(self.path / "samples" / name, buffer.getvalue())
+                write_png(self.path / "samples" / name, np.ascontiguousarray(image))
 
     def write_failure(self, error: BaseException) -> None:
         """Write the traceback of the error that ended the trial."""

@@ -1,6 +1,7 @@
-"""Built-in lines: register entries written with a pen, drawn from stroke fonts and from a folder of font files.
+"""Built-in lines: entries of a register, written in stroke fonts and in font files of a folder.
 
-A font lays down ink on a large sheet; `render_line` slants it, lets it drift, and takes it down to the line's height.
+A font draws the ink on a large sheet. `render_line` slants it, bends its base line and scales it
+down to the height of the line.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ __all__ = [
     "synthesize",
 ]
 
-MARGIN = 0.05  # of the line's height, free above and below the ink
-LETTER = 0.56  # of the line's height: a capital, before jitter
-FINER = 3  # ink is laid down this much larger than it ends up
+MARGIN = 0.05  # space above and below the ink, relative to the line's height
+LETTER = 0.56  # height of a capital before jitter, relative to the line's height
+FINER = 3  # scale of the large sheet, relative to the line
 
 
 def render_line(
@@ -37,14 +38,15 @@ def render_line(
     font: StrokeFont | FileFont,
     width: int | None = None,
 ) -> np.ndarray:
-    """One line of handwriting, all of the text inside it; one that would be wider than `width` is squeezed.
+    """Render one line of handwriting that contains the whole text.
 
-    Shapes: (height, w) uint8, dark ink on white paper. Raises: ValueError when the font lacks a character.
+    A line that would be wider than `width` is squeezed.
+
+    Shapes: returns (height, w) uint8, dark ink on white paper.
+    Raises: ValueError when the font lacks a character.
     """
     if not font.covers(text):
-        raise ValueError(
-            f"{font.name}: a font must have every character of the text, got {text!r}. Take another font"
-        )
+        raise ValueError(f"{font.name}: the font lacks a character of {text!r}. Use another font")
     cap = max(1, round(FINER * LETTER * height))
     ink = _trimmed(font.ink(text, cap, Pen.draw(rng), rng))
     ink = _trimmed(_drift(_slant(ink, rng.uniform(-0.05, 0.3)), cap, rng))
@@ -77,7 +79,7 @@ def _slant(ink: Image.Image, slope: float) -> Image.Image:
 
 
 def _drift(ink: Image.Image, cap: int, rng: np.random.Generator) -> Image.Image:
-    """Lets the base line rise, fall and sway: each column moves up or down."""
+    """Bend the base line: each column moves up or down."""
     x = np.arange(ink.width) / cap
     sway = np.sin(x * rng.uniform(0.3, 1.0) + rng.uniform(0, 2 * np.pi))
     rise = 0.01 * rng.standard_normal() * x + rng.uniform(0, 0.05) * sway
@@ -88,7 +90,7 @@ def _drift(ink: Image.Image, cap: int, rng: np.random.Generator) -> Image.Image:
 
 
 def _flow(width: int, rng: np.random.Generator) -> np.ndarray:
-    """Darkness of the ink along a line (width,): the quill runs dry and is dipped again."""
+    """Darkness of the ink along a line (width,), as when the quill runs dry and is dipped again."""
     knots = rng.uniform(0.85, 1.0) * rng.uniform(0.82, 1.0, size=max(2, width // 40))
     return np.interp(np.linspace(0, len(knots) - 1, width), np.arange(len(knots)), knots).astype(
         np.float32
@@ -96,26 +98,32 @@ def _flow(width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def split_of(text: str) -> str:
-    """The split a transcript belongs to, whatever the seed: a tenth each to validation and test, the rest to train."""
+    """Return the split of a transcript, independent of the seed.
+
+    A tenth of all transcripts belongs to validation, a tenth to test, the rest to train.
+    """
     return {0: "validation", 1: "test"}.get(zlib.crc32(text.encode()) % 10, "train")
 
 
 def synthesize(
     counts: dict[str, int], height: int, width: int, seed: int, fonts_folder: Path | None = None
 ) -> dict[str, list[tuple[np.ndarray, str]]]:
-    """Lines with their transcripts for each split; no transcript comes twice, in a split or across splits.
+    """Draw `counts` lines with their transcripts for each split. No transcript occurs twice.
 
-    A line depends on the seed and on its place in its split alone: asking for more lines changes none of the others.
-    Shapes: images (height, w <= width) uint8. Raises: ValueError for an unknown split or a folder without fonts.
+    A line depends only on the seed and on its position in its split, so more lines do not change
+    the lines before them.
+
+    Shapes: images (height, w <= width) uint8.
+    Raises: ValueError for an unknown split or a folder without fonts.
     """
     unknown = sorted(set(counts) - set(SPLITS))
     if unknown:
         raise ValueError(
             f"synthetic lines: a split must be one of {', '.join(SPLITS)}, got {', '.join(unknown)}"
         )
-    fonts: tuple[StrokeFont | FileFont, ...] = stroke_fonts() + (
-        file_fonts(fonts_folder) if fonts_folder else ()
-    )
+    fonts: tuple[StrokeFont | FileFont, ...] = stroke_fonts()
+    if fonts_folder:
+        fonts += file_fonts(fonts_folder)
     lines: dict[str, list[tuple[np.ndarray, str]]] = {}
     for split, count in counts.items():
         seen: set[str] = set()

@@ -1,4 +1,4 @@
-"""ALTO 2 to 4, as eScriptorium, Transkribus and OCR engines write it."""
+"""ALTO 2 to 4, as written by eScriptorium, Transkribus and OCR engines."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ if TYPE_CHECKING:
 
 
 def read_alto(root: Element) -> WrittenPage:
-    """The page below an `alto` root without namespaces; a file that names no unit is taken to count pixels.
+    """Return the page of an `alto` root without namespaces. The default unit is the pixel.
 
     Raises: ValueError when the unit is another one, or when there is not exactly one page.
     """
     unit = (root.findtext("Description/MeasurementUnit") or "pixel").strip()
     if unit.lower() != "pixel":
         raise ValueError(
-            f"MeasurementUnit must be pixel, got {unit[:40]!r}. Export the page with its coordinates in pixels"
+            f"MeasurementUnit must be pixel, got {unit[:40]!r}. "
+            "Export the page with its coordinates in pixels"
         )
     pages = root.findall("Layout/Page")
     if len(pages) != 1:
         raise ValueError(
-            f"Layout must hold one Page, got {len(pages)}. Write one file for each page"
+            f"Layout must have exactly one Page, got {len(pages)}. Write one file for each page"
         )
     image = root.findtext("Description/sourceImageInformation/fileName") or ""
     return WrittenPage(
@@ -36,19 +37,20 @@ def read_alto(root: Element) -> WrittenPage:
 
 def _line(line: Element) -> WrittenLine:
     left, top, width, height = (line.get(key) for key in ("HPOS", "VPOS", "WIDTH", "HEIGHT"))
-    box = (
-        None
-        if left is None or top is None or width is None or height is None
-        else (left, top, width, height)
-    )
+    box = None
+    if left is not None and top is not None and width is not None and height is not None:
+        box = (left, top, width, height)
     polygon = line.find("Shape/Polygon")
-    return WrittenLine(
-        line.get("ID", ""), _text(line), None if polygon is None else polygon.get("POINTS"), box
-    )
+    points = None if polygon is None else polygon.get("POINTS")
+    return WrittenLine(line.get("ID", ""), _text(line), points, box)
 
 
 def _text(line: Element) -> str:
-    """A String is a word (or, in eScriptorium, the whole line), so spaces come between them; a hyphen (HYP) follows its word at once."""
+    """Return the text of a line.
+
+    A String is a word (in eScriptorium the whole line), so Strings are joined by spaces. A hyphen
+    (HYP) follows its word without a space.
+    """
     text = ""
     for part in line:
         content = part.get("CONTENT", "")

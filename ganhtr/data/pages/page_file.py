@@ -1,4 +1,4 @@
-"""A page's XML file before its dialect is known: parsed without trust, into the form that ALTO and PAGE are both read into."""
+"""Safe parsing of a page's XML file, and the form that ALTO and PAGE are both read into."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-LARGEST = 50_000_000  # bytes of a page file; real ones have less than one million
-_HEAD = 65_536  # bytes that are read to find the root
+LARGEST = 50_000_000  # bytes of a page file; usual files have less than one million
+_HEAD = 65_536  # bytes that are read to find the root element
 
 
 @dataclass(frozen=True)
 class WrittenLine:
-    """A line as its file writes it, nothing of it checked yet. `box` is left, top, width, height."""
+    """A line as in its file, unchecked. `box` is left, top, width, height."""
 
     id: str
     text: str
@@ -27,7 +27,7 @@ class WrittenLine:
 
 @dataclass(frozen=True)
 class WrittenPage:
-    """A page as its file writes it; sizes are None where the dialect lets them be left out and the file does so."""
+    """A page as in its file, unchecked. A size is None if the file does not give it."""
 
     image: str
     width: str | None
@@ -36,10 +36,11 @@ class WrittenPage:
 
 
 def parse(xml: Path) -> Element:
-    """The root of an XML file, every tag in it without its namespace.
+    """Return the root of an XML file, with namespaces removed from all tags.
 
-    Raises: ValueError when the file is larger than LARGEST, is not XML, or declares a document type; only such a declaration
-    can define entities, and they could expand without end or name other files.
+    Raises: ValueError when the file is larger than LARGEST, is not XML, or declares a document
+        type. Only such a declaration can define entities, which could expand without limit or
+        read other files.
     """
     from defusedxml.common import DTDForbidden
     from defusedxml.ElementTree import fromstring
@@ -47,30 +48,29 @@ def parse(xml: Path) -> Element:
     content = _read(xml, LARGEST + 1)
     if len(content) > LARGEST:
         raise ValueError(
-            f"a page file must have at most {LARGEST // 1_000_000} MB, got more. Write one file for each page"
+            f"the page file is larger than {LARGEST // 1_000_000} MB. Write one file for each page"
         )
     try:
         root: Element = fromstring(content, forbid_dtd=True)
     except DTDForbidden as error:
         raise ValueError(
-            f"a page file must not declare a document type or entities, got <!DOCTYPE {error.name[:40]}>. "
-            "Remove the declaration"
+            "a page file must not declare a document type or entities, "
+            f"got <!DOCTYPE {error.name[:40]}>. Remove the declaration"
         ) from error
-    except (
-        SyntaxError,
-        ValueError,
-        LookupError,
-    ) as error:  # the last two: an encoding that is not known or not supported
-        raise ValueError(f"a page file must be XML, got: {error}. Export the page anew") from error
+    except (SyntaxError, ValueError, LookupError) as error:  # the last two: unknown encodings
+        raise ValueError(
+            f"the page file is not valid XML: {error}. Export the page again"
+        ) from error
     for element in root.iter():
         element.tag = _local(element.tag)
     return root
 
 
 def root_name(xml: Path) -> str:
-    """The name of a file's root without its namespace, from the file's first bytes.
+    """Return the name of a file's root without its namespace, from the file's first bytes.
 
-    Behind a document type nothing is parsed: the root is then the first tag of a page that stands there, else what the type names.
+    After a document type nothing is parsed. The root is then the first `alto` or `PcGts` tag in
+    these bytes, or else the name in the document type.
 
     Raises: ValueError when the file does not begin as XML.
     """
@@ -84,7 +84,9 @@ def root_name(xml: Path) -> str:
         tag = re.search(rb"<(?:[\w.-]+:)?(alto|PcGts)[\s/>]", head)
         return tag[1].decode() if tag else str(error.name)
     except (StopIteration, SyntaxError, ValueError, LookupError) as error:
-        raise ValueError(f"a page file must be XML, got: {error}. Export the page anew") from error
+        raise ValueError(
+            f"the page file is not valid XML: {error}. Export the page again"
+        ) from error
     return _local(root.tag)
 
 
@@ -93,10 +95,9 @@ def _read(xml: Path, most: int) -> bytes:
         with xml.open("rb") as file:
             return file.read(most)
     except OSError as error:
-        raise ValueError(
-            f"a page file must be readable, got: {error.strerror}. Check the path"
-        ) from error
+        raise ValueError(f"cannot read the page file: {error.strerror}. Check the path") from error
 
 
 def _local(tag: str) -> str:
+    """Remove the namespace of a tag, as in `{http://www.loc.gov/...}alto`."""
     return tag.rpartition("}")[2]

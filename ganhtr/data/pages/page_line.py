@@ -1,25 +1,23 @@
-"""Cutting a line out of a page, and putting one back."""
+"""A line of a page: its place, cutting it out of the page image, and pasting it back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ganhtr.data.pages.outline import Box, covered
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
 class PageLine:
     """A line and its place on the page's image.
 
-    The transcript is NFC and else untouched, "" where the page gives none. The polygon (n, 2) holds x and y in pixels, cut at the
-    page's edges where it reaches over them, and is None where the page gives a box only. The box is left, top, right, bottom, the last
-    two exclusive, and lies within the page.
+    Args:
+        id: of the line, usable as a file name.
+        transcript: normalised to NFC and otherwise unchanged; empty if the page gives none.
+        polygon: x and y in pixels (n, 2), clipped to the page; None if the page gives only a box.
+        box: left, top, right, bottom, the last two exclusive, within the page.
     """
 
     id: str
@@ -29,7 +27,9 @@ class PageLine:
 
 
 def cut(page: np.ndarray, line: PageLine) -> np.ndarray:
-    """The line's box, where what lies outside its polygon has the paper's tone: the median of the lighter half of what lies inside.
+    """Cut out the box of a line, with the tone of the paper outside its polygon.
+
+    The tone is the median of the lighter half of the pixels inside the polygon.
 
     Shapes: page (H, W) uint8; returns (h, w) uint8, a copy.
     """
@@ -37,13 +37,13 @@ def cut(page: np.ndarray, line: PageLine) -> np.ndarray:
     crop = page[top:bottom, left:right].copy()
     if line.polygon is not None:
         mask = covered(line.polygon, line.box)
-        own = crop[mask]
-        crop[~mask] = np.median(own[own >= np.median(own)]) if own.size else 255
+        inside = crop[mask]
+        crop[~mask] = np.median(inside[inside >= np.median(inside)]) if inside.size else 255
     return crop
 
 
 def lay_back(page: np.ndarray, line: PageLine, restored: np.ndarray) -> None:
-    """Writes a line into its place on the page, scaled to its box; outside its polygon the page stays as it is.
+    """Paste a line into its place on the page, scaled to its box, inside its polygon only.
 
     Shapes: page (H, W) uint8, changed in place; restored (h, w) uint8 of any size.
     """
@@ -52,14 +52,12 @@ def lay_back(page: np.ndarray, line: PageLine, restored: np.ndarray) -> None:
     left, top, right, bottom = line.box
     size = (right - left, bottom - top)
     if restored.shape != size[::-1]:
-        method = (
-            Image.Resampling.LANCZOS if restored.shape[0] >= size[1] else Image.Resampling.BICUBIC
-        )
+        smaller = restored.shape[0] >= size[1]
+        method = Image.Resampling.LANCZOS if smaller else Image.Resampling.BICUBIC
         restored = np.asarray(Image.fromarray(restored).resize(size, method))
     place = page[top:bottom, left:right]
-    mask = (
-        np.ones(place.shape, dtype=bool)
-        if line.polygon is None
-        else covered(line.polygon, line.box)
-    )
-    place[mask] = restored[mask]
+    if line.polygon is None:
+        place[:] = restored
+    else:
+        mask = covered(line.polygon, line.box)
+        place[mask] = restored[mask]

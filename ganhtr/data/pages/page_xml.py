@@ -1,4 +1,4 @@
-"""PAGE of 2013-07-15 and 2019-07-15, as Transkribus and eScriptorium write it."""
+"""PAGE XML of 2013-07-15 and 2019-07-15, as written by Transkribus and eScriptorium."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ if TYPE_CHECKING:
 
 
 def read_page_xml(root: Element) -> WrittenPage:
-    """The page below a `PcGts` root without namespaces. Raises: ValueError when there is no page or it has no size."""
+    """Return the page of a `PcGts` root without namespaces.
+
+    Raises: ValueError when there is not exactly one page or when the page has no size.
+    """
     pages = root.findall("Page")
     if len(pages) != 1:
         raise ValueError(
-            f"PcGts must hold one Page, got {len(pages)}. Write one file for each page"
+            f"PcGts must have exactly one Page, got {len(pages)}. Write one file for each page"
         )
     page = pages[0]
     missing = [key for key in ("imageWidth", "imageHeight") if page.get(key) is None]
     if missing:
-        raise ValueError(
-            f"Page must have imageWidth and imageHeight, got no {' and no '.join(missing)}. Export the page anew"
-        )
+        raise ValueError(f"Page has no {' and no '.join(missing)}. Export the page again")
     return WrittenPage(
         page.get("imageFilename", "").strip(),
         page.get("imageWidth"),
@@ -33,7 +34,7 @@ def read_page_xml(root: Element) -> WrittenPage:
 
 
 def _line(line: Element) -> WrittenLine:
-    """A line with its own text, or with that of its words where it has none."""
+    """Return a line with its text, or with the text of its words if it has none itself."""
     coords = line.find("Coords")
     words = (_text(word) for word in line.findall("Word"))
     text = _text(line) or " ".join(word for word in words if word)
@@ -41,7 +42,10 @@ def _line(line: Element) -> WrittenLine:
 
 
 def _text(element: Element) -> str:
-    """The element's own text; of several versions the one with the lowest index, which is 0 where none is given."""
+    """Return the text of an element: of several versions the one with the lowest index.
+
+    The index of a version defaults to 0.
+    """
     versions = element.findall("TextEquiv")
     text = min(versions, key=_index).findtext("Unicode", "") if versions else ""
     return text if text.strip() else ""
