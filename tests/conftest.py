@@ -1,4 +1,4 @@
-"""What tests share: one thread, a cache of their own, a small configuration, lines of their own, fresh recognizers."""
+"""Shared fixtures: one thread, a temporary cache, a small configuration, lines, recognizers."""
 
 import os
 
@@ -76,7 +76,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def small():
-    """small(**{"train.seed": 1}): the smallest configuration that trains, with some keys changed."""
+    """small(**{"train.seed": 1}): a minimal configuration with some keys changed."""
     return lambda **overrides: build_config("tiny", {**SMALL, **overrides})
 
 
@@ -103,7 +103,7 @@ def draw_lines():
 
 @pytest.fixture(scope="session")
 def make_pairs(draw_lines):
-    """make_pairs(train, validation): pairs of these transcriptions, charset from the training ones."""
+    """make_pairs(train, validation): pairs with these transcriptions and their charset."""
 
     def make(train=TRAIN, validation=VALIDATION, **fields):
         return Pairs(
@@ -123,7 +123,10 @@ def pairs(make_pairs):
 
 @pytest.fixture(scope="session")
 def fresh_recognizer():
-    """fresh_recognizer(config, pairs): an untrained recognizer; its batch norms know the lines, so that it tells them apart."""
+    """fresh_recognizer(config, pairs): an untrained recognizer that distinguishes the lines.
+
+    Its batch norms have the statistics of the lines.
+    """
 
     def make(config, pairs, cer=0.0):
         height, width = pairs.train.clean.shape[1:]

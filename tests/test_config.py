@@ -180,8 +180,8 @@ def test_a_whole_number_serves_as_a_float():
         ),
         (
             {"train.batch_size": 1},
-            "train.batch_size must be at least 2 for a contrastive loss, which compares lines of "
-            "a batch; got 1. Raise it, or set contrastive.formulation to none",
+            "train.batch_size must be at least 2 for a contrastive loss, which compares the lines "
+            "of a batch, got 1. Raise it, or set contrastive.formulation to none",
         ),
     ],
 )
@@ -276,15 +276,16 @@ def test_the_configuration_needs_nothing_but_the_standard_library():
         import sys
         before = set(sys.modules)
         import ganhtr.config
-        new = {name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)
-        print(*new)"""
+        new = {name.split('.')[0] for name in set(sys.modules) - before}
+        print(*new - set(sys.stdlib_module_names))"""
     assert run_fresh(code) == ["ganhtr"]
 
 
 def test_training_imports_where_the_searchs_libraries_are_missing():
     code = """if True:
         import importlib, pkgutil, sys
-        MISSING = ("ray", "optuna", "yaml", "typer", "jiwer", "rich", "pydantic", "tune", "HersheyFonts", "defusedxml", "onnx")
+        MISSING = ("ray", "optuna", "yaml", "typer", "jiwer", "rich", "pydantic", "tune",
+                   "HersheyFonts", "defusedxml", "onnx")
         class Absent:
             def find_spec(self, name, path=None, target=None):
                 if name.split(".")[0] in MISSING:

@@ -1,4 +1,4 @@
-"""readings.tsv: a valid table whatever is read, which can be read back; error rates as jiwer counts them."""
+"""readings.tsv: a valid table for any reading, which can be parsed; error rates of jiwer."""
 
 import jiwer
 import pytest

@@ -1,4 +1,4 @@
-"""Restoring lines and pages: as by hand, at the size that was given, and untouched where nothing is restored."""
+"""Restoration of lines and pages: equal to explicit steps, at the original size."""
 
 from dataclasses import replace
 
@@ -64,7 +64,7 @@ def drawn(h, w, seed=0):
 
 
 def by_hand(model, image, sheet):
-    """One line through the generator, written down step by step; `sheet` is the width it is laid on."""
+    """One line through the generator, step by step; `sheet` is the width of its sheet."""
     h, w = image.shape
     own = max(1, round(w * 32 / h))
     method = Image.Resampling.LANCZOS if h >= 32 else Image.Resampling.BICUBIC
@@ -222,7 +222,7 @@ def test_one_level_still_fits_the_recognizers_stride(load):
         (7, 40, "at least 8 px high and 8 px wide, got 7 x 40"),
         (1, 900, "got 1 x 900"),
         (40, 7, "got 40 x 7"),
-        (8, 513, "at most 64 times as wide as high, got 8 x 513. Cut the line anew"),
+        (8, 513, "at most 64 times as wide as high, got 8 x 513. Crop the line again"),
     ],
 )
 def test_what_is_no_line_is_refused(model, h, w, words):
@@ -232,14 +232,18 @@ def test_what_is_no_line_is_refused(model, h, w, words):
 
 
 PAGE = """<?xml version="1.0" encoding="UTF-8"?>
-<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"><Page imageFilename="page.png" imageWidth="{w}"
- imageHeight="{h}"><TextRegion id="r">{lines}</TextRegion></Page></PcGts>"""
-LINE = '<TextLine id="{id}"><Coords points="{points}"/><TextEquiv><Unicode>{text}</Unicode></TextEquiv></TextLine>'
+<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15">
+<Page imageFilename="page.png" imageWidth="{w}" imageHeight="{h}">
+<TextRegion id="r">{lines}</TextRegion></Page></PcGts>"""
+LINE = (
+    '<TextLine id="{id}"><Coords points="{points}"/>'
+    "<TextEquiv><Unicode>{text}</Unicode></TextEquiv></TextLine>"
+)
 
 
 @pytest.fixture
 def write_page(tmp_path):
-    """write_page(lines, h, w): a page of these lines (id, points, text) with its image; returns the read page and the image."""
+    """write_page(lines, h, w): a page of these lines (id, points, text), and its image."""
 
     def write(lines, h=120, w=240):
         image = drawn(h, w)

@@ -111,7 +111,7 @@ def _mismatches(weights: RecognizerWeights) -> list[str]:
 
 
 def shape_and_type(array: torch.Tensor | np.ndarray | None) -> str:
-    """Return shape and type as text, such as "[3, 4] float32"; "missing" for None."""
+    """Return shape and type as text, such as "[3, 4] float32"; "none" for None."""
     if array is None:
-        return "missing"
+        return "none"
     return f"{list(array.shape)} {str(array.dtype).removeprefix('torch.')}"

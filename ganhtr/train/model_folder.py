@@ -134,10 +134,10 @@ def read_generator(path: Path, config: Config, device: torch.device) -> nn.Modul
         network = generators.UNet(config.generator)
     expected = network.state_dict()
     for name in sorted(expected.keys() | tensors.keys()):
-        is_there, needed = shape_and_type(tensors.get(name)), shape_and_type(expected.get(name))
-        if is_there != needed:
+        actual, needed = shape_and_type(tensors.get(name)), shape_and_type(expected.get(name))
+        if actual != needed:
             raise ValueError(
-                f"{path}: {name} is {is_there}, but {CONFIG} needs {needed}. "
+                f"{path}: {name}: the file has {actual}, but {CONFIG} needs {needed}. "
                 "Copy all files of one folder"
             )
     _require_finite(path, tensors)

@@ -1,8 +1,12 @@
-"""How often the verdict's 95 % interval holds the truth: `python tests/benchmarks/coverage.py [--repeats 4000] [--lines 200]`.
+"""Coverage of the verdict's 95 % interval in simulations.
 
-Both arms are made up with their noise: a seed's part that both share (it cancels), a run's own part, a line's difficulty (it cancels), a
-line's own reaction to the change, and what is left. Each repeat draws new seeds and new lines. The table also has what was not chosen:
-Satterthwaite's degrees of freedom as they are, t over seeds alone, and the bootstrap where there are seeds enough for it.
+`python tests/benchmarks/coverage.py [--repeats 4000] [--lines 200]`
+
+The values of both arms are simulated: an effect of the seed that both share (it cancels), one of
+the run, the difficulty of the line (it cancels), the line's reaction to the change, and a residual.
+Each repeat draws new seeds and new lines. The table also has the methods that were not chosen:
+Satterthwaite's degrees of freedom unchanged, t over seeds alone, and the bootstrap where there are
+enough seeds for it.
 """
 
 from __future__ import annotations
@@ -30,7 +34,10 @@ BOOTSTRAPPED = 1000  # repeats that are: it takes most of the time
 
 @dataclass(frozen=True)
 class Setting:
-    """Standard deviations of each part of a run's line values; `reading`: values are error rates of lines of unequal length."""
+    """Standard deviations of each part of a run's line values.
+
+    With `reading`, values are error rates of lines of unequal length.
+    """
 
     name: str
     run: float = 0.12
@@ -72,7 +79,7 @@ def draw(
 def draw_reading(
     setting: Setting, seeds: int, lines: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Edits of lines of 2 to 70 characters over their length: a line's error rate is log-normal, longer lines are read better."""
+    """Error rates of lines of 2 to 70 characters: log-normal, and lower for longer lines."""
     lengths = np.clip(rng.gamma(3.0, 11.0, lines).astype(int), 2, 70)
     hard = rng.normal(math.log(0.08), 0.9, lines) - 0.3 * np.log(lengths / 33)
     common, reaction = rng.normal(0, 0.1, (seeds, 1)), rng.normal(0, setting.line, lines)
@@ -87,7 +94,10 @@ def draw_reading(
 
 
 def truth_of(setting: Setting, rng: np.random.Generator) -> float:
-    """The difference of the corpus rates over all seeds and lines there could be: given, or for CER from many lines' expectations."""
+    """The true difference of the corpus rates over all possible seeds and lines.
+
+    For CER it is estimated from the expectations of many lines.
+    """
     if not setting.reading:
         return setting.truth
     lengths = np.clip(rng.gamma(3.0, 11.0, 4_000_000).astype(int), 2, 70)
@@ -120,7 +130,10 @@ def coverage(
     rng: np.random.Generator,
     resamples: int = 0,
 ) -> dict[str, float]:
-    """The share of repeats whose interval holds the truth, by method; `width`: the mean half width over the true standard error."""
+    """The share of repeats whose interval contains the true value, by method.
+
+    `width` is the mean half width over the true standard error.
+    """
     truth, hits, widths, estimates = truth_of(setting, rng), {}, [], []
     for number in range(repeats):
         off, on, weights = (draw_reading if setting.reading else draw)(setting, seeds, lines, rng)
@@ -158,20 +171,25 @@ def main() -> None:
     rng = np.random.default_rng(20)
     chance = 196 * math.sqrt(0.0475 / options.repeats)
     print(
-        f"coverage of 95 % intervals in %, {options.repeats} repeats a row (+-{chance:.1f}), {options.lines} lines"
+        f"coverage of 95 % intervals in %, {options.repeats} repeats a row (+-{chance:.1f}), "
+        f"{options.lines} lines"
     )
     print(
-        f"{'':33}{'seeds':>5}  {'crossed':>8}{'df as it is':>13}{'t over seeds':>14}{'bootstrap':>11}{'half width / s.e.':>19}"
+        f"{'':33}{'seeds':>5}  {'crossed':>8}{'df as it is':>13}{'t over seeds':>14}"
+        f"{'bootstrap':>11}{'half width / s.e.':>19}"
     )
     for setting in SETTINGS:
         for seeds in (3, 5, 10):
-            found = coverage(setting, seeds, options.lines, options.repeats, rng, options.resamples)
+            shares = coverage(
+                setting, seeds, options.lines, options.repeats, rng, options.resamples
+            )
             cells = [
-                f"{100 * found[name]:.1f}" if name in found else "-"
+                f"{100 * shares[name]:.1f}" if name in shares else "-"
                 for name in ("crossed", "df as it is", "t over seeds", "bootstrap")
             ]
             print(
-                f"{setting.name:33}{seeds:5}  {cells[0]:>8}{cells[1]:>13}{cells[2]:>14}{cells[3]:>11}{found['width']:19.2f}",
+                f"{setting.name:33}{seeds:5}  {cells[0]:>8}{cells[1]:>13}{cells[2]:>14}"
+                f"{cells[3]:>11}{shares['width']:19.2f}",
                 flush=True,
             )
 

@@ -1,7 +1,8 @@
-"""Seconds of a training step with each contrastive formulation against weight 0, alternating in one process.
+"""Seconds of a training step with each contrastive formulation, relative to weight 0.
 
-`python tests/benchmarks/formulations.py [--preset small] [--rounds 15]` prints, for every formulation and for what may be added to one, the
-median ratio of pairs of steps with its quartiles.
+`python tests/benchmarks/formulations.py [--preset small] [--rounds 15]` prints, for every
+formulation and every option, the median ratio of pairs of steps with its quartiles. The steps
+alternate in one process.
 """
 
 from __future__ import annotations

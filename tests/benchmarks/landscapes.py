@@ -1,7 +1,8 @@
-"""What a simulated search searches: real learning curves from learning_curves.csv.gz, or a made-up function.
+"""The objective of a simulated search: recorded learning curves, or a synthetic function.
 
-`Curves` holds 240 configurations x 4 seeds, trained for real by make_curves.py; a search of its space is continuous, and each value counts
-as the nearest one that was trained. `Synthetic` has a known best point and no end of configurations.
+`Curves` holds 240 configurations x 4 seeds, trained for real by make_curves.py; a search of its
+space is continuous, and each value counts as the nearest one that was trained. `Synthetic` has a
+known best point and no end of configurations.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Metrics = dict[str, float]
 
 
 class Landscape(Protocol):
-    """What is searched: the metrics of every epoch of a run, and what a configuration is worth in truth."""
+    """An objective: the metrics of every epoch of a run, and the true value of a configuration."""
 
     epochs: int
 
@@ -42,8 +43,8 @@ class Landscape(Protocol):
 class Curves:
     """The trained grid. A run that diverged ends before the last epoch.
 
-    Its continuous space reaches half a cell beyond the grid's ends, as far as the keys' rules allow, so that the first and the last value
-    are as likely as one between them.
+    Its continuous space reaches half a cell beyond the grid's ends, as far as the keys' rules
+    allow, so that the first and the last value are as likely as one between them.
     """
 
     def __init__(self, path: Path = TABLE):
@@ -127,10 +128,11 @@ LOST = {
 
 
 class Synthetic:
-    """A conditional space of six parameters with a known best point, which is worth 0, for searches of any length.
+    """A conditional space of six parameters with a known best point of value 0.
 
-    The value falls by 4 x the squared distance of each number from its best one, in parts of its range (in the logarithm), and by a fixed
-    amount for each choice that is not the best; a run comes near it exponentially, with noise of its seed (SD 0.1) and its epochs (0.05).
+    The value falls by 4 x the squared distance of each number from its best one, in parts of its
+    range (in the logarithm), and by a fixed amount for each choice that is not the best; a run
+    comes near it exponentially, with noise of its seed (SD 0.1) and its epochs (0.05).
     """
 
     epochs = 9

@@ -1,10 +1,12 @@
-"""Makes learning_curves.csv.gz: real learning curves of every point of a grid, for the simulator to replay.
+"""Make learning_curves.csv.gz: learning curves of every point of a grid, for the simulator.
 
-    python tests/benchmarks/make_curves.py PART.csv --seed 0        # a line a finished run; started again it goes on
-    python tests/benchmarks/make_curves.py --join PART.csv... learning_curves.csv.gz
+`python tests/benchmarks/make_curves.py PART.csv --seed 0` writes one line per finished run, and
+resumes if it is started again.
+`python tests/benchmarks/make_curves.py --join PART.csv... learning_curves.csv.gz` joins the parts.
 
-Reduced size: built-in lines of 32 x 128 px, generator base 4 with 4 levels, batch 4, 18 epochs of 8 steps with a cosine schedule, InfoNCE
-at temperature 0.07, all else preset tiny. One thread. A run is one seed; both recognizers are trained on first use.
+Reduced size: built-in lines of 32 x 128 px, generator base 4 with 4 levels, batch 4, 18 epochs of 8
+steps with a cosine schedule, InfoNCE at temperature 0.07, all else preset tiny. One thread. A run
+is one seed; both recognizers are trained on first use.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ COLUMNS = (*GRID, "seed", "epoch", *METRICS)
 
 
 def points() -> list[dict]:
-    """Every point of the grid, in a fixed shuffled order, so that an unfinished table covers all of it."""
+    """The points of the grid in a fixed random order, so that an unfinished table covers it."""
     import random
 
     grid = [dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values())]
@@ -90,7 +92,8 @@ def make(target: Path, seed: int) -> None:
         with open(target, "a", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
         print(
-            f"{number + 1}/{len(points())} {point} {rows[-1][-len(METRICS) :] if rows else 'diverged'}",
+            f"{number + 1}/{len(points())} {point} "
+            f"{rows[-1][-len(METRICS) :] if rows else 'diverged'}",
             flush=True,
         )
 

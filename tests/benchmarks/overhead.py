@@ -1,7 +1,8 @@
-"""What a search costs beside its trials: `python tests/benchmarks/overhead.py results/<study> [--slots 2]`.
+"""Overhead of a search beyond its trials.
 
-Compares the time from start to end with the makespan of the same trial times, list-scheduled on the same slots. Goal: at most 1.10 times
-the makespan plus 20 s.
+`python tests/benchmarks/overhead.py results/<study> [--slots 2]` compares the time from start to
+end with the makespan of the same trial times, list-scheduled on the same slots. Goal: at most 1.10
+times the makespan plus 20 s.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 
 def makespan(seconds, slots):
-    """Seconds until the last of these jobs ends when each goes, in order, to the slot that is free first."""
+    """Makespan in seconds of jobs that go, in order, to the slot that is free first."""
     free = [0.0] * slots
     for job in seconds:
         heapq.heappush(free, heapq.heappop(free) + job)
@@ -42,8 +43,9 @@ def main():
         e["epoch_time_seconds"] for e in epochs
     )
     print(
-        f"start to end {wall:.0f} s, makespan of {len(trials)} trials on {asked.slots} slots {least:.0f} s: "
-        f"{(wall - 20) / least:.3f} x makespan + 20 s (goal 1.10); validation {share:.1%} of an epoch (goal 20 %)"
+        f"start to end {wall:.0f} s, makespan of {len(trials)} trials on {asked.slots} slots "
+        f"{least:.0f} s: {(wall - 20) / least:.3f} x makespan + 20 s (goal 1.10); "
+        f"validation {share:.1%} of an epoch (goal 20 %)"
     )
 
 

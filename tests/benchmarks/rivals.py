@@ -1,8 +1,9 @@
-"""Other searches for `simulator.replay`: random, Ray's own OptunaSearch with ASHA, and Syne Tune's schedulers, on the same space.
+"""Other search methods for `simulator.replay`, on the same space.
 
-All but random are told a trial's best value so far, which is what counts here; their first rung is that of ours. None is driven
-by its own loop; each is asked and told in the order in which its own loop does it. Syne Tune is installed for this
-alone: see README.md here.
+Random search, Ray's OptunaSearch with ASHA, and the schedulers of Syne Tune. All but random get the
+best value of a trial so far, which is the objective here; their first rung is that of our search.
+None runs its own loop; each is called in the order of that loop. Only this comparison needs Syne
+Tune: see README.md here.
 """
 
 from __future__ import annotations
@@ -59,10 +60,11 @@ class Random:
 
 
 class StockRay:
-    """OptunaSearch and ASHAScheduler as Ray ships them, called in the order of Ray's TuneController.
+    """Ray's OptunaSearch and ASHAScheduler, called in the order of Ray's TuneController.
 
-    It asks the scheduler first; only a trial that goes on is then reported to the searcher. How a trial ended makes no difference to the
-    searcher: all are told as complete, with their last value.
+    It asks the scheduler first; only a trial that goes on is then reported to the searcher. How a
+    trial ended makes no difference to the searcher: all are told as complete, with their last
+    value.
     """
 
     def __init__(self, space: Space, seed: int):
@@ -124,7 +126,10 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def stock_through_ray(curves: Any, budget: int, seed: int, workers: int = 4) -> Any:
-    """The trace of the same two driven by Ray Tune itself, whose trials come in as they will. Ray is started where it does not run."""
+    """The trace of the same two driven by Ray Tune itself, whose trials end in any order.
+
+    Starts Ray if it does not run.
+    """
     import landscapes
     import ray
     import simulator
@@ -193,7 +198,10 @@ def stock_through_ray(curves: Any, budget: int, seed: int, workers: int = 4) -> 
 
 
 class SyneTune:
-    """A scheduler of Syne Tune's, called in the order of its Tuner: every result is reported, the last also as the end."""
+    """A Syne Tune scheduler, called in the order of its Tuner.
+
+    Every result is reported; the last one also ends the trial.
+    """
 
     def __init__(self, scheduler: Any):
         self.scheduler, self.trials = scheduler, dict[str, Any]()
@@ -230,13 +238,17 @@ def told_of(result: dict[str, Any], time: str) -> dict[str, Any]:
 
 
 def syne_tune(name: str) -> Build:
-    """Builds searchers from a class of syne_tune.optimizer.baselines. Raises: SystemExit where Syne Tune is not installed."""
+    """Build searchers from a class of syne_tune.optimizer.baselines.
+
+    Raises: SystemExit if Syne Tune is not installed.
+    """
     try:
         from syne_tune import config_space
         from syne_tune.optimizer import baselines
     except ImportError as error:
         raise SystemExit(
-            f"{error}: Syne Tune must be installed for this comparison. Install it with `pip install syne-tune==0.16.0`, "
+            f"{error}: this comparison needs Syne Tune. Install it with "
+            "`pip install syne-tune==0.16.0`, "
             "or leave it out with --methods"
         ) from error
 

@@ -1,8 +1,11 @@
-"""What a long search costs beside its training: `python tests/benchmarks/scale.py FOLDER [--trials 10000] [--ray]`.
+"""Overhead of a long search beyond its training.
 
-FOLDER is made, a study of simulated trials (simulator.Synthetic, four at a time): without Ray, where each call is timed; with --ray as
-tune/driver.py runs one, each trial in a worker that only hands its curve over. Then the study is opened again, and its report is written.
-Each part runs in a process of its own. The study stays, for a closer look: 10,000 trials take some 600 MB.
+`python tests/benchmarks/scale.py FOLDER [--trials 10000] [--ray]`
+
+Creates FOLDER, a study of simulated trials (landscapes.Synthetic, four at a time). Without Ray each
+call is timed; with --ray the study runs as in tune/driver.py, and each trial replays its curve in a
+worker. Then the study is opened again, and its report is written. Each part runs in its own
+process. The study is kept: 10,000 trials need about 600 MB.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ def memory_mb(whose: int = resource.RUSAGE_SELF) -> float:
 
 
 def now() -> np.ndarray:
-    """The time, and the time that this process has had a CPU: the second stays what it is on a busy machine. Shape: (2,)."""
+    """Wall time and CPU time of this process. Shape: (2,)."""
     return np.array([time.perf_counter(), time.process_time()])
 
 
@@ -107,7 +110,10 @@ class Timed:
 
 
 def in_process(folder: StudyFolder, trials: int, by_chance: int) -> dict[str, float]:
-    """A study without Ray, the first `by_chance` trials proposed at random; times of the last tenth of its trials, in ms."""
+    """Run a study without Ray; returns the times of the last tenth of its trials in ms.
+
+    The first `by_chance` trials are random.
+    """
     if by_chance:
         searcher = OptunaSearcher(
             LANDSCAPE.space(trials, sampler="random"), folder.journal, by_chance, 0
@@ -180,7 +186,7 @@ def resumed(folder: StudyFolder, trials: int) -> dict[str, float]:
 
 
 def reported(folder: StudyFolder) -> dict[str, float]:
-    """Writes the report, as a person does. No simulated trial has weights: the best one is given some."""
+    """Write the report as a user does. The best trial gets weights, which simulated trials lack."""
     best = best_row(collect(folder, trials_in(folder.journal)))
     assert best is not None
     (folder.path / "trials" / best.id / "best.safetensors").touch()

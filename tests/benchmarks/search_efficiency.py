@@ -1,7 +1,10 @@
-"""How much training a search saves: `python tests/benchmarks/search_efficiency.py [--repeats 30] [--ray-repeats 10] [--methods ours ...]`.
+"""Training that a search saves, in searches of the recorded table (landscapes.Curves).
 
-Searches of the trained table (simulator.Curves), four workers each. A search's incumbent is the trial with the best value seen so far; its
-regret is taken by the mean over the seeds, not by the seed that it was seen with. Syne Tune is needed for its own methods alone.
+`python tests/benchmarks/search_efficiency.py [--repeats 30] [--ray-repeats 10] [--methods ours]`
+
+Each search has four workers. Its incumbent is the trial with the best value seen so far; the regret
+is that of the mean over the seeds, not of the seed of the trial. Only its own methods need Syne
+Tune.
 """
 
 from __future__ import annotations
@@ -48,7 +51,7 @@ def regrets(traces: Sequence[Trace], best: float) -> np.ndarray:
 
 
 def paired(ours_: np.ndarray, theirs: np.ndarray) -> str:
-    """How much more regret the first has, repeat by repeat, with a 95 % interval by t; "BEHIND" where it lies above 0.
+    """Paired difference in regret with a 95 % t interval; "BEHIND" if it lies above 0.
 
     Shapes: (repeats,).
     """
@@ -64,7 +67,7 @@ def paired(ours_: np.ndarray, theirs: np.ndarray) -> str:
 
 
 def epochs_to(traces: Sequence[Trace], worth: float, shortlist: bool = False) -> tuple[float, int]:
-    """Median of the epochs until a search held that much, the budget where it never did; and how many did."""
+    """Median epochs until a search reaches a value (else the budget), and how many reach it."""
     first = [trace.first(worth, shortlist) for trace in traces]
     return float(np.median([min(each, BUDGET) for each in first])), sum(
         math.isfinite(each) for each in first
@@ -74,7 +77,8 @@ def epochs_to(traces: Sequence[Trace], worth: float, shortlist: bool = False) ->
 def report(found: dict[str, list[Trace]], curves: Curves) -> None:
     """Prints the tables."""
     print(
-        f"\nmean regret (best {curves.best:.2f}, top 1 % from {curves.top:.2f}) after so many epochs"
+        f"\nmean regret (best {curves.best:.2f}, top 1 % from {curves.top:.2f}) "
+        "after so many epochs"
     )
     print(f"{'':28}" + "".join(f"{spent:>8}" for spent in CHECKPOINTS) + f"{'trials':>9}")
     for name, traces in found.items():
@@ -95,7 +99,8 @@ def report(found: dict[str, list[Trace]], curves: Curves) -> None:
         for name, traces in found.items():
             median, reached = epochs_to(traces, curves.top, shortlist)
             print(
-                f"{name:28}{median:8.0f}  reached in {reached} of {len(traces)}, {median / base:.2f} of random's"
+                f"{name:28}{median:8.0f}  reached in {reached} of {len(traces)}, "
+                f"{median / base:.2f} of random's"
             )
     if "ours" in found:
         print("\nregret of ours minus theirs, paired by repeat, 95 % interval")
@@ -113,7 +118,7 @@ def report(found: dict[str, list[Trace]], curves: Curves) -> None:
 
 
 def bound(repeats: int, first_seed: int) -> None:
-    """Prints what the bound of TPE's history costs a search of LONG trials of the made-up function: regret with it and without."""
+    """Print the regret with and without the limit on TPE's history, on LONG synthetic trials."""
     land, found = Synthetic(), dict[int | None, np.ndarray]()
     checks = np.linspace(HISTORY["tpe"], LONG, 3).astype(int)
     for limit in (HISTORY["tpe"], None):
@@ -126,8 +131,9 @@ def bound(repeats: int, first_seed: int) -> None:
             [[land.best - trace.at(land.epochs * count) for count in checks] for trace in traces]
         )
         print(
-            f"TPE learns from {limit or 'all'}: mean regret after {', '.join(map(str, checks))} trials "
-            f"{np.round(found[limit].mean(axis=0), 3)}, {(time.process_time() - seconds) / repeats:.0f} s a search",
+            f"TPE learns from {limit or 'all'}: mean regret after "
+            f"{', '.join(map(str, checks))} trials {np.round(found[limit].mean(axis=0), 3)}, "
+            f"{(time.process_time() - seconds) / repeats:.0f} s a search",
             flush=True,
         )
     bounded, whole = found.values()

@@ -1,7 +1,11 @@
-"""The original's sizes without Ray: `python tests/benchmarks/seed.py [--device cuda] [--epochs 30] [--steps 100] [--recognizer-epochs 10]`.
+"""Training at the sizes of the original experiment, without Ray.
 
-Trains preset `seed` on built-in lines of 128 x 1024, OFF and ON, through `fit` alone, and prints for each arm the best epoch, seconds a
-step, the peak of the device's memory, and the share of its measured FP32 matrix rate that a step's arithmetic comes to.
+`python tests/benchmarks/seed.py [--device cuda] [--epochs 30] [--steps 100]
+[--recognizer-epochs 10]`
+
+Trains preset `seed` on built-in lines of 128 x 1024, OFF and ON, with `fit`, and prints for each
+arm the best epoch, seconds per step, peak memory of the device, and the share of its measured FP32
+matrix rate that a step achieves.
 """
 
 from __future__ import annotations
@@ -123,8 +127,9 @@ def main():
         _, epoch, m = best
         took = statistics.median(seconds)
         print(
-            f"{arm}: {len(seconds)} epochs; best {epoch}: PSNR {m['psnr']:.2f} dB, SSIM {m['ssim']:.4f}, CER {m['cer']:.3f}, "
-            f"WER {m['wer']:.3f}; {took:.3f} s a step, {peak:.0f} MiB at most, {flops / 1e12:.2f} TFLOP a step, "
+            f"{arm}: {len(seconds)} epochs; best {epoch}: PSNR {m['psnr']:.2f} dB, "
+            f"SSIM {m['ssim']:.4f}, CER {m['cer']:.3f}, WER {m['wer']:.3f}; {took:.3f} s a step, "
+            f"{peak:.0f} MiB at most, {flops / 1e12:.2f} TFLOP a step, "
             f"{flops / took / rate:.0%} of the matrix rate",
             flush=True,
         )

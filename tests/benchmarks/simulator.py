@@ -1,6 +1,7 @@
-"""Searches replayed at no cost, of a landscape in landscapes.py.
+"""Simulated searches of a landscape in landscapes.py.
 
-`replay` runs a searcher with several workers in virtual time, an epoch a tick, without Ray; `SimulatedTrial` is the same under Ray.
+`replay` runs a searcher with several workers in virtual time, an epoch a tick, without Ray;
+`SimulatedTrial` is the same under Ray.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tune.study.trial_status import TrialStatus
 
 @dataclass
 class Run:
-    """A trial on its way: its curve of `epochs` epochs, fewer where it diverged, and how far it is."""
+    """A running trial: its curve of `epochs` epochs (fewer if it diverged) and its progress."""
 
     curve: list[Metrics]
     epochs: int
@@ -63,9 +64,10 @@ class Run:
 
 @dataclass
 class Trace:
-    """What a search had found after so many epochs: the true worth of the trial with the best value seen so far.
+    """The incumbent after each epoch: the true value of the trial with the best value seen.
 
-    shortlist: the most that one of the best three is worth, which is what a confirmation over seeds could choose.
+    shortlist: the most that one of the best three is worth, which is what a confirmation over seeds
+    could choose.
     """
 
     spent: list[int] = field(default_factory=list)
@@ -94,7 +96,7 @@ class Trace:
         return held[-1] if held else -math.inf
 
     def first(self, worth: float, shortlist: bool = False) -> float:
-        """The epochs after which the best trial (or one of the best three) was worth that much; infinity where it never was."""
+        """Epochs until the best trial (or one of the best three) reaches a value, or infinity."""
         history = self.shortlist if shortlist else self.worth
         return next(
             (epochs for epochs, held in zip(self.spent, history, strict=True) if held >= worth),
@@ -105,9 +107,9 @@ class Trace:
 def replay(searcher: Any, landscape: Landscape, budget: int, seed: int, workers: int = 4) -> Trace:
     """Runs a searcher as Ray would, with asynchronous workers, until `budget` epochs are spent.
 
-    searcher: has `suggest` (a mapping with `values`; None: not yet), `should_stop` and `on_trial_complete` as OptunaSearcher has. An OFF
-    trial is over at once and costs nothing: the others have none. The seed that a trial is run with is drawn anew for each trial of each
-    replay.
+    searcher: has `suggest` (a mapping with `values`; None: not yet), `should_stop` and
+    `on_trial_complete` as OptunaSearcher has. An OFF trial is over at once and costs nothing: the
+    others have none. The seed that a trial is run with is drawn anew for each trial of each replay.
     """
     trace, spent, names, clock = Trace(), 0, count(), list[tuple[int, int]]()
     runs: dict[int, tuple[Run, float]] = {}
@@ -153,8 +155,8 @@ def replay(searcher: Any, landscape: Landscape, budget: int, seed: int, workers:
 class SimulatedTrial(Trainable):
     """A trial of a landscape under Ray, which costs nothing.
 
-    config: as tune/runner/trainable.py's, or the values themselves, from a searcher that knows no arms. folder: of the study, in whose trials/ the
-    results are kept, or None.
+    config: as tune/runner/trainable.py's, or the values themselves, from a searcher without arms.
+    folder: of the study, whose trials/ gets the results, or None.
     """
 
     def setup(

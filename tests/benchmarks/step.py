@@ -1,7 +1,10 @@
-"""Seconds of a training step against a plain reference, alternating in one process: `python tests/benchmarks/step.py [preset ...]`.
+"""Seconds of a training step relative to a plain reference implementation.
 
-The reference is what a careful person writes first: one generator forward, the recognizer frozen with requires_grad_(False) and in eval mode,
-NCHW tensors, the same losses, optimisers, threads and batch, everything eager. Each change is then added by itself.
+`python tests/benchmarks/step.py [preset ...]`
+
+The reference is a straightforward implementation: one generator forward, the recognizer frozen with
+requires_grad_(False) and in eval mode, NCHW tensors, the same losses, optimisers, threads and
+batch, no compilation. Each change is then added separately. The steps alternate in one process.
 """
 
 from __future__ import annotations
@@ -96,14 +99,14 @@ GAINS = (
 
 
 def plain_adam(state):
-    """Puts PyTorch's default Adam in the place of the fused one."""
+    """Replace the fused Adam by PyTorch's default one."""
     for optimizer in state.optimizers.values():
         for group in optimizer.param_groups:
             group["fused"] = False
 
 
 def variant(config, gains, whole=False):
-    """A callable that takes one step with these gains; with `whole` it is the project's own step."""
+    """A callable that runs one step with these gains; with `whole` it is `train_step`."""
     data = config.data
     torch.manual_seed(0)
     recognizer = build_recognizer(config.guide, LETTERS.classes, data.height, data.width)
@@ -129,7 +132,7 @@ def variant(config, gains, whole=False):
 
 
 def measure(steps, rounds):
-    """Seconds of each step, a round of all of them at a time; the first two rounds warm up."""
+    """Seconds of each step, measured in rounds of all steps; two rounds warm up."""
     seconds = {name: [] for name in steps}
     for number in range(rounds + 2):
         for name, step in steps.items():
@@ -141,7 +144,7 @@ def measure(steps, rounds):
 
 
 def main():
-    """Prints, for each preset, the reference, each gain by itself and added up, and the project's step."""
+    """Print the reference, each gain separately and cumulated, and `train_step`, per preset."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("presets", nargs="*", default=["tiny", "small"])
     options.add_argument("--rounds", type=int, default=20)
@@ -156,7 +159,8 @@ def main():
         steps["the project's step"] = variant(config, GAINS, whole=True)
         seconds = measure(steps, asked.rounds)
         print(
-            f"preset {preset}, batch {config.train.batch_size}, {asked.threads} thread(s), {asked.rounds} rounds"
+            f"preset {preset}, batch {config.train.batch_size}, {asked.threads} thread(s), "
+            f"{asked.rounds} rounds"
         )
         for name, values in seconds.items():
             ratios = [a / b for a, b in zip(seconds["reference"], values, strict=True)]
@@ -165,7 +169,8 @@ def main():
             )
             middle = statistics.median(ratios)
             print(
-                f"  {name:34s} {statistics.median(values):7.4f} s   {middle:5.2f} x (quartiles {low:.2f} to {high:.2f})"
+                f"  {name:34s} {statistics.median(values):7.4f} s   {middle:5.2f} x "
+                f"(quartiles {low:.2f} to {high:.2f})"
             )
 
 

@@ -1,8 +1,11 @@
-"""Time to read a TFRecord against the `tfrecord` package, alternating in one process: `python tests/benchmarks/tfrecord.py [records]`.
+"""Time to read a TFRecord relative to the `tfrecord` package.
 
-The package's own loader hands out bytes and checks nothing; our reader checks both checksums and every value and makes the
-images uint8. So two more rows say what the plain comparison cannot: the bare reading of the file's bytes, which is a bound for
-every reader in one thread, and the package with checksums, checks and images added, which does our reader's work.
+`python tests/benchmarks/tfrecord.py [records]`
+
+The package's loader returns bytes and checks nothing; our reader checks both checksums and every
+value and converts the images to uint8. So two more rows are measured: reading the bytes of the
+file, a bound for every reader in one thread, and the package with checksums, checks and images
+added, which does the work of our reader. The readers alternate in one process.
 """
 
 from __future__ import annotations
@@ -73,7 +76,7 @@ def package_checked(path):
 
 
 def main():
-    """Prints the milliseconds a record of each reader, and how many times as fast as the package's loader it is."""
+    """Print the milliseconds per record of each reader, and its speed relative to the package."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("records", nargs="?", type=int, default=200)
     options.add_argument("--rounds", type=int, default=20)
@@ -95,13 +98,15 @@ def main():
                 if number > 1:
                     seconds[name].append((time.perf_counter() - started) / asked.records)
         print(
-            f"{asked.records} records of {HEIGHT} x {WIDTH}, {path.stat().st_size / 2**20:.0f} MiB, {asked.rounds} rounds"
+            f"{asked.records} records of {HEIGHT} x {WIDTH}, "
+            f"{path.stat().st_size / 2**20:.0f} MiB, {asked.rounds} rounds"
         )
     for name, values in seconds.items():
         ratios = [a / b for a, b in zip(seconds[PACKAGE], values, strict=True)]
         low, _, high = statistics.quantiles(ratios, n=4)
         print(
-            f"  {name:32s} {1000 * statistics.median(values):7.3f} ms a record   {statistics.median(ratios):5.2f} x "
+            f"  {name:32s} {1000 * statistics.median(values):7.3f} ms a record   "
+            f"{statistics.median(ratios):5.2f} x "
             f"(quartiles {low:.2f} to {high:.2f})"
         )
 

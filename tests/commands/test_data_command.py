@@ -24,7 +24,7 @@ REAL = Path(os.environ.get("GANHTR_TEST_DATA", ROOT / ".." / "shared" / "data"))
 
 @pytest.fixture
 def lines(tmp_path):
-    """A folder of twelve lines in six groups; the first has a twin, the second is too long for its frames."""
+    """Twelve lines in six groups; the first has a degraded image, the second too few frames."""
     rng = np.random.default_rng(0)
     images = [
         rng.integers(0, 255, (32, 48 if i == 1 else 64 + 24 * i), dtype=np.uint8) for i in range(12)
@@ -143,7 +143,8 @@ def test_the_built_in_lines_are_inspected_too(run, monkeypatch, tmp_path):
     [
         (
             ("inspect", "nowhere"),
-            "nowhere: data must be 'builtin', a folder with lines.tsv, a .tfrecord file, or ALTO or PAGE pages",
+            "nowhere: data must be 'builtin', a folder with lines.tsv, a .tfrecord file, "
+            "or ALTO or PAGE pages",
         ),
         (
             ("inspect", "LINES", "--preset", "big"),

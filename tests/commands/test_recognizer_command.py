@@ -1,4 +1,4 @@
-"""`python -m ganhtr recognizer`: what it writes and says, that it goes on where it was broken off, and that it overwrites nothing."""
+"""`python -m ganhtr recognizer`: files and output, resumed training, and nothing overwritten."""
 
 import re
 import sys
@@ -64,7 +64,7 @@ def lines(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def own_shelves(tmp_path, monkeypatch):
-    """A cache of its own, and no shipped recognizer."""
+    """A cache of its original, and no shipped recognizer."""
     monkeypatch.setenv("GANHTR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(recognizer_module, "SHIPPED", tmp_path / "shipped")
 
@@ -107,7 +107,7 @@ def train(ganhtr, lines):
 
 
 def figures(out):
-    """What was said from the count of search-validation lines on, but for the picture."""
+    """What was printed from the count of search-validation lines on, but for the picture."""
     return re.findall(r"search-validation, \d+ lines:\n|  (?:clean|degraded) lines:.*", out)
 
 
@@ -117,11 +117,11 @@ def pairs_of(lines):
 
 def test_a_recognizer_is_trained_saved_and_measured(train, lines, tmp_path):
     out = tmp_path / "new" / "r.safetensors"
-    code, said, wrong = train(
+    code, printed, errors = train(
         out, "--seed", 5, "--kind", "transformer", "--picture", tmp_path / "pictures" / "r.png"
     )
-    assert (code, wrong) == (0, "") and list(out.parent.iterdir()) == [out]
-    assert [line.split(",")[0] for line in said.splitlines() if "CTC" in line] == [
+    assert (code, errors) == (0, "") and list(out.parent.iterdir()) == [out]
+    assert [line.split(",")[0] for line in printed.splitlines() if "CTC" in line] == [
         f"recognizer: epoch {i}/3" for i in (1, 2, 3)
     ]
     weights, pairs = RecognizerWeights.load(out), pairs_of(lines)
@@ -133,15 +133,15 @@ def test_a_recognizer_is_trained_saved_and_measured(train, lines, tmp_path):
         weights.width,
     ) == ("transformer", 5, 8, 32, 64)
     assert weights.charset == pairs.charset.characters and len(pairs.validation) < 6
-    held = LineBatches(pairs.validation, pairs.charset, CPU)
+    validation = LineBatches(pairs.validation, pairs.charset, CPU)
     for image in ("clean", "degraded"):
-        errors = text_errors(
-            pairs.validation.transcripts, read_lines(weights.build(CPU), held, image)
+        counts = text_errors(
+            pairs.validation.transcripts, read_lines(weights.build(CPU), validation, image)
         )
         characters = sum(map(len, pairs.validation.transcripts))
         assert (
-            f"  {image} lines: CER {errors.cer:.1%} ({errors.char_edits.sum()} edits to {characters} characters)"
-            in said
+            f"  {image} lines: CER {counts.cer:.1%} ({counts.char_edits.sum()} edits in "
+            f"{characters} characters)" in printed
         )
     with Image.open(tmp_path / "pictures" / "r.png") as image:
         assert image.format == "PNG" and image.width > 64
@@ -151,12 +151,12 @@ def test_a_study_can_name_what_was_trained(train, lines, tmp_path):
     out = tmp_path / "r.safetensors"
     train(out)
     config = build_config("tiny", {"guide.weights": str(out)})
-    said, pairs = [], pairs_of(lines)
-    held = obtain_recognizer(
-        "guide", pairs, config.guide, config.recognizer_training, CPU, said.append
+    printed, pairs = [], pairs_of(lines)
+    weights = obtain_recognizer(
+        "guide", pairs, config.guide, config.recognizer_training, CPU, printed.append
     )
-    assert held.config.dim == 8 and str(out) in said[0] and len(said) == 1
-    with pytest.raises(ValueError, match="data.height must be the recognizer's"):
+    assert weights.config.dim == 8 and str(out) in printed[0] and len(printed) == 1
+    with pytest.raises(ValueError, match="reads lines of height 32, but data.height is 48"):
         obtain_recognizer(
             "guide",
             source.load_pairs(str(lines), DataConfig(height=48, width=64)),
@@ -172,9 +172,13 @@ def test_a_recognizer_is_measured_again_with_the_test_lines_closed(train, ganhtr
     _, trained, _ = train(out)
     for test in (tmp_path / "cache" / "lines").glob("*/test.npz"):
         test.unlink()
-    code, said, wrong = ganhtr("evaluate", out, "--data", lines, "--picture", tmp_path / "p.png")
+    code, printed, errors = ganhtr(
+        "evaluate", out, "--data", lines, "--picture", tmp_path / "p.png"
+    )
     assert (
-        (code, wrong) == (0, "") and figures(said) == figures(trained) and len(figures(said)) == 3
+        (code, errors) == (0, "")
+        and figures(printed) == figures(trained)
+        and len(figures(printed)) == 3
     )
     assert (tmp_path / "p.png").exists() and not (tmp_path / "cache" / "recognizers").exists()
 
@@ -186,12 +190,12 @@ def test_lines_of_another_charset_are_measured_with_the_recognizers_own(
     charset.write_text("\n".join("xab"), encoding="utf-8")
     whole.write_text("\n".join("abcdefg "), encoding="utf-8")
     train(out, "--charset", charset)
-    code, said, _ = ganhtr("evaluate", out, "--data", lines, "--charset", whole)
+    code, printed, _ = ganhtr("evaluate", out, "--data", lines, "--charset", whole)
     counted = Charset("xab").outside(pairs_of(lines).validation.transcripts)
     assert code == 0 and RecognizerWeights.load(out).charset == "xab"
     assert (
-        f"note: by the recognizer's charset, search-validation: {counted.total()} characters are outside the charset"
-        in said
+        f"note: with the recognizer's charset, search-validation: {counted.total()} characters "
+        "are outside the charset" in printed
     )
 
 
@@ -210,38 +214,41 @@ def test_the_split_and_the_damage_can_be_those_of_the_study(train, ganhtr, lines
 
 def stop(monkeypatch, step):
     """Ctrl-C in a step of the training."""
-    own = recognizer_training.train_step
+    original = recognizer_training.train_step
 
     def interrupted(state, lines, batch_size, number, seed):
         if number == step:
             raise KeyboardInterrupt
-        return own(state, lines, batch_size, number, seed)
+        return original(state, lines, batch_size, number, seed)
 
     monkeypatch.setattr(recognizer_training, "train_step", interrupted)
-    return own
+    return original
 
 
 def test_a_training_goes_on_after_ctrl_c(train, tmp_path, monkeypatch):
     whole, out = tmp_path / "whole.safetensors", tmp_path / "r.safetensors"
     _, trained, _ = train(whole)
-    own = stop(monkeypatch, 5)  # two steps an epoch: in the third
-    code, said, _ = train(out, "--resume")
-    assert code == 130 and f"there is no {out}.part to go on from" in said
+    original = stop(monkeypatch, 5)  # two steps an epoch: in the third
+    code, printed, _ = train(out, "--resume")
     assert (
-        said.splitlines()[-1] == f"interrupted; --resume goes on from {out}.part"
+        code == 130
+        and f"{out}.part does not exist: training starts with the first epoch" in printed
+    )
+    assert (
+        printed.splitlines()[-1] == f"interrupted; --resume continues from {out}.part"
         and not out.exists()
     )
-    monkeypatch.setattr(recognizer_training, "train_step", own)
-    code, _, wrong = train(out)
+    monkeypatch.setattr(recognizer_training, "train_step", original)
+    code, _, errors = train(out)
     assert code == 2 and re.search(
-        r"whose training was broken off .*Add --resume to go on with it, or --force to start anew",
-        wrong,
+        r"was interrupted .*Add --resume to continue it, or --force to start from the beginning",
+        errors,
     )
-    code, _, wrong = train(out, "--resume", "--set", "recognizer_training.lr=0.01")
-    assert code == 2 and "recognizer_training.lr 0.002 there, 0.01 here" in wrong
-    code, said, _ = train(out, "--resume")
-    assert code == 0 and "goes on after epoch 2 of 3" in said and "epoch 2/3" not in said
-    assert whole.read_bytes() == out.read_bytes() and figures(said) == figures(trained)
+    code, _, errors = train(out, "--resume", "--set", "recognizer_training.lr=0.01")
+    assert code == 2 and "recognizer_training.lr is 0.002 in the file and 0.01 here" in errors
+    code, printed, _ = train(out, "--resume")
+    assert code == 0 and "resumed after epoch 2 of 3" in printed and "epoch 2/3" not in printed
+    assert whole.read_bytes() == out.read_bytes() and figures(printed) == figures(trained)
     assert sorted(path.name for path in tmp_path.glob("*.safetensors*")) == [
         "r.safetensors",
         "whole.safetensors",
@@ -250,10 +257,10 @@ def test_a_training_goes_on_after_ctrl_c(train, tmp_path, monkeypatch):
 
 def test_ctrl_c_in_the_first_epoch_leaves_nothing(train, tmp_path, monkeypatch):
     stop(monkeypatch, 1)
-    code, said, _ = train(tmp_path / "r.safetensors")
+    code, printed, _ = train(tmp_path / "r.safetensors")
     assert (
         code == 130
-        and said.endswith("interrupted in the first epoch\n")
+        and printed.endswith("interrupted in the first epoch\n")
         and not list(tmp_path.glob("r.*"))
     )
 
@@ -262,24 +269,24 @@ def test_a_file_is_overwritten_only_when_told_to(train, tmp_path, monkeypatch):
     out = tmp_path / "r.safetensors"
     out.write_text("mine")
     for words in ((), ("--resume",)):
-        code, said, wrong = train(out, *words)
-        assert (code, said, out.read_text()) == (
+        code, printed, errors = train(out, *words)
+        assert (code, printed, out.read_text()) == (
             2,
             "",
             "mine",
-        ) and "which is there already. Name another, or add --force" in wrong
-    own = stop(monkeypatch, 3)
+        ) and "exists. Name another file, or add --force" in errors
+    original = stop(monkeypatch, 3)
     assert train(out, "--force")[0] == 130 and out.read_text() == "mine"
-    monkeypatch.setattr(recognizer_training, "train_step", own)
+    monkeypatch.setattr(recognizer_training, "train_step", original)
     assert (
-        "goes on after epoch 1" in train(out, "--force", "--resume")[1]
+        "resumed after epoch 1" in train(out, "--force", "--resume")[1]
         and RecognizerWeights.load(out).height == 32
     )
     stop(monkeypatch, 3)
     train(out, "--force")
-    monkeypatch.setattr(recognizer_training, "train_step", own)
-    code, said, _ = train(out, "--force")
-    assert code == 0 and "epoch 1/3" in said and "goes on" not in said
+    monkeypatch.setattr(recognizer_training, "train_step", original)
+    code, printed, _ = train(out, "--force")
+    assert code == 0 and "epoch 1/3" in printed and "resumed" not in printed
 
 
 def test_a_shipped_recognizer_of_the_kind_is_where_it_starts(
@@ -297,9 +304,9 @@ def test_a_shipped_recognizer_of_the_kind_is_where_it_starts(
             (("--kind", "transformer"), None),
         ]
     ):
-        _, said, _ = train(tmp_path / f"{number}.safetensors", "--epochs", 1, *words)
-        found = re.search(r"starts from the shipped one \((\d+) of", said)
-        assert (int(found[1]) if found else None) == taken, words
+        _, printed, _ = train(tmp_path / f"{number}.safetensors", "--epochs", 1, *words)
+        match = re.search(r"starts from the shipped weights \((\d+) of", printed)
+        assert (int(match[1]) if match else None) == taken, words
 
 
 @pytest.mark.parametrize(
@@ -325,11 +332,12 @@ def test_a_shipped_recognizer_of_the_kind_is_where_it_starts(
         ),
         (
             ["--set", "judge.dim=8"],
-            r"--set must be a key of data.\*, guide.\*, recognizer_training.\* here, got judge.dim. Leave it out",
+            r"--set judge.dim has no effect here; allowed are data.\*, guide.\*, "
+            r"recognizer_training.\*",
         ),
         (
             ["--set", "guide.weights=x"],
-            "guide.weights must be left out here, where a recognizer is trained",
+            "guide.weights cannot be set when a recognizer is trained",
         ),
         (["--set", "a", "--set", "b"], "got 'a'\n--set must be key=value, got 'b'"),
         (["--device", "tpu"], "--device must be cpu or cuda, got tpu"),
@@ -337,39 +345,34 @@ def test_a_shipped_recognizer_of_the_kind_is_where_it_starts(
 )
 def test_faulty_words_are_told_before_anything_is_read(words, fault, ganhtr, tmp_path, monkeypatch):
     monkeypatch.setattr(source, "load_pairs", lambda *_: pytest.fail("the lines were read"))
-    code, said, wrong = ganhtr("train", "--out", tmp_path / "r.safetensors", *words)
-    assert (code, said) == (2, "") and re.search(fault, wrong)
+    code, printed, errors = ganhtr("train", "--out", tmp_path / "r.safetensors", *words)
+    assert (code, printed) == (2, "") and re.search(fault, errors)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_told(ganhtr, tmp_path):
-    code, _, wrong = ganhtr("train", "--out", tmp_path / "r.safetensors", "--device", "cuda")
-    assert code == 2 and wrong.startswith(
-        "--device must be cpu on this machine, got cuda, and PyTorch sees no CUDA device"
-    )
+    code, _, errors = ganhtr("train", "--out", tmp_path / "r.safetensors", "--device", "cuda")
+    assert code == 2 and errors.startswith("--device cuda: PyTorch finds no CUDA device")
 
 
 def test_an_out_that_cannot_be_written_is_told(train, tmp_path):
     (tmp_path / "file").write_text("")
-    assert "--out must be a file, got the folder" in train(tmp_path)[2]
-    assert (
-        "--out must be a file in a folder that can be written"
-        in train(tmp_path / "file" / "r.safetensors")[2]
-    )
+    assert "is a folder. Name a file in it" in train(tmp_path)[2]
+    errors = train(tmp_path / "file" / "r.safetensors")[2]
+    assert "cannot be written" in errors and "Name a file in another folder" in errors
 
 
 def test_evaluate_tells_a_file_that_is_no_recognizer_and_a_size_that_is_not_its_own(
     train, ganhtr, lines, tmp_path
 ):
     (tmp_path / "no.safetensors").write_bytes(b"no")
-    code, _, wrong = ganhtr("evaluate", tmp_path / "no.safetensors", "--data", lines)
-    assert code == 2 and "no.safetensors: must be a recognizer's safetensors file" in wrong
+    code, _, errors = ganhtr("evaluate", tmp_path / "no.safetensors", "--data", lines)
+    assert code == 2 and "no.safetensors: cannot load this file as a trained recognizer" in errors
     train(tmp_path / "r.safetensors")
-    code, _, wrong = ganhtr(
+    code, _, errors = ganhtr(
         "evaluate", tmp_path / "r.safetensors", "--data", lines, "--set", "data.height=48"
     )
-    assert code == 2 and "data.height must be the recognizer's (32), got 48" in wrong
-    assert (
-        "must be a key of data.* here"
-        in ganhtr("evaluate", tmp_path / "r.safetensors", "--set", "recognizer_training.lr=1")[2]
-    )
+    assert code == 2 and "the recognizer has data.height 32, got 48. Omit" in errors
+    lr = ("--set", "recognizer_training.lr=1")
+    _, _, errors = ganhtr("evaluate", tmp_path / "r.safetensors", *lr)
+    assert "--set recognizer_training.lr has no effect here; allowed are data.*" in errors

@@ -1,4 +1,4 @@
-"""What the tests of the ten faults share: how a check is shown to fail on the fault, and a study without Ray."""
+"""Shared by the tests of the ten faults: a check that fails on the fault; a study without Ray."""
 
 import json
 
@@ -23,7 +23,7 @@ def caught():
 
 @pytest.fixture(scope="session")
 def new_study(tmp_path_factory, inputs):
-    """new_study(space, seed): a study's request and folder, with the lines and recognizers of `inputs`."""
+    """new_study(space, seed): request and folder of a study with the lines of `inputs`."""
 
     def make(space, seed=0):
         sizes = {

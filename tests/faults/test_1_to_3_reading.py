@@ -1,7 +1,7 @@
-"""Faults 1 to 3 of the original experiment: the blank of CTC, the error rates, the recognizer that was not frozen.
+"""Faults 1 to 3 of the original experiment: CTC blank, error rates, unfrozen recognizer.
 
-A check is a function that asserts. It holds on the code; `caught` runs it on the fault, which a small twin or a patch puts back, and
-wants it to fail there.
+A check is a function that asserts. It holds on the code; `caught` runs it on the fault, which a
+small twin or a patch puts back, and wants it to fail there.
 """
 
 import itertools
@@ -38,13 +38,13 @@ VOC = Charset(
 
 
 def spelt(labels, classes, frames, blank=0):
-    """Logits (T, K) of a recognizer that is 99 % sure of every frame: a frame for each label, and a blank behind it."""
+    """Logits (T, K), 99 % certain in every frame: a frame per label, each followed by a blank."""
     best = torch.full((frames,), blank)
     best[: 2 * len(labels) : 2] = torch.as_tensor(labels)
     return math.log(0.99 / (0.01 / (classes - 1))) * F.one_hot(best, classes).float()
 
 
-# --- 1: the blank was the recognizer's last class, the loss took 0 for it; the value was clipped at 300 and had no gradient ---
+# --- 1: the blank was the recognizer's last class, but 0 in the loss, which was clipped at 300 ---
 
 
 def test_1_ctc_blank_is_0_for_the_recognizer_and_for_the_loss(caught):
@@ -172,13 +172,13 @@ def test_1_ctc_infinite_losses_are_counted_and_named(
                 caught(check)
 
 
-# --- 2: error rates against the reading of the clean image, doubled letters lost from the reference, decoding shifted by one ---
+# --- 2: wrong references for error rates, without doubled letters; decoding shifted by one ---
 
 REFERENCES, READINGS = ("Nassauw", "koffij", "Anna fee", "bee"), ("Nasauw", "koffij", "Anna", "fee")
 
 
 class Speaker(nn.Module):
-    """A recognizer that says given texts in turn, whatever it is shown: the same of a restored and of a clean line."""
+    """A recognizer that returns given texts in turn, for restored and for clean lines."""
 
     stride = 4
 
@@ -243,7 +243,7 @@ def test_2_cer_and_wer_are_taken_against_the_untouched_transcription(
         caught(check)
 
 
-# --- 3: the recognizer ran in training mode in the loss and in validation, and weights that did not fit were passed over ---
+# --- 3: the recognizer ran in training mode; weights that did not fit were ignored ---
 
 
 def test_3_the_recognizer_is_frozen_in_loss_and_validation(

@@ -1,7 +1,7 @@
-"""Faults 4 to 7 of the original experiment: the crash, the discriminator at chance, the best score's start, the dropped line.
+"""Faults 4 to 7 of the original experiment: crash, blind discriminator, best score, lost line.
 
-A check is a function that asserts. It holds on the code; `caught` runs it on the fault, which a small twin or a patch puts back, and
-wants it to fail there.
+A check is a function that asserts. It holds on the code; `caught` runs it on the fault, which a
+small twin or a patch puts back, and wants it to fail there.
 """
 
 import math
@@ -37,7 +37,7 @@ SEARCH = space_from_plain(
 )
 
 
-# --- 4: a character outside the charset and an empty label made holes in a mask taken from zeros; both arms crashed at epoch 10 ---
+# --- 4: unknown characters and empty labels broke a mask of zeros; both arms crashed ---
 
 
 def lengths_from_zeros(self, text_BL, lengths_B):

@@ -1,7 +1,7 @@
-"""Faults 8 to 10 of the original experiment: one seed an arm, totals that cannot be compared, a search of which no trial counted.
+"""Faults 8 to 10 of the original experiment: one seed, incomparable totals, a useless search.
 
-A check is a function that asserts. It holds on the code; `caught` runs it on the fault, which a small twin or a patch puts back, and
-wants it to fail there.
+A check is a function that asserts. It holds on the code; `caught` runs it on the fault, which a
+small twin or a patch puts back, and wants it to fail there.
 """
 
 import math
@@ -46,7 +46,7 @@ SEARCH = {
 
 @pytest.fixture(scope="module")
 def run(new_study, inputs):
-    """run(space, searcher, seed): a study asked, trained, told and reported as Tune and the driver do it, but without Ray."""
+    """run(space, searcher, seed): run a study as Tune and the driver do, but without Ray."""
 
     def make(plain, searcher=OptunaSearcher, seed=0):
         request, folder = new_study(space_from_plain(plain), seed)
@@ -230,7 +230,7 @@ def test_9_components_are_compared_one_by_one(experiment, monkeypatch, caught):
     caught(check)
 
 
-# --- 10: forty trials, none complete: metrics of another run, no report for the pruner, a seed a trial; and a failed one won ---
+# --- 10: of forty trials none was complete, the pruner got no report, and a failed trial won ---
 
 
 class Deaf(OptunaSearcher):

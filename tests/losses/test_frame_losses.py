@@ -1,4 +1,4 @@
-"""Losses between the frames of restored, clean and degraded lines against loops from the papers and a library."""
+"""Frame losses against naive loops and a library, and one contract for all of the table."""
 
 import math
 
@@ -6,6 +6,9 @@ import pytest
 import torch
 from pytorch_metric_learning.losses import VICRegLoss
 
+from ganhtr.config import build_config
+from ganhtr.config_sections import FRAME_LOSSES
+from ganhtr.losses.contrastive import formulation
 from ganhtr.losses.contrastive.frame import frame_nce
 from ganhtr.losses.contrastive.ratio import ratio
 from ganhtr.losses.contrastive.vicreg import vicreg
@@ -13,11 +16,10 @@ from ganhtr.losses.contrastive.vicreg import vicreg
 FRAMES = torch.tensor([5, 3, 1])
 SCALE = torch.tensor(4.0, dtype=torch.float64)
 LOSSES = {
-    "ratio": ratio,
-    "frame": lambda r, c, d, f, s: frame_nce(r, c, None, f, s),
-    "frame with twins": frame_nce,
-    "vicreg": vicreg,
+    name: formulation(build_config("tiny", {"contrastive.formulation": name}).contrastive).loss
+    for name in FRAME_LOSSES
 }
+LOSSES["frame without degraded frames"] = lambda r, c, d, f, s: frame_nce(r, c, None, f, s)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The recognizer's losses: features against a loop, CTC against all paths, and the convention of the blank."""
+"""Losses of the guide: features against a loop, CTC against all paths, the blank's index."""
 
 import itertools
 import math
@@ -36,7 +36,7 @@ def collapse(path):
 
 
 def by_all_paths(probabilities_TK, target):
-    """-log of the summed probability of all paths that spell `target`; infinite when there is none."""
+    """-log of the summed probability of all paths that spell `target`; infinite without any."""
     frames, classes = probabilities_TK.shape
     total = sum(
         math.prod(probabilities_TK[t, label].item() for t, label in enumerate(path))
@@ -52,7 +52,7 @@ CASES = [(target, frames) for target in TARGETS for frames in (1, 2, 3, 4)]
 
 @pytest.fixture(scope="module")
 def ctc_case():
-    """Logits (B, 5, 3) in float64, the last frame inside no line, with CTC's value of every case by enumeration."""
+    """Logits (B, 5, 3) in float64, the last frame outside all lines; CTC by enumeration."""
     logits = 2 * torch.randn(
         len(CASES), 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
     )
@@ -110,10 +110,11 @@ def test_a_line_does_not_depend_on_the_others(ctc_case):
 
 
 def test_the_convention_of_the_blank():
-    """A recognizer sure of every frame costs < 5 nats where the blank is 0, > 500 where its blank is the last class.
+    """A certain recognizer costs < 5 nats with blank 0, > 500 with the last class as blank.
 
-    The experiment's first fault: its recognizer gave character i the class i - 1 and the blank class 108; the loss took 0
-    for the blank and i for the character, and its value, clipped, had no gradient.
+    The experiment's first fault: its recognizer gave character i the class i - 1 and the blank
+    class 108; the loss took 0 for the blank and i for the character, and its value, clipped, had no
+    gradient.
     """
     characters, frames = 108, 128
     text = [1 + (37 * i) % characters for i in range(33)]

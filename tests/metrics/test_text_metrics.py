@@ -103,7 +103,7 @@ def test_an_empty_reference_counts_what_was_read():
 
 
 def test_a_reading_is_missing():
-    with pytest.raises(ValueError, match="readings must be one for each reference, got 1 for 2"):
+    with pytest.raises(ValueError, match="there must be one reading per reference, got 1 for 2"):
         text_errors(["a", "b"], ["a"])
 
 
@@ -142,7 +142,10 @@ def test_infeasible_equals_the_shortest_path():
 
 
 def test_the_module_imports_without_jiwer_and_torch():
-    code = "import sys; sys.modules['jiwer'] = sys.modules['torch'] = None; import ganhtr.metrics.text as t; print(t)"
+    code = (
+        "import sys; sys.modules['jiwer'] = sys.modules['torch'] = None; "
+        "import ganhtr.metrics.text as t; print(t)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )

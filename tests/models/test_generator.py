@@ -1,4 +1,4 @@
-"""The generator's kinds against formulas written out, the plain one against what it was; checkpointing that only saves memory."""
+"""The generator's kinds against explicit formulas; checkpointing that only saves memory."""
 
 import copy
 
@@ -25,7 +25,7 @@ def unet(kind, seed=0, **settings):
 
 
 class Original(nn.Module):
-    """The plain U-Net, spelled out layer by layer in the order in which its weights were always drawn."""
+    """The plain U-Net layer by layer, in the order in which its weights are drawn."""
 
     def __init__(self, base, levels, momentum=0.1):
         super().__init__()
@@ -220,7 +220,7 @@ def test_two_checkpointed_passes_before_their_backward_passes(same_tensors):
 
 
 def saved_bytes(net, x):
-    """Bytes of all tensors but parameters and buffers that a forward pass keeps for the backward pass."""
+    """Bytes of the activations that a forward pass keeps for the backward pass."""
     own = {tensor.untyped_storage().data_ptr() for tensor in [*net.parameters(), *net.buffers()]}
     kept = {}
 

@@ -1,4 +1,4 @@
-"""Line recognizers: frozen without a change, differentiable to the image, each line read by itself."""
+"""Line recognizers: frozen, differentiable to the image, each line read independently."""
 
 import copy
 
@@ -183,7 +183,7 @@ def test_the_shortcut_head_reads_the_columns():
 
 
 def test_the_lstm_is_differentiable_in_eval_mode_where_cudnn_runs_it(monkeypatch):
-    """cuDNN refuses the backward pass of an RNN in eval mode, so the call itself runs with the flag raised."""
+    """cuDNN refuses the backward pass in eval mode, so each call runs in training mode."""
     seen = []
     plain = nn.LSTM.forward
 

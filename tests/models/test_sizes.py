@@ -1,4 +1,4 @@
-"""Sizes and conventions of the networks: the experiment's parameter counts, shapes, padding, porting traps."""
+"""Sizes and conventions of the networks: parameter counts, shapes, padding, Keras' defaults."""
 
 import pytest
 import torch

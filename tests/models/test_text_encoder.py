@@ -1,4 +1,4 @@
-"""Encoders of transcriptions, the matcher's and the discriminator's: lengths are carried, not read off zeros."""
+"""Text encoders of matcher and discriminator: explicit lengths, no mask from zeros."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Where recognizers come from: named files, shipped, kept by digest, trained and resumed; loaded strictly; and the two that are shipped."""
+"""Sources of recognizers: files, package, cache, training; strict loading; shipped weights."""
 
 import copy
 import dataclasses
@@ -20,7 +20,7 @@ from ganhtr.data.drawn.register import CHARACTERS
 from ganhtr.metrics.text import greedy_decode, text_errors
 from ganhtr.models.recognizer import build_recognizer
 from ganhtr.recognizers import obtain as recognizer_module
-from ganhtr.recognizers.obtain import difference, obtain_recognizer
+from ganhtr.recognizers.obtain import charset_difference, obtain_recognizer
 from ganhtr.recognizers.readings import recognizer_cer
 from ganhtr.recognizers.training import Recipe
 from ganhtr.recognizers.weights import RecognizerWeights
@@ -152,8 +152,8 @@ def test_building_does_not_hand_out_the_arrays(weights):
 def test_a_damaged_recognizer_is_named(damage, weights, tmp_path):
     path = tmp_path / "recognizer.safetensors"
     weights.save(path)
-    with safetensors.safe_open(path, framework="numpy") as held:
-        meta = json.loads(held.metadata()["recognizer"])
+    with safetensors.safe_open(path, framework="numpy") as file:
+        meta = json.loads(file.metadata()["recognizer"])
 
     def changed(**values):
         return {
@@ -166,7 +166,7 @@ def test_a_damaged_recognizer_is_named(damage, weights, tmp_path):
             )
         }
 
-    told = {
+    metadata = {
         "bare": None,
         "another's": {"generator": "{}"},
         "no json": {"recognizer": "{"},
@@ -186,62 +186,68 @@ def test_a_damaged_recognizer_is_named(damage, weights, tmp_path):
     elif damage in ("text", "half"):
         path.write_bytes({"text": b"no recognizer", "half": path.read_bytes()[:2000]}[damage])
     else:
-        safetensors.numpy.save_file(weights.arrays, path, metadata=told[damage])
+        safetensors.numpy.save_file(weights.arrays, path, metadata=metadata[damage])
     with pytest.raises(
         ValueError,
-        match="(?s)recognizer.safetensors: must be a recognizer's safetensors file, .* Name a file",
+        match="(?s)recognizer.safetensors: cannot load .* as a trained recognizer .* Use a file",
     ):
         RecognizerWeights.load(path)
 
 
 def test_a_second_call_reads_the_cache(config, pairs):
-    said = []
-    first = obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append)
-    assert len(said) == 4 and "epoch 1/4" in said[0]
+    printed = []
+    first = obtain_recognizer("guide", pairs, config, TRAINING, CPU, printed.append)
+    assert len(printed) == 4 and "epoch 1/4" in printed[0]
     kept = (
         source.cache_folder()
         / "recognizers"
         / f"guide-{Recipe(pairs, config, TRAINING).digest}.safetensors"
     )
     assert list(kept.parent.iterdir()) == [kept]  # no checkpoint stays
-    said.clear()
-    second = obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append)
-    assert said == [
+    printed.clear()
+    second = obtain_recognizer("guide", pairs, config, TRAINING, CPU, printed.append)
+    assert printed == [
         f"guide recognizer: from the cache, CER {first.cer:.1%} on clean search-validation lines"
     ]
     assert equal(first.arrays, second.arrays) and first.digest == second.digest
-    said.clear()
-    obtain_recognizer("judge", pairs, config, TRAINING, CPU, said.append)
-    assert len(said) == 4
+    printed.clear()
+    obtain_recognizer("judge", pairs, config, TRAINING, CPU, printed.append)
+    assert len(printed) == 4
 
 
 def test_a_shipped_recognizer_serves_where_it_fits_and_starts_another_where_not(
     config, pairs, fresh_recognizer
 ):
-    said = []
-    made = obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append)
+    printed = []
+    made = obtain_recognizer("guide", pairs, config, TRAINING, CPU, printed.append)
     made.save(recognizer_module.SHIPPED / "guide.safetensors")
-    said.clear()
+    printed.clear()
     assert equal(
-        obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append).arrays, made.arrays
+        obtain_recognizer("guide", pairs, config, TRAINING, CPU, printed.append).arrays, made.arrays
     )
-    assert said == [
+    assert printed == [
         f"guide recognizer: shipped weights, CER {made.cer:.1%} on clean search-validation lines"
     ]
-    said.clear()
+    printed.clear()
     other = dataclasses.replace(pairs, clean_digest="other")
-    obtain_recognizer("guide", other, config, TRAINING, CPU, said.append)
+    obtain_recognizer("guide", other, config, TRAINING, CPU, printed.append)
     count = len(made.arrays)
     assert (
-        said[0]
-        == f"guide recognizer: starts from the shipped one ({count} of {count} arrays, 7 of 7 characters)"
+        printed[0]
+        == f"guide recognizer: starts from the shipped weights ({count} of {count} arrays, "
+        "7 of 7 characters)"
     )
-    assert len(said) == 5
-    said.clear()
+    assert len(printed) == 5
+    printed.clear()
     obtain_recognizer(
-        "guide", other, dataclasses.replace(config, kind="transformer"), TRAINING, CPU, said.append
+        "guide",
+        other,
+        dataclasses.replace(config, kind="transformer"),
+        TRAINING,
+        CPU,
+        printed.append,
     )
-    assert not any("starts from" in line for line in said)
+    assert not any("starts from" in line for line in printed)
 
 
 def test_every_setting_of_a_recognizer_is_in_its_digest_but_the_name_of_weights(config, pairs):
@@ -285,8 +291,8 @@ def test_digests_are_those_of_the_first_version(pairs):
 def test_a_file_of_the_first_version_loads(weights, tmp_path):
     path = tmp_path / "recognizer.safetensors"
     weights.save(path)
-    with safetensors.safe_open(path, framework="numpy") as held:
-        meta = json.loads(held.metadata()["recognizer"])
+    with safetensors.safe_open(path, framework="numpy") as file:
+        meta = json.loads(file.metadata()["recognizer"])
     del meta["config"]["weights"]
     safetensors.numpy.save_file(weights.arrays, path, metadata={"recognizer": json.dumps(meta)})
     assert RecognizerWeights.load(path).config == weights.config
@@ -296,9 +302,9 @@ class Killed(BaseException):
     """The end of a process, as far as one can be had in a test."""
 
 
-def killed_after(epoch, said):
+def killed_after(epoch, printed):
     def say(line):
-        said.append(line)
+        printed.append(line)
         if f"epoch {epoch}/" in line:
             raise Killed
 
@@ -306,16 +312,16 @@ def killed_after(epoch, said):
 
 
 def test_a_search_that_was_killed_goes_on_with_its_recognizer(config, pairs):
-    said = []
-    whole = obtain_recognizer("judge", pairs, config, TRAINING, CPU, said.append)
+    printed = []
+    whole = obtain_recognizer("judge", pairs, config, TRAINING, CPU, printed.append)
     with pytest.raises(Killed):
-        obtain_recognizer("guide", pairs, config, TRAINING, CPU, killed_after(3, said))
-    said.clear()
-    resumed = obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append)
+        obtain_recognizer("guide", pairs, config, TRAINING, CPU, killed_after(3, printed))
+    printed.clear()
+    resumed = obtain_recognizer("guide", pairs, config, TRAINING, CPU, printed.append)
     assert (
-        said[0] == "guide recognizer: goes on after epoch 3 of 4"
-        and len(said) == 2
-        and "epoch 4/4" in said[1]
+        printed[0] == "guide recognizer: resumed after epoch 3 of 4"
+        and len(printed) == 2
+        and "epoch 4/4" in printed[1]
     )
     assert equal(whole.arrays, resumed.arrays) and whole.cer == resumed.cer
     assert len(list((source.cache_folder() / "recognizers").iterdir())) == 2
@@ -323,29 +329,35 @@ def test_a_search_that_was_killed_goes_on_with_its_recognizer(config, pairs):
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [("damaged", "does not load"), ("of another start", "start 'nothing' there, 'fresh 1' here")],
+    [
+        ("damaged", "cannot load this file"),
+        ("of another start", "start is 'nothing' in the file and 'fresh 1' here"),
+    ],
 )
 def test_a_checkpoint_in_the_cache_that_will_not_do_is_not_in_the_way(
     fault, words, config, pairs, fresh_recognizer
 ):
-    said = []
+    printed = []
     with pytest.raises(Killed):
-        obtain_recognizer("guide", pairs, config, TRAINING, CPU, killed_after(2, said))
+        obtain_recognizer("guide", pairs, config, TRAINING, CPU, killed_after(2, printed))
     (part,) = (source.cache_folder() / "recognizers").iterdir()
     if fault == "damaged":
         part.write_bytes(part.read_bytes()[:-100])
     else:  # another version of the package
         fresh_recognizer(config, pairs).save(recognizer_module.SHIPPED / "guide.safetensors")
-    said.clear()
-    made = obtain_recognizer("guide", pairs, config, TRAINING, CPU, said.append)
-    assert "guide recognizer: starts anew. " in said[0] and words in said[0]
-    assert "epoch 1/4" in said[-4] and "epoch 4/4" in said[-1] and not part.exists()
+    printed.clear()
+    made = obtain_recognizer("guide", pairs, config, TRAINING, CPU, printed.append)
+    assert (
+        "guide recognizer: training starts from the beginning. " in printed[0]
+        and words in printed[0]
+    )
+    assert "epoch 1/4" in printed[-4] and "epoch 4/4" in printed[-1] and not part.exists()
     assert RecognizerWeights.load(part.with_suffix("")).cer == made.cer
 
 
 @pytest.fixture
 def named(config, tmp_path):
-    """named(weights, **settings): a configuration that names these weights, saved under a name with a space."""
+    """named(weights, **settings): a configuration with these weights; the path has a space."""
 
     def name(weights, **settings):
         path = tmp_path / "my recognizer.safetensors"
@@ -356,11 +368,12 @@ def named(config, tmp_path):
 
 
 def test_a_named_recognizer_is_taken_as_it_is(named, weights, pairs):
-    said = []
+    printed = []
     config = named(weights, dim=50, seed=7)  # what the file says holds
-    made = obtain_recognizer("judge", pairs, config, TRAINING, CPU, said.append)
-    assert said == [
-        f"judge recognizer: {config.weights}, CER 0.0% on the clean search-validation lines that it was trained beside"
+    made = obtain_recognizer("judge", pairs, config, TRAINING, CPU, printed.append)
+    assert printed == [
+        f"judge recognizer: {config.weights}, CER 0.0% on the clean search-validation lines "
+        "of its training"
     ]
     assert (
         equal(made.arrays, weights.arrays)
@@ -383,7 +396,7 @@ def test_a_named_recognizer_is_known_by_what_is_in_its_file(named, weights, pair
 @pytest.mark.parametrize(("role", "key"), [("guide", "guide.weights"), ("judge", "judge.weights")])
 def test_named_weights_that_are_missing_are_named(role, key, pairs, config, tmp_path):
     config = dataclasses.replace(config, weights=str(tmp_path / "no.safetensors"))
-    fault = rf"^{key} must be a file of a trained recognizer, got .*no\.safetensors, which is missing.*recognizer train$"
+    fault = rf"^{key}: .*no\.safetensors does not exist\. .*recognizer train$"
     with pytest.raises(ValueError, match=fault):
         obtain_recognizer(role, pairs, config, TRAINING, CPU, [].append)
 
@@ -394,18 +407,18 @@ def test_named_weights_that_are_missing_are_named(role, key, pairs, config, tmp_
         (
             {"charset": " abcdeg"},
             "crnn",
-            "only the recognizer has 'g'; only the lines have 'f'. Give study and recognizer the same --charset FILE",
+            "only the recognizer has 'g'; only the lines have 'f'. Use the same --charset FILE",
         ),
         ({"charset": " abcdfe"}, "crnn", "the same characters in another order"),
         (
             {"height": 48},
             "crnn",
-            r"data.height must be the recognizer's \(48\) with guide.weights, got 32. Set it to 48",
+            "guide.weights reads lines of height 48, but data.height is 32. Set data.height to 48",
         ),
         (
             {"width": 128},
             "transformer",
-            r"data.width must be the recognizer's \(128\) with guide.weights, got 64. Set it to 128",
+            "guide.weights reads lines of width 128, but data.width is 64. Set data.width to 128",
         ),
     ],
     ids=["charset", "order", "height", "width"],
@@ -480,14 +493,14 @@ def test_a_generator_is_no_recognizer(config, pairs, new_state, small, tmp_path)
     config = dataclasses.replace(config, weights=str(path))
     with pytest.raises(
         ValueError,
-        match=r"generator.safetensors: must be a recognizer's .*no description of a recognizer.* Name a file",
+        match=r"generator.safetensors: cannot load .*does not describe a recognizer.* Use a file",
     ):
         obtain_recognizer("guide", pairs, config, TRAINING, CPU, [].append)
 
 
 def test_a_difference_of_charsets_is_told_in_full_and_in_short():
-    assert difference("ab", "bc") == "only the recognizer has 'a'; only the lines have 'c'"
-    assert difference("".join(map(chr, range(200, 230))), "a").endswith(
+    assert charset_difference("ab", "bc") == "only the recognizer has 'a'; only the lines have 'c'"
+    assert charset_difference("".join(map(chr, range(200, 230))), "a").endswith(
         "'Û' and 10 more; only the lines have 'a'"
     )
 
@@ -507,7 +520,7 @@ def test_no_line_has_more_frames_than_its_recognizer(kind, width, stride):
 
 @pytest.fixture
 def built_in(tmp_path, monkeypatch):
-    """The 64 search-validation lines that every built-in study has; training lines do not change them."""
+    """The 64 search-validation lines of the built-in data; all studies have the same."""
     monkeypatch.setattr(source, "BUILTIN_HELD", {"validation": 64, "test": 1})
     pairs = source.load_pairs(source.BUILTIN, DataConfig(lines=16))
     return LineBatches(pairs.validation, pairs.charset, CPU)
@@ -527,9 +540,9 @@ def test_the_shipped_recognizers_are_small():
 @shipped
 def test_the_shipped_recognizers_read_clean_lines_and_the_guide_no_degraded_ones(built_in):
     guide, judge = map(RecognizerWeights.load, SHIPPED)
-    for held in (guide, judge):
-        assert recognizer_cer(held.build(CPU), built_in) == pytest.approx(held.cer, abs=0.002)
-        assert held.cer <= 0.05
+    for weights in (guide, judge):
+        assert recognizer_cer(weights.build(CPU), built_in) == pytest.approx(weights.cer, abs=0.002)
+        assert weights.cer <= 0.05
     batch, recognizer = built_in.take(np.arange(64)), guide.build(CPU)
     readings = greedy_decode(
         recognizer(batch.degraded)[1], batch.frames(recognizer.stride), built_in.charset
@@ -544,10 +557,10 @@ def test_a_default_study_takes_the_shipped_recognizers_as_they_are(monkeypatch, 
     monkeypatch.setattr(source, "_make", lambda *arguments: made.append(arguments[-1]))
     source._prepared(source.BUILTIN, config.data, None, None)
     default = dataclasses.replace(pairs, clean_digest=made[0], charset=Charset(CHARACTERS))
-    said = []
+    printed = []
     for role, settings in (("guide", config.guide), ("judge", config.judge)):
-        obtain_recognizer(role, default, settings, config.recognizer_training, CPU, said.append)
-    assert [line.split(",")[0] for line in said] == [
+        obtain_recognizer(role, default, settings, config.recognizer_training, CPU, printed.append)
+    assert [line.split(",")[0] for line in printed] == [
         "guide recognizer: shipped weights",
         "judge recognizer: shipped weights",
     ]

@@ -1,4 +1,4 @@
-"""A step in parts (gradient accumulation): the update of the whole batch, but for batch norm, whose statistics are those of a part."""
+"""Gradient accumulation: the update of the whole batch, except for batch norm's statistics."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The contrastive term: its candidates, its levels, its control arm, and where its loss stands between floor and chance."""
+"""The contrastive loss of a batch: candidates, levels, control arm, floor and chance."""
 
 import math
 
@@ -41,7 +41,7 @@ def run(bench, new_state, small):
 
 @pytest.fixture
 def seen_losses(monkeypatch):
-    """The cosines and masks that the losses of a step were given: those with gradients, not the diagnostics' own."""
+    """The cosines and masks that the loss gets in a step, without those of the diagnostics."""
     seen = []
     original = contrast.compare_lines
 

@@ -1,4 +1,4 @@
-"""Figures of restored lines, held against figures written out by hand, and the three reference rows."""
+"""Metrics of restored lines against explicit values, and the three reference rows."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ READINGS = (
 
 
 class Script(nn.Module):
-    """A recognizer that reads given texts in turn, a frame a character and a blank, and noise behind a line's own width."""
+    """A recognizer that returns given texts in turn, and noise beyond the width of a line."""
 
     stride = 4
 
@@ -57,7 +57,7 @@ class Script(nn.Module):
 
 @pytest.fixture
 def scripted(bench, pairs):
-    """Evaluates the degraded lines with a guide that reads READINGS, and a judge that reads nothing."""
+    """Evaluate degraded lines with a guide that reads READINGS and a judge that reads nothing."""
     guide, judge = (
         Script(texts, pairs.charset, pairs.validation.widths) for texts in (READINGS, ())
     )

@@ -1,4 +1,4 @@
-"""The loop and its checkpoints: one honest report an epoch, a named divergence, a resume that leaves no trace."""
+"""The loop and its checkpoints: one report per epoch, divergence with its cause, exact resume."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""What all trials share: the guide's features of the clean lines, notes about unspellable lines, weak recognizers."""
+"""Inputs of all trials: cached features, notes on infeasible lines, weak recognizers."""
 
 import dataclasses
 
@@ -85,8 +85,8 @@ def test_notes_name_the_lines_that_no_path_can_spell(prepared, make_pairs):
     few = prepared(pairs).pairs.notes
     assert [note.split(";")[0] for note in few] == [
         "kept",
-        "train: 2 transcriptions are longer than their line's frames allow (train-1, train-3)",
-        "validation: 1 transcriptions are longer than their line's frames allow (validation-1)",
+        "train: 2 transcriptions need more frames than their lines have (train-1, train-3)",
+        "validation: 1 transcriptions need more frames than their lines have (validation-1)",
     ]
     (many,) = prepared(make_pairs(train=(long,) * 7)).pairs.notes
     assert (

@@ -1,4 +1,4 @@
-"""A model folder: what is saved comes back, frozen; what does not fit together is refused and named."""
+"""Model folders: saved and loaded frozen; files that do not fit together are refused."""
 
 import json
 from dataclasses import replace
@@ -80,14 +80,17 @@ def test_missing_files_are_all_named(folder, missing):
     for name in missing:
         (folder / name).unlink()
     assert refusal(folder) == (
-        f"{folder}: a model folder must hold generator.safetensors, guide.safetensors, config.json, "
-        f"got no {' and no '.join(missing)}. A search writes one to results/<study>/best"
+        f"{folder}: a model folder has the files generator.safetensors, guide.safetensors, "
+        f"config.json, but {', '.join(missing)} is missing. A search writes a model folder to "
+        "results/<study>/best"
     )
 
 
 def test_no_folder(folder, tmp_path):
     for path in (tmp_path / "none", folder / "config.json"):
-        assert refusal(path).endswith("got no folder. A search writes one to results/<study>/best")
+        assert refusal(path).endswith(
+            "no such model folder. A search writes one to results/<study>/best"
+        )
 
 
 @pytest.mark.parametrize("name", ["generator.safetensors", "guide.safetensors"])
@@ -106,10 +109,8 @@ def test_damaged_weights_are_named(folder, name, damage):
             }[damage]
         )
     message = refusal(folder)
-    assert message.startswith(f"{folder / name}: must be the ") and message.endswith(
-        "Copy the model folder anew"
-    )
-    assert "got a file that does not load (" in message and "(None)" not in message
+    assert message.startswith(f"{folder / name}: cannot load the ")
+    assert message.endswith("Copy the model folder again") and "(None)" not in message
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_damaged_weights_are_named(folder, name, damage):
 def test_a_config_that_is_no_config(folder, text):
     (folder / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     assert refusal(folder).startswith(
-        f"{folder / 'config.json'}: must be JSON with the keys preset, config and charset, got "
+        f"{folder / 'config.json'}: not a JSON object with the keys preset, config and charset ("
     )
 
 
@@ -131,12 +132,12 @@ def test_a_config_that_is_no_config(folder, text):
             [
                 "generator.wings is not a configuration key",
                 "loss.pixel must be a number",
-                "a newer one perhaps",
+                "may come from a newer version",
             ],
         ),
-        ({"preset": "vast"}, ["preset must be one of", "a newer one perhaps"]),
-        ({"preset": ["tiny"]}, ["preset and charset must be text", "list"]),
-        ({"charset": None}, ["preset and charset must be text", "NoneType"]),
+        ({"preset": "vast"}, ["preset must be one of", "may come from a newer version"]),
+        ({"preset": ["tiny"]}, ["preset and charset must be strings", "list"]),
+        ({"charset": None}, ["preset and charset must be strings", "NoneType"]),
         ({"config": [1]}, ["config an object", "list"]),
         ({"charset": "aa"}, ["characters must be distinct"]),
         ({"charset": ""}, ["characters must be at least one"]),
@@ -152,28 +153,27 @@ def test_faults_of_the_config_are_named(folder, changes, words):
 
 def test_weights_that_do_not_fit_are_refused(folder):
     edit(folder / "config.json", **{"generator.base": 3})
-    assert "by config.json, got [" in refusal(folder) and "generator.safetensors: " in refusal(
-        folder
-    )
+    message = refusal(folder)
+    assert "but config.json needs [" in message and "generator.safetensors: " in message
 
 
 def test_a_tensor_more_or_less_is_refused(folder):
     path = folder / "generator.safetensors"
     tensors = safetensors.torch.load_file(path)
     safetensors.torch.save_file({**tensors, "extra": torch.ones(3)}, path)
-    assert "extra must be none by config.json, got [3] float32" in refusal(folder)
+    assert "extra: the file has [3] float32, but config.json needs none" in refusal(folder)
     name = sorted(tensors)[-1]
     safetensors.torch.save_file(
         {key: tensor for key, tensor in tensors.items() if key != name}, path
     )
-    assert f"{name} must be " in refusal(folder) and "by config.json, got none" in refusal(folder)
+    assert f"{name}: the file has none, but config.json needs [" in refusal(folder)
 
 
 def test_a_vast_size_is_refused_before_it_is_built(folder):
     edit(
         folder / "config.json", **{"generator.base": 512, "generator.levels": 5}
     )  # 13 GB of weights
-    assert "by config.json, got [" in refusal(folder)
+    assert "but config.json needs [" in refusal(folder)
 
 
 def test_weights_of_another_type_and_weights_that_are_no_numbers(folder):
@@ -181,8 +181,8 @@ def test_weights_of_another_type_and_weights_that_are_no_numbers(folder):
     tensors = safetensors.torch.load_file(path)
     name = next(name for name in tensors if name.endswith("weight"))
     for value, words in (
-        (tensors[name].double(), "float32 by config.json"),
-        (tensors[name] / 0, f"{name} must be finite"),
+        (tensors[name].double(), "float64, but config.json needs"),
+        (tensors[name] / 0, f"{name} has NaN or infinity"),
     ):
         safetensors.torch.save_file({**tensors, name: value}, path)
         assert words in refusal(folder)
@@ -192,28 +192,23 @@ def test_a_guide_with_no_numbers_is_refused(folder, inputs):
     arrays = dict(inputs.guide.arrays)
     arrays["classify.bias"] = np.full_like(arrays["classify.bias"], np.nan)
     replace(inputs.guide, arrays=arrays).save(folder / "guide.safetensors")
-    assert "guide.safetensors: classify.bias must be finite" in refusal(folder)
+    assert "guide.safetensors: classify.bias has NaN or infinity" in refusal(folder)
 
 
 def test_files_of_two_studies_are_not_mixed(folder, small, make_inputs, make_pairs):
     other = make_pairs(train=("xyz", "zoo yes", "xo") * 3)
     make_inputs(small(), other).guide.save(folder / "guide.safetensors")
-    assert (
-        "charset must be that of config.json, got that of a model folder of another charset"
-        in refusal(folder)
-    )
+    assert "the charset differs from that of config.json" in refusal(folder)
 
 
 def test_a_charset_in_another_order_is_another(folder, pairs):
     edit(folder / "config.json", charset=Charset(pairs.charset.characters[::-1]).characters)
-    assert "model folder of another charset" in refusal(folder)
+    assert "the charset differs from that of config.json" in refusal(folder)
 
 
 @pytest.mark.parametrize(("key", "value"), [("data.height", 64), ("data.width", 128)])
 def test_a_guide_of_another_size(folder, key, value):
     edit(folder / "config.json", **{key: value})
     size = {"data.height": "64 x 64", "data.width": "32 x 128"}[key]
-    assert (
-        f"guide.safetensors: height and width must be those of config.json ({size}), got 32 x 64"
-        in refusal(folder)
-    )
+    fault = f"guide.safetensors: the guide reads lines of 32 x 64 px, but config.json says {size}"
+    assert fault in refusal(folder)

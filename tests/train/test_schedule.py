@@ -1,4 +1,4 @@
-"""Learning rates: the factor at every step, a plateau that counts rightly, and the same rates after a resume."""
+"""Learning rates: the factor at every step, the plateau, and the same rates after a resume."""
 
 import copy
 import math

@@ -1,4 +1,4 @@
-"""The training step: equal random numbers across arms, right gradients to the right networks, honest measurements."""
+"""The training step: equal random numbers across arms, correct gradients, correct metrics."""
 
 import copy
 import math
@@ -14,16 +14,16 @@ from ganhtr.data.batches import LineBatches, step_indices
 from ganhtr.seeds import derive_seed
 from ganhtr.train import step as step_module
 from ganhtr.train.contrast import length_top1, retrieval_top1
-from ganhtr.train.fit import Bench
-from ganhtr.train.state import build_state
-from ganhtr.train.step import (
-    GivenTexts,
-    discriminator_texts,
-    restore,
-    train_step,
+from ganhtr.train.discriminator_update import (
+    DiscriminatorTexts,
+    read_indices,
     update_discriminator,
-    update_matcher,
 )
+from ganhtr.train.fit import Bench
+from ganhtr.train.matcher_update import update_matcher
+from ganhtr.train.state import build_state
+from ganhtr.train.step import train_step
+from ganhtr.train.view import restore
 
 CPU = torch.device("cpu")
 OFF = {"contrastive.formulation": "none"}
@@ -86,10 +86,10 @@ UNCLIPPED = {
 }
 
 
-def deaf(*arguments):
-    """The matcher's update, whose gradient at the features is then cut."""
-    at_levels, values = update_matcher(*arguments)
-    return {name: torch.zeros_like(at) for name, at in at_levels.items()}, values
+def update_without_gradient(*arguments):
+    """The matcher's update, with a gradient of zero at the guide's features."""
+    gradients, values = update_matcher(*arguments)
+    return {name: torch.zeros_like(gradient) for name, gradient in gradients.items()}, values
 
 
 @pytest.fixture
@@ -97,7 +97,8 @@ def trained(bench, new_state, small, monkeypatch):
     """trained(overrides): a state after some steps, and what each step measured."""
 
     def train(overrides, steps=3, cut=False):
-        monkeypatch.setattr(step_module, "update_matcher", deaf if cut else update_matcher)
+        update = update_without_gradient if cut else update_matcher
+        monkeypatch.setattr(step_module, "update_matcher", update)
         state = new_state(small(**overrides))
         measured = []
         for number in range(steps):
@@ -113,7 +114,7 @@ def trained(bench, new_state, small, monkeypatch):
 
 
 def shared(state):
-    """What the OFF arm and every ON arm have in common: weights, buffers and moments of both networks."""
+    """Weights, buffers and moments of both networks, which the OFF arm and every ON arm have."""
     return {
         name: [module.state_dict(), state.optimizers[name].state_dict()]
         for name, module in state.modules().items()
@@ -196,7 +197,7 @@ def test_the_guide_stays_frozen_in_eval_mode(kind, small, pairs, make_inputs, sa
 def test_the_guide_looks_at_each_image_once_a_step(
     overrides, looks, bench, new_state, small, monkeypatch
 ):
-    """The restored and the clean lines, and the degraded ones for a loss that needs them; not the clean ones where that was done before."""
+    """Restored and clean lines, degraded ones if the loss needs them; clean ones only uncached."""
     seen = []
     trunk = type(bench.guide).trunk
     batch = bench.train.take(np.arange(4))
@@ -229,7 +230,7 @@ def naive_discriminator_loss(discriminator, clean, restored, batch):
 
 
 def naive_parts(state, guide, batch, restored):
-    """Every loss of the generator, a line at a time, over the line's own pixels, frames and characters."""
+    """Every loss of the generator, line by line, over the pixels, frames and characters of each."""
     parts = {"pixel": 0.0, "feature": 0.0, "ctc": 0.0, "adversarial": 0.0}
     tap, clean_tap = guide.tap(restored), guide.tap(batch.clean)
     logits = guide.read(tap)
@@ -362,8 +363,8 @@ def test_the_original_optimiser_of_the_discriminator(bench, new_state, small):
     assert {group["momentum"] for group in state.optimizers["discriminator"].param_groups} == {0.9}
 
 
-class Judge(nn.Module):
-    """Judges by the text alone (longer than two is real), or by the image alone (bright is real)."""
+class OneSided(nn.Module):
+    """Classifies by the text (longer than two is real) or by the image (bright is real) alone."""
 
     def __init__(self, by):
         super().__init__()
@@ -375,7 +376,7 @@ class Judge(nn.Module):
     def encode_text(self, text, lengths):
         return lengths.float() - 2.5
 
-    def judge(self, image, text):
+    def classify(self, image, text):
         return self.scale * (text if self.by == "text" else image.mean(dim=(1, 2, 3)) - 0.5)
 
 
@@ -392,14 +393,14 @@ def test_swapping_the_images_unmasks_one_that_looks_at_the_text(
     by, predicted, expected, bench, new_state, small
 ):
     state = new_state(small())
-    state.discriminator = Judge(by)
+    state.discriminator = OneSided(by)
     state.optimizers["discriminator"] = torch.optim.SGD(state.discriminator.trainable(), lr=0.0)
     batch = bench.train.take(np.arange(4))
     batch.clean.fill_(0.9)
     long, short = (
         (torch.ones((4, 3), dtype=torch.int64), torch.full((4,), length)) for length in (3, 1)
     )
-    texts = GivenTexts(long, short if predicted else long)
+    texts = DiscriminatorTexts(long, short if predicted else long)
     values = update_discriminator(
         state, [batch], [torch.full_like(batch.clean, 0.1)], [texts], measure=True
     )
@@ -430,22 +431,25 @@ def test_the_discriminator_is_given_the_text_asked_for(kind, bench, new_state, s
     else:
         with torch.no_grad():
             fresh = new_state(state.config).generator
-            images = (batch.clean, restore(fresh, batch.degraded, batch.inside))
-            readings = [bench.guide(image)[1] for image in images]
-        expected = discriminator_texts(state, batch, batch.frames(4), *readings)
-        for told, read in ((texts.real, expected.real), (texts.fake, expected.fake)):
-            assert all(torch.equal(a, b) for a, b in zip(told, read, strict=True))
+            restored = restore(fresh, batch.degraded, batch.inside)
+            readings = [
+                read_indices(state, bench.guide(image)[1], batch.frames(4))
+                for image in (batch.clean, restored)
+            ]
+        for shown, read in zip((texts.real, texts.fake), readings, strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(shown, read, strict=True))
 
 
-def test_predicted_texts_are_what_the_recognizer_reads_within_the_width(
-    bench, new_state, small, pairs
-):
-    state, batch = new_state(small()), bench.train.take(np.arange(4))
+def test_predicted_texts_are_what_the_recognizer_reads_within_the_width(new_state, small, pairs):
+    state = new_state(small())
     readings = torch.zeros((2, 4, 4), dtype=torch.int64)
     readings[0] = torch.tensor([[1, 1, 2, 0], [2, 0, 2, 3], [0, 0, 0, 0], [3, 3, 0, 3]])
     readings[1] = torch.tensor([[0, 0, 0, 1], [1, 2, 3, 3], [4, 4, 4, 4], [0, 5, 5, 0]])
     clean, restored = F.one_hot(readings, pairs.charset.classes).float()
-    texts = discriminator_texts(state, batch, torch.tensor([4, 3, 4, 4]), clean, restored)
+    frames = torch.tensor([4, 3, 4, 4])
+    texts = DiscriminatorTexts(
+        read_indices(state, clean, frames), read_indices(state, restored, frames)
+    )
     assert (texts.real[0].tolist(), texts.real[1].tolist()) == (
         [[1, 2], [2, 2], [0, 0], [3, 3]],
         [2, 2, 0, 2],
@@ -472,13 +476,13 @@ def test_retrieval_counts_as_a_loop_does(seed, bench):
         10
     )
     top1, length = retrieval_top1(cosines, batch.same), length_top1(batch, 9.0)
-    found, by_length = 0, 0.0
+    hits, by_length = 0, 0.0
     for i, row in enumerate(cosines.tolist()):
-        found += texts[max(range(10), key=row.__getitem__)] == texts[i]
+        hits += texts[max(range(10), key=row.__getitem__)] == texts[i]
         gaps = [abs(batch.widths[i].item() - 9.0 * len(text)) for text in texts]
         nearest = [text for text, gap in zip(texts, gaps, strict=True) if gap == min(gaps)]
         by_length += nearest.count(texts[i]) / len(nearest)
-    assert 0 < found < 10 and top1.item() == pytest.approx(found / 10)
+    assert 0 < hits < 10 and top1.item() == pytest.approx(hits / 10)
     assert 0 < by_length < 10 and length.item() == pytest.approx(by_length / 10)
 
 
@@ -522,14 +526,14 @@ def test_everything_is_single_precision(trained):
     state, measured = trained(
         {"head.kind": "mlp_bn", "contrastive.learned_temperature": True}, steps=1
     )
-    held = [t for o in state.optimizers.values() for s in o.state.values() for t in s.values()]
+    moments = [t for o in state.optimizers.values() for s in o.state.values() for t in s.values()]
     learned = [p for module in state.modules().values() for p in module.parameters()]
     floats = [b for m in state.modules().values() for b in m.buffers() if b.is_floating_point()]
-    assert len(held) == 3 * sum(p.requires_grad for p in learned)
+    assert len(moments) == 3 * sum(p.requires_grad for p in learned)
     tensors = [
         *learned,
         *(p.grad for p in learned if p.requires_grad),
-        *held,
+        *moments,
         *floats,
         *measured[0].values(),
     ]
@@ -548,7 +552,7 @@ def test_reduced_precision_is_refused(new_state, small):
         new_state(small())
     torch.set_default_dtype(torch.float64)
     try:
-        with pytest.raises(RuntimeError, match="default dtype must be float32"):
+        with pytest.raises(RuntimeError, match="needs the default dtype float32"):
             new_state(small())
     finally:
         torch.set_default_dtype(torch.float32)
