@@ -11,9 +11,9 @@ def save_model(folder, state, guide):
     folder.mkdir(parents=True, exist_ok=True)
     save_generator(folder / GENERATOR, state)
     guide.save(folder / GUIDE)
-    held = {
+    content = {
         "preset": state.config.preset,
         "config": state.config.flat(),
         "charset": state.charset.characters,
     }
-    (folder / CONFIG).write_text(json.dumps(held), encoding="utf-8")
+    (folder / CONFIG).write_text(json.dumps(content), encoding="utf-8")

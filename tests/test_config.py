@@ -199,7 +199,7 @@ def test_values_that_do_not_go_together_are_refused(overrides, fault):
     ],
 )
 def test_a_width_that_a_recognizer_cannot_cut_into_frames_is_refused(section, kind, width, stride):
-    given = {
+    overrides = {
         "generator.levels": 1,
         "data.width": width,
         f"{section}.kind": kind,
@@ -207,9 +207,9 @@ def test_a_width_that_a_recognizer_cannot_cut_into_frames_is_refused(section, ki
     }
     assert any(
         f"data.width must be a multiple of {stride}" in fault and section in fault
-        for fault in faults_of(given)
+        for fault in faults_of(overrides)
     )
-    assert build_config("tiny", {**given, "data.width": 72}).data.width == 72
+    assert build_config("tiny", {**overrides, "data.width": 72}).data.width == 72
 
 
 @pytest.mark.parametrize(

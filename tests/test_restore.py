@@ -66,21 +66,21 @@ def drawn(h, w, seed=0):
 def by_hand(model, image, sheet):
     """One line through the generator, step by step; `sheet` is the width of its sheet."""
     h, w = image.shape
-    own = max(1, round(w * 32 / h))
+    scaled_width = max(1, round(w * 32 / h))
     method = Image.Resampling.LANCZOS if h >= 32 else Image.Resampling.BICUBIC
     scaled = (
         image
-        if (h, w) == (32, own)
-        else np.asarray(Image.fromarray(image).resize((own, 32), method))
+        if (h, w) == (32, scaled_width)
+        else np.asarray(Image.fromarray(image).resize((scaled_width, 32), method))
     )
     paper = torch.ones(1, 1, 32, sheet)
-    paper[0, 0, :, :own] = torch.from_numpy(scaled / 255).float()
+    paper[0, 0, :, :scaled_width] = torch.from_numpy(scaled / 255).float()
     with torch.no_grad():
-        out = model.generator(paper)[0, 0, :, :own]
+        out = model.generator(paper)[0, 0, :, :scaled_width]
     levels = torch.round(out * 255).numpy().astype(np.uint8)
     return (
         levels
-        if (h, w) == (32, own)
+        if (h, w) == (32, scaled_width)
         else np.asarray(Image.fromarray(levels).resize((w, h), Image.Resampling.LANCZOS))
     )
 
@@ -177,10 +177,10 @@ def test_no_lines(model):
 
 def read_by_hand(model, line):
     """What the guide reads in a line (32, own), on a sheet of the next multiple of 4 from 64 on."""
-    own = line.shape[1]
-    paper = torch.ones(1, 1, 32, max(64, -(-own // 4) * 4))
-    paper[0, 0, :, :own] = torch.from_numpy(line / 255).float()
-    frames = torch.tensor([-(-max(own, 16) // model.recognizer.stride)])
+    scaled_width = line.shape[1]
+    paper = torch.ones(1, 1, 32, max(64, -(-scaled_width // 4) * 4))
+    paper[0, 0, :, :scaled_width] = torch.from_numpy(line / 255).float()
+    frames = torch.tensor([-(-max(scaled_width, 16) // model.recognizer.stride)])
     return greedy_decode(model.recognizer(paper)[1], frames, model.charset)[0]
 
 

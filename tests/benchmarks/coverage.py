@@ -109,16 +109,18 @@ def truth_of(setting: Setting, rng: np.random.Generator) -> float:
     )
 
 
-def others(held: CrossedDifference) -> dict[str, tuple[float, float]]:
+def others(difference: CrossedDifference) -> dict[str, tuple[float, float]]:
     """Variance and degrees of freedom of what was not chosen."""
-    seeds, lines = held.seeds - 1, held.lines - 1
-    whole = held.ms_seed + held.line_part
-    spread = held.ms_seed**2 / seeds + (
-        (held.ms_line**2 + held.ms_residual**2 / seeds) / lines if held.line_part else 0
+    seeds, lines = difference.seeds - 1, difference.lines - 1
+    whole = difference.ms_seed + difference.line_part
+    spread = difference.ms_seed**2 / seeds + (
+        (difference.ms_line**2 + difference.ms_residual**2 / seeds) / lines
+        if difference.line_part
+        else 0
     )
     return {
-        "df as it is": (held.variance, max(whole**2 / spread, seeds)),
-        "t over seeds": (held.paired_sd**2 / held.seeds, seeds),
+        "df as it is": (difference.variance, max(whole**2 / spread, seeds)),
+        "t over seeds": (difference.paired_sd**2 / difference.seeds, seeds),
     }
 
 
@@ -137,22 +139,22 @@ def coverage(
     truth, hits, widths, estimates = truth_of(setting, rng), {}, [], []
     for number in range(repeats):
         off, on, weights = (draw_reading if setting.reading else draw)(setting, seeds, lines, rng)
-        held = crossed_difference(off, on, weights)
-        low, high = held.interval()
-        found = {"crossed": low <= truth <= high}
-        for name, (variance, df) in others(held).items():
-            found[name] = abs(held.estimate - truth) <= special.stdtrit(df, 0.975) * math.sqrt(
-                variance
-            )
+        difference = crossed_difference(off, on, weights)
+        low, high = difference.interval()
+        covered = {"crossed": low <= truth <= high}
+        for name, (variance, df) in others(difference).items():
+            covered[name] = abs(difference.estimate - truth) <= special.stdtrit(
+                df, 0.975
+            ) * math.sqrt(variance)
         if resamples and seeds >= BOOTSTRAP_SEEDS and number < BOOTSTRAPPED:
-            low_b, high_b = bootstrap_interval(off, on, weights, held.df, rng, resamples)
-            found["bootstrap"] = low_b <= truth <= high_b
-        for name, hit in found.items():
+            low_b, high_b = bootstrap_interval(off, on, weights, difference.df, rng, resamples)
+            covered["bootstrap"] = low_b <= truth <= high_b
+        for name, hit in covered.items():
             hits.setdefault(name, []).append(hit)
         widths.append((high - low) / 2)
-        estimates.append(held.estimate)
+        estimates.append(difference.estimate)
     return {
-        **{name: float(np.mean(each)) for name, each in hits.items()},
+        **{name: float(np.mean(inside)) for name, inside in hits.items()},
         "width": float(np.mean(widths) / np.std(estimates)),
     }
 

@@ -61,15 +61,17 @@ def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--preset", default="small")
     options.add_argument("--rounds", type=int, default=15)
-    asked = options.parse_args()
+    arguments = options.parse_args()
     torch.set_num_threads(1)
     names = [name for name in RULES["contrastive.formulation"].choices if name != "none"]
     variants = {name: {"contrastive.formulation": name} for name in names} | ADDED
-    reference = stepper(asked.preset, {"contrastive.weight": 0.0})
-    print(f"preset {asked.preset}, 1 thread, {asked.rounds} rounds; a step with weight 0 is 1")
+    reference = stepper(arguments.preset, {"contrastive.weight": 0.0})
+    print(
+        f"preset {arguments.preset}, 1 thread, {arguments.rounds} rounds; a step with weight 0 is 1"
+    )
     for name, overrides in variants.items():
-        step, ratios = stepper(asked.preset, overrides), []
-        for number in range(asked.rounds + 2):
+        step, ratios = stepper(arguments.preset, overrides), []
+        for number in range(arguments.rounds + 2):
             seconds = []
             for take in (reference, step):
                 started = time.perf_counter()

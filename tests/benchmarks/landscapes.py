@@ -66,8 +66,8 @@ class Curves:
     def point(self, values: dict[str, Any]) -> tuple:
         """The nearest trained configuration, in the logarithm of each number."""
         return tuple(
-            min(held, key=lambda each, key=key: abs(math.log(each / values[key])))  # type: ignore[misc]
-            for key, held in zip(KEYS, self.grid, strict=True)
+            min(grid, key=lambda number, key=key: abs(math.log(number / values[key])))  # type: ignore[misc]
+            for key, grid in zip(KEYS, self.grid, strict=True)
         )
 
     def run(self, values: dict[str, Any], seed: int) -> list[Metrics]:
@@ -92,10 +92,10 @@ class Curves:
     def space(self, trials: int = 100_000, **search: Any) -> Space:
         """The space of the table. OFF, which is not in it, is one trial."""
         parameters: dict[str, Any] = {}
-        for key, held in zip(KEYS, self.grid, strict=True):
+        for key, grid in zip(KEYS, self.grid, strict=True):
             ends = [
-                held[0] * math.sqrt(held[0] / held[1]),
-                held[-1] * math.sqrt(held[-1] / held[-2]),
+                grid[0] * math.sqrt(grid[0] / grid[1]),
+                grid[-1] * math.sqrt(grid[-1] / grid[-2]),
             ]
             parameters[key] = {
                 "float": np.clip(ends, RULES[key].low, RULES[key].high).tolist(),
@@ -146,7 +146,7 @@ class Synthetic:
             for key, (low, high, best) in NUMBERS.items()
             if key in values
         ]
-        return -chosen - 4 * sum(each**2 for each in away)
+        return -chosen - 4 * sum(distance**2 for distance in away)
 
     def run(self, values: dict[str, Any], seed: int) -> list[Metrics]:
         """The metrics of every epoch of a run. All of the score is PSNR."""

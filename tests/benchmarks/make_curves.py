@@ -120,5 +120,7 @@ if __name__ == "__main__":
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--join", action="store_true")
-    given = parser.parse_args()
-    join(given.files[:-1], given.files[-1]) if given.join else make(given.files[0], given.seed)
+    arguments = parser.parse_args()
+    join(arguments.files[:-1], arguments.files[-1]) if arguments.join else make(
+        arguments.files[0], arguments.seed
+    )

@@ -27,23 +27,24 @@ def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("study", type=Path)
     options.add_argument("--slots", type=int, default=2)
-    asked = options.parse_args()
-    with (asked.study / "trials.csv").open(encoding="utf-8") as file:
+    arguments = options.parse_args()
+    with (arguments.study / "trials.csv").open(encoding="utf-8") as file:
         trials = [float(row["seconds"]) for row in csv.DictReader(file)]
     wall = sum(
-        s["seconds"] for s in json.loads((asked.study / "sessions.json").read_text())["sessions"]
+        s["seconds"]
+        for s in json.loads((arguments.study / "sessions.json").read_text())["sessions"]
     )
-    least = makespan(trials, asked.slots)
+    least = makespan(trials, arguments.slots)
     epochs = [
         e
-        for path in asked.study.glob("trials/*/metrics/*.json")
+        for path in arguments.study.glob("trials/*/metrics/*.json")
         for e in json.loads(path.read_text())["epochs"]
     ]
     share = sum(e["diagnostics"]["validation_seconds"] for e in epochs) / sum(
         e["epoch_time_seconds"] for e in epochs
     )
     print(
-        f"start to end {wall:.0f} s, makespan of {len(trials)} trials on {asked.slots} slots "
+        f"start to end {wall:.0f} s, makespan of {len(trials)} trials on {arguments.slots} slots "
         f"{least:.0f} s: {(wall - 20) / least:.3f} x makespan + 20 s (goal 1.10); "
         f"validation {share:.1%} of an epoch (goal 20 %)"
     )

@@ -81,20 +81,20 @@ class StockRay:
 
     def should_stop(self, name: str, result: dict[str, Any]) -> bool:
         """What ASHA says."""
-        told = told_of(result, "training_iteration")
-        stop = self.scheduler.on_trial_result(None, self.trials[name], told) == "STOP"
+        reported = told_of(result, "training_iteration")
+        stop = self.scheduler.on_trial_result(None, self.trials[name], reported) == "STOP"
         if not stop:
-            self.searcher.on_trial_result(name, told)
+            self.searcher.on_trial_result(name, reported)
         return stop
 
     def on_trial_complete(self, name: str, result: dict[str, Any]) -> None:
         """The trial's end."""
-        told, trial = told_of(result, "training_iteration"), self.trials.pop(name)
+        reported, trial = told_of(result, "training_iteration"), self.trials.pop(name)
         if result["status"] == TrialStatus.FAILED:
             self.searcher.on_trial_complete(name, error=True)
         else:
-            self.scheduler.on_trial_complete(None, trial, told)
-            self.searcher.on_trial_complete(name, told)
+            self.scheduler.on_trial_complete(None, trial, reported)
+            self.searcher.on_trial_complete(name, reported)
 
 
 def stock(space: Space, seed: int) -> tuple[Any, Any]:
@@ -117,12 +117,12 @@ def stock(space: Space, seed: int) -> tuple[Any, Any]:
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Ray nests keys at their dots."""
-    found: dict[str, Any] = {}
+    flattened: dict[str, Any] = {}
     for key, value in values.items():
-        found |= (
+        flattened |= (
             flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
         )
-    return found
+    return flattened
 
 
 def stock_through_ray(curves: Any, budget: int, seed: int, workers: int = 4) -> Any:
@@ -254,9 +254,9 @@ def syne_tune(name: str) -> Build:
 
     def build(space: Space, seed: int) -> SyneTune:
         np.random.seed(seed)  # parts of Syne Tune draw from NumPy's own generator
-        wanted: dict[str, Any] = {}
+        domains: dict[str, Any] = {}
         for parameter in space.parameters:
-            wanted[parameter.key] = (
+            domains[parameter.key] = (
                 config_space.choice(list(parameter.choices))
                 if parameter.choices
                 else config_space.loguniform(parameter.low, parameter.high)
@@ -268,7 +268,7 @@ def syne_tune(name: str) -> Build:
         )
         return SyneTune(
             getattr(baselines, name)(
-                wanted, metric=TELL, do_minimize=False, random_seed=seed, **rungs
+                domains, metric=TELL, do_minimize=False, random_seed=seed, **rungs
             )
         )
 

@@ -125,18 +125,18 @@ def in_process(folder: StudyFolder, trials: int, by_chance: int) -> dict[str, fl
     timed = Timed(searcher, folder)
     replay(timed, LANDSCAPE, 10**9, 1, WORKERS)
     last = timed.costs[-trials // 10 :]
-    found = {}
+    times = {}
     for name, costs in (
         ("ask", np.array([cost[0] for cost in last])),
         ("a trial", np.array([sum(cost) for cost in last])),
     ):
         for column, clock in enumerate(("", " of CPU")):
             median, high = 1000 * np.quantile(costs[:, column], [0.5, 0.95])
-            found |= {
+            times |= {
                 f"{name}, median ms{clock}": float(median),
                 f"{name}, 95 % ms{clock}": float(high),
             }
-    return {**found, "peak memory, MB": memory_mb()}
+    return {**times, "peak memory, MB": memory_mb()}
 
 
 def through_ray(folder: StudyFolder, trials: int) -> dict[str, float]:
@@ -250,9 +250,9 @@ def main() -> None:
             stdout=subprocess.PIPE,
             text=True,
         )
-        found = json.loads(done.stdout.splitlines()[-1])
+        times = json.loads(done.stdout.splitlines()[-1])
         print(
-            f"{part}: " + ", ".join(f"{name} {value:.1f}" for name, value in found.items()),
+            f"{part}: " + ", ".join(f"{name} {value:.1f}" for name, value in times.items()),
             flush=True,
         )
 

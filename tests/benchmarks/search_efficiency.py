@@ -69,19 +69,19 @@ def paired(ours_: np.ndarray, theirs: np.ndarray) -> str:
 def epochs_to(traces: Sequence[Trace], worth: float, shortlist: bool = False) -> tuple[float, int]:
     """Median epochs until a search reaches a value (else the budget), and how many reach it."""
     first = [trace.first(worth, shortlist) for trace in traces]
-    return float(np.median([min(each, BUDGET) for each in first])), sum(
-        math.isfinite(each) for each in first
+    return float(np.median([min(epochs, BUDGET) for epochs in first])), sum(
+        math.isfinite(epochs) for epochs in first
     )
 
 
-def report(found: dict[str, list[Trace]], curves: Curves) -> None:
+def report(traces_by_method: dict[str, list[Trace]], curves: Curves) -> None:
     """Prints the tables."""
     print(
         f"\nmean regret (best {curves.best:.2f}, top 1 % from {curves.top:.2f}) "
         "after so many epochs"
     )
     print(f"{'':28}" + "".join(f"{spent:>8}" for spent in CHECKPOINTS) + f"{'trials':>9}")
-    for name, traces in found.items():
+    for name, traces in traces_by_method.items():
         means = regrets(traces, curves.best).mean(axis=0)
         print(
             f"{name:28}"
@@ -94,24 +94,26 @@ def report(found: dict[str, list[Trace]], curves: Curves) -> None:
     ):
         print(f"\nmedian epochs until {title} is in the top 1 % (censored at {BUDGET})")
         base = (
-            epochs_to(found["random"], curves.top, shortlist)[0] if "random" in found else math.nan
+            epochs_to(traces_by_method["random"], curves.top, shortlist)[0]
+            if "random" in traces_by_method
+            else math.nan
         )
-        for name, traces in found.items():
+        for name, traces in traces_by_method.items():
             median, reached = epochs_to(traces, curves.top, shortlist)
             print(
                 f"{name:28}{median:8.0f}  reached in {reached} of {len(traces)}, "
                 f"{median / base:.2f} of random's"
             )
-    if "ours" in found:
+    if "ours" in traces_by_method:
         print("\nregret of ours minus theirs, paired by repeat, 95 % interval")
-        held = regrets(found["ours"], curves.best)
-        for name, traces in found.items():
+        regrets_of_ours = regrets(traces_by_method["ours"], curves.best)
+        for name, traces in traces_by_method.items():
             if name != "ours":
                 theirs = regrets(traces, curves.best)
                 print(
                     name
                     + "".join(
-                        f"\n{spent:>8}  {paired(held[:, i], theirs[:, i])}"
+                        f"\n{spent:>8}  {paired(regrets_of_ours[:, i], theirs[:, i])}"
                         for i, spent in enumerate(CHECKPOINTS)
                     )
                 )
@@ -119,7 +121,7 @@ def report(found: dict[str, list[Trace]], curves: Curves) -> None:
 
 def bound(repeats: int, first_seed: int) -> None:
     """Print the regret with and without the limit on TPE's history, on LONG synthetic trials."""
-    land, found = Synthetic(), dict[int | None, np.ndarray]()
+    land, regrets_by_limit = Synthetic(), dict[int | None, np.ndarray]()
     checks = np.linspace(HISTORY["tpe"], LONG, 3).astype(int)
     for limit in (HISTORY["tpe"], None):
         HISTORY["tpe"], seconds = limit, time.process_time()
@@ -127,16 +129,17 @@ def bound(repeats: int, first_seed: int) -> None:
             replay(ours(land.space(LONG, pruner="none"), seed), land, 10**9, seed)
             for seed in range(first_seed, first_seed + repeats)
         ]
-        found[limit] = np.array(
+        regrets_by_limit[limit] = np.array(
             [[land.best - trace.at(land.epochs * count) for count in checks] for trace in traces]
         )
         print(
             f"TPE learns from {limit or 'all'}: mean regret after "
-            f"{', '.join(map(str, checks))} trials {np.round(found[limit].mean(axis=0), 3)}, "
+            f"{', '.join(map(str, checks))} trials "
+            f"{np.round(regrets_by_limit[limit].mean(axis=0), 3)}, "
             f"{(time.process_time() - seconds) / repeats:.0f} s a search",
             flush=True,
         )
-    bounded, whole = found.values()
+    bounded, whole = regrets_by_limit.values()
     for i, count in enumerate(checks):
         print(f"{count:>8} trials, bounded minus whole: {paired(bounded[:, i], whole[:, i])}")
 
@@ -168,17 +171,21 @@ def main() -> None:
     if options.bound:
         bound(options.repeats, options.first_seed)
         return
-    curves, found = Curves(), dict[str, list[Trace]]()
+    curves, traces_by_method = Curves(), dict[str, list[Trace]]()
 
     def run(name: str, one: Callable[[int], Trace], repeats: int) -> None:
         began, kept = time.monotonic(), options.keep and options.keep / f"{name}.json"
         if kept and kept.exists():
-            found[name] = [Trace(**trace) for trace in json.loads(kept.read_text(encoding="utf-8"))]
+            traces_by_method[name] = [
+                Trace(**trace) for trace in json.loads(kept.read_text(encoding="utf-8"))
+            ]
             return
-        found[name] = [one(options.first_seed + number) for number in range(repeats)]
+        traces_by_method[name] = [one(options.first_seed + number) for number in range(repeats)]
         if kept:
             kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps([vars(trace) for trace in found[name]]), encoding="utf-8")
+            kept.write_text(
+                json.dumps([vars(trace) for trace in traces_by_method[name]]), encoding="utf-8"
+            )
         print(f"{name}: {repeats} repeats in {time.monotonic() - began:.0f} s", flush=True)
 
     for name in options.methods:
@@ -190,7 +197,7 @@ def main() -> None:
         )
     if options.ray_repeats:
         run(THROUGH_RAY, lambda seed: stock_through_ray(curves, BUDGET, seed), options.ray_repeats)
-    report(found, curves)
+    report(traces_by_method, curves)
 
 
 if __name__ == "__main__":

@@ -97,13 +97,13 @@ def main():
     options.add_argument("--steps", type=int, default=100)
     options.add_argument("--lines", type=int, default=3200)
     options.add_argument("--recognizer-epochs", type=int, default=10)
-    asked = options.parse_args()
-    device = torch.device(asked.device)
+    arguments = options.parse_args()
+    device = torch.device(arguments.device)
     shared = {
-        "data.lines": asked.lines,
-        "recognizer_training.epochs": asked.recognizer_epochs,
-        "train.epochs": asked.epochs,
-        "train.steps_per_epoch": asked.steps,
+        "data.lines": arguments.lines,
+        "recognizer_training.epochs": arguments.recognizer_epochs,
+        "train.epochs": arguments.epochs,
+        "train.steps_per_epoch": arguments.steps,
         **ORIGINAL,
     }
     config = build_config("seed", shared)
@@ -115,11 +115,11 @@ def main():
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     print(f"{name}, torch {torch.__version__}, FP32 matrix rate {rate / 1e12:.2f} TFLOP/s")
     for arm, overrides in ARMS.items():
-        own = config.replace(overrides)
-        flops, seconds, best, peak = step_flops(own, bench, charset, device), [], None, 0.0
-        for report in fit(build_state(own, charset, bench.guide.widths, device), bench):
+        arm_config = config.replace(overrides)
+        flops, seconds, best, peak = step_flops(arm_config, bench, charset, device), [], None, 0.0
+        for report in fit(build_state(arm_config, charset, bench.guide.widths, device), bench):
             metrics = report.metrics()
-            seconds.append((report.seconds - report.validation_seconds) / asked.steps)
+            seconds.append((report.seconds - report.validation_seconds) / arguments.steps)
             peak = max(peak, report.peak_memory_mb)
             score = metrics["psnr"] - 50 * metrics["cer"]
             if best is None or score > best[0]:

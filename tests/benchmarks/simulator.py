@@ -82,7 +82,7 @@ class Trace:
         """Notes the best value of a trial so far."""
         before = list(self.best.items())
         self.best[name] = seen, truth
-        self.best = dict(sorted(self.best.items(), key=lambda held: -held[1][0])[:3])
+        self.best = dict(sorted(self.best.items(), key=lambda entry: -entry[1][0])[:3])
         if list(self.best.items()) != before:
             self.spent.append(spent)
             self.worth.append(next(iter(self.best.values()))[1])
@@ -90,16 +90,16 @@ class Trace:
 
     def at(self, spent: int) -> float:
         """What the best trial was worth after so many epochs."""
-        held = [
+        values = [
             worth for epochs, worth in zip(self.spent, self.worth, strict=True) if epochs <= spent
         ]
-        return held[-1] if held else -math.inf
+        return values[-1] if values else -math.inf
 
     def first(self, worth: float, shortlist: bool = False) -> float:
         """Epochs until the best trial (or one of the best three) reaches a value, or infinity."""
         history = self.shortlist if shortlist else self.worth
         return next(
-            (epochs for epochs, held in zip(self.spent, history, strict=True) if held >= worth),
+            (epochs for epochs, value in zip(self.spent, history, strict=True) if value >= worth),
             math.inf,
         )
 

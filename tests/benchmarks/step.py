@@ -149,18 +149,18 @@ def main():
     options.add_argument("presets", nargs="*", default=["tiny", "small"])
     options.add_argument("--rounds", type=int, default=20)
     options.add_argument("--threads", type=int, default=1)
-    asked = options.parse_args()
-    torch.set_num_threads(asked.threads)
-    for preset in asked.presets:
+    arguments = options.parse_args()
+    torch.set_num_threads(arguments.threads)
+    for preset in arguments.presets:
         config = build_config(preset)
         steps = {"reference": variant(config, ())}
         steps |= {f"+ {gain}": variant(config, (gain,)) for gain in GAINS}
         steps["all of them"] = variant(config, GAINS)
         steps["the project's step"] = variant(config, GAINS, whole=True)
-        seconds = measure(steps, asked.rounds)
+        seconds = measure(steps, arguments.rounds)
         print(
-            f"preset {preset}, batch {config.train.batch_size}, {asked.threads} thread(s), "
-            f"{asked.rounds} rounds"
+            f"preset {preset}, batch {config.train.batch_size}, {arguments.threads} thread(s), "
+            f"{arguments.rounds} rounds"
         )
         for name, values in seconds.items():
             ratios = [a / b for a, b in zip(seconds["reference"], values, strict=True)]

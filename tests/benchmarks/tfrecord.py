@@ -61,16 +61,20 @@ def package_checked(path):
     lines, kinds = [], {"byte": "bytes_list", "int": "int64_list"}
     for record in tfrecord_iterator(str(path)):
         TFRecordWriter.masked_crc(record)
-        held = extract_feature_dict(
+        features = extract_feature_dict(
             example_pb2.Example.FromString(record).features, DESCRIPTION, kinds
         )
         images = []
         for name in ("clean_image", "degraded_image"):
-            values = np.frombuffer(held[f"{name}_raw"], "<f4").reshape(held[f"{name}_shape"][:2])
-            assert values.min() >= 0 and values.max() <= 1 and held[f"{name}_dtype"] == b"float32"
+            values = np.frombuffer(features[f"{name}_raw"], "<f4").reshape(
+                features[f"{name}_shape"][:2]
+            )
+            assert (
+                values.min() >= 0 and values.max() <= 1 and features[f"{name}_dtype"] == b"float32"
+            )
             images.append(np.rint(values * 255).astype(np.uint8))
         lines.append(
-            RawLine("", "", LETTERS.decode(np.frombuffer(held["label_raw"], "<i8")), *images)
+            RawLine("", "", LETTERS.decode(np.frombuffer(features["label_raw"], "<i8")), *images)
         )
     return lines
 
@@ -80,7 +84,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("records", nargs="?", type=int, default=200)
     options.add_argument("--rounds", type=int, default=20)
-    asked = options.parse_args()
+    arguments = options.parse_args()
     readers = {
         PACKAGE: package,
         OURS: lambda path: read_tfrecord(path, LETTERS),
@@ -90,16 +94,16 @@ def main():
     seconds = {name: [] for name in readers}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lines.tfrecord"
-        write_tfrecord(path, random_lines(asked.records), LETTERS)
-        for number in range(asked.rounds + 2):  # the first two warm up
+        write_tfrecord(path, random_lines(arguments.records), LETTERS)
+        for number in range(arguments.rounds + 2):  # the first two warm up
             for name, reader in readers.items():
                 started = time.perf_counter()
                 reader(path)
                 if number > 1:
-                    seconds[name].append((time.perf_counter() - started) / asked.records)
+                    seconds[name].append((time.perf_counter() - started) / arguments.records)
         print(
-            f"{asked.records} records of {HEIGHT} x {WIDTH}, "
-            f"{path.stat().st_size / 2**20:.0f} MiB, {asked.rounds} rounds"
+            f"{arguments.records} records of {HEIGHT} x {WIDTH}, "
+            f"{path.stat().st_size / 2**20:.0f} MiB, {arguments.rounds} rounds"
         )
     for name, values in seconds.items():
         ratios = [a / b for a, b in zip(seconds[PACKAGE], values, strict=True)]

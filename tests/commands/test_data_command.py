@@ -74,15 +74,15 @@ def test_inspect_tells_what_a_study_would_find(run, lines):
 def test_the_json_is_all_that_is_printed_and_agrees_with_a_study(run, lines, monkeypatch, tmp_path):
     monkeypatch.setenv("GANHTR_CACHE", str(tmp_path / "cache"))
     code, text, errors = run("inspect", lines, "--json")
-    held = json.loads(text)
+    report = json.loads(text)
     assert (code, errors) == (0, "") and text.isascii()
     pairs = source.load_pairs(str(lines), data.DataConfig())
-    assert (held["split"]["train"], held["split"]["validation"]) == (
+    assert (report["split"]["train"], report["split"]["validation"]) == (
         len(pairs.train),
         len(pairs.validation),
     )
-    assert held["charset"] == pairs.charset.characters
-    assert held["outside"].keys() == set(held["characters"]) - set(pairs.charset.characters)
+    assert report["charset"] == pairs.charset.characters
+    assert report["outside"].keys() == set(report["characters"]) - set(pairs.charset.characters)
 
 
 @pytest.mark.parametrize(
@@ -90,19 +90,21 @@ def test_the_json_is_all_that_is_printed_and_agrees_with_a_study(run, lines, mon
     [("tiny", [32, 256], 4), ("small", [64, 768], 4), ("seed", [128, 1024], 8)],
 )
 def test_the_preset_gives_size_and_frames(run, lines, preset, fitted, stride):
-    held = json.loads(run("inspect", lines, "--json", "--preset", preset)[1])
-    assert (held["preset"], held["fitted"], held["stride"]) == (preset, fitted, stride)
-    assert held["infeasible"]["lines"] == [
+    report = json.loads(run("inspect", lines, "--json", "--preset", preset)[1])
+    assert (report["preset"], report["fitted"], report["stride"]) == (preset, fitted, stride)
+    assert report["infeasible"]["lines"] == [
         "1.png"
     ]  # 13 times the same letter: 25 frames needed, 12 or 24 there
-    assert held["squeezed"]["count"] == (0 if preset == "small" else 3)
+    assert report["squeezed"]["count"] == (0 if preset == "small" else 3)
 
 
 def test_a_charset_is_taken_from_a_file(run, lines, tmp_path):
     (tmp_path / "charset.txt").write_text("a\nb\nx\n")
-    held = json.loads(run("inspect", lines, "--json", "--charset", tmp_path / "charset.txt")[1])
-    assert held["charset"] == "abx" and held["charset_from"] == f"from {tmp_path / 'charset.txt'}"
-    assert held["outside"] == {
+    report = json.loads(run("inspect", lines, "--json", "--charset", tmp_path / "charset.txt")[1])
+    assert (
+        report["charset"] == "abx" and report["charset_from"] == f"from {tmp_path / 'charset.txt'}"
+    )
+    assert report["outside"] == {
         "c": {"count": 3, "lines": ["0.png", "3.png", "9.png"], "more": 0},
         "d": {"count": 1, "lines": ["7.png"], "more": 0},
     }
@@ -111,14 +113,14 @@ def test_a_charset_is_taken_from_a_file(run, lines, tmp_path):
 def test_too_few_groups_are_no_reason_not_to_look(run, lines):
     rows = (lines / "lines.tsv").read_text().splitlines()
     (lines / "lines.tsv").write_text("".join(row.rsplit("\t", 1)[0] + "\tone\n" for row in rows))
-    held = json.loads(run("inspect", lines, "--json")[1])
-    assert held["split"] == {} and held["split_by"].startswith(
+    report = json.loads(run("inspect", lines, "--json")[1])
+    assert report["split"] == {} and report["split_by"].startswith(
         "none: at least 3 groups are needed, one for each split, got 1 (one)"
     )
     assert (
-        held["charset"] == "abcdx"
-        and held["charset_from"] == "those of the transcriptions"
-        and held["outside"] == {}
+        report["charset"] == "abcdx"
+        and report["charset_from"] == "those of the transcriptions"
+        and report["outside"] == {}
     )
 
 
@@ -127,13 +129,13 @@ def test_the_built_in_lines_are_inspected_too(run, monkeypatch, tmp_path):
     monkeypatch.setattr(
         data, "build_config", lambda preset: build_config(preset, {"data.lines": 16})
     )
-    held = json.loads(run("inspect", "builtin", "--json", "--picture", tmp_path / "sheet.png")[1])
+    report = json.loads(run("inspect", "builtin", "--json", "--picture", tmp_path / "sheet.png")[1])
     assert (
-        held["format"] == "builtin"
-        and held["split"] == {"train": 16, "validation": 4, "test": 5}
-        and held["split_by"] == "as drawn"
+        report["format"] == "builtin"
+        and report["split"] == {"train": 16, "validation": 4, "test": 5}
+        and report["split_by"] == "as drawn"
     )
-    assert held["charset_from"] == "those of the built-in texts" and held["outside"] == {}
+    assert report["charset_from"] == "those of the built-in texts" and report["outside"] == {}
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.format == "PNG" and sheet.width > 1000
 
@@ -202,16 +204,16 @@ def test_convert_there_and_back(run, lines, tmp_path):
         np.array_equal(first.lines[0].degraded, last.lines[0].degraded)
         and last.lines[1].degraded is not None
     )
-    held = json.loads(
+    report = json.loads(
         run("inspect", tmp_path / "a.tfrecord", "--charset", tmp_path / "a.charset.txt", "--json")[
             1
         ]
     )
     assert (
-        held["split"] == {"train": 10, "validation": 1, "test": 1}
-        and held["split_by"] == "by order in the file"
+        report["split"] == {"train": 10, "validation": 1, "test": 1}
+        and report["split_by"] == "by order in the file"
     )
-    assert (held["format"], held["degraded"]) == ("tfrecord", 12)
+    assert (report["format"], report["degraded"]) == ("tfrecord", 12)
 
 
 def test_nothing_is_overwritten_without_force(run, lines, tmp_path):
@@ -290,10 +292,10 @@ def test_a_terminal_that_knows_no_letters_gets_question_marks(lines):
     not REAL.is_dir(), reason=f"no real data at {REAL}; set GANHTR_TEST_DATA to the data folder"
 )
 def test_real_lines_and_pages(run):
-    held = json.loads(
+    report = json.loads(
         run("inspect", REAL / "lines", "--charset", REAL / "charset_voc.txt", "--json")[1]
     )
-    assert (held["lines"], held["groups"], sum(held["split"].values())) == (641, 59, 641)
-    assert held["outside"]["è"]["count"] == 42 and len(held["outside"]) == 17
-    held = json.loads(run("inspect", REAL / "pages", "--json")[1])
-    assert (held["format"], held["lines"], held["groups"]) == ("pages", 101, 5)
+    assert (report["lines"], report["groups"], sum(report["split"].values())) == (641, 59, 641)
+    assert report["outside"]["è"]["count"] == 42 and len(report["outside"]) == 17
+    report = json.loads(run("inspect", REAL / "pages", "--json")[1])
+    assert (report["format"], report["lines"], report["groups"]) == ("pages", 101, 5)

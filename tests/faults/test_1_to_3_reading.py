@@ -99,7 +99,7 @@ def test_1_ctc_takes_the_recognizers_labels_in_training_and_in_validation(
     def check():
         bench = Bench.of(inputs, CPU)
         state = build_state(small(), pairs.charset, bench.guide.widths, CPU)
-        batch, held = (
+        batch, validation_batch = (
             bench.train.take(np.arange(4)),
             bench.validation.take(np.arange(len(bench.validation))),
         )
@@ -112,7 +112,9 @@ def test_1_ctc_takes_the_recognizers_labels_in_training_and_in_validation(
         assert train_step(state, bench.guide, batch, 10.0)["ctc"].item() == pytest.approx(
             np.mean(expected), rel=1e-4
         )
-        expected = by_hand(bench, held.degraded, held, pairs.validation.transcripts)
+        expected = by_hand(
+            bench, validation_batch.degraded, validation_batch, pairs.validation.transcripts
+        )
         assert evaluate(
             by_nothing, bench.validation, bench.guide, bench.judge
         ).ctc == pytest.approx(expected, rel=1e-4)
@@ -220,16 +222,16 @@ def test_2_cer_and_wer_are_taken_against_the_untouched_transcription(
     lines = LineBatches(pairs.validation, pairs.charset, CPU)
 
     def check():
-        found = evaluate(
+        evaluation = evaluate(
             by_nothing, lines, Speaker(READINGS, pairs.charset), Speaker(REFERENCES, pairs.charset)
         )
-        assert found.guide.char_lengths.tolist() == [
+        assert evaluation.guide.char_lengths.tolist() == [
             7,
             6,
             8,
             3,
-        ] and found.guide.char_edits.tolist() == [1, 0, 4, 1]
-        metrics = found.metrics()
+        ] and evaluation.guide.char_edits.tolist() == [1, 0, 4, 1]
+        metrics = evaluation.metrics()
         assert (metrics["cer"], metrics["wer"]) == (6 / 24, 3 / 5) and metrics[
             "judge_cer"
         ] == metrics["judge_wer"] == 0
@@ -301,12 +303,12 @@ def skip_mismatch(weights):
     recognizer = build_recognizer(
         weights.config, len(weights.charset) + 1, weights.height, weights.width
     )
-    own = recognizer.state_dict()
+    expected_state = recognizer.state_dict()
     return recognizer.load_state_dict(
         {
             name: torch.from_numpy(array)
             for name, array in weights.arrays.items()
-            if own[name].shape == array.shape
+            if expected_state[name].shape == array.shape
         },
         strict=False,
     )

@@ -51,16 +51,16 @@ def lengths_from_zeros(self, text_BL, lengths_B):
     )[0]
 
 
-@pytest.mark.parametrize("given", ["ground_truth", "predicted"])
+@pytest.mark.parametrize("text", ["ground_truth", "predicted"])
 def test_4_thirty_epochs_complete_with_unknown_characters_and_empty_lines(
-    given, small, make_pairs, make_inputs, monkeypatch
+    text, small, make_pairs, make_inputs, monkeypatch
 ):
     pairs = replace(
         make_pairs(train=("", "XX", "aXb", "b", "", "ab"), validation=("", "X", "ab")),
         charset=Charset("ab"),
     )
     config = small(
-        **{"train.epochs": 30, "train.steps_per_epoch": 1, "train.discriminator_text": given}
+        **{"train.epochs": 30, "train.steps_per_epoch": 1, "train.discriminator_text": text}
     )
     bench = Bench.of(make_inputs(config, pairs), CPU)
 
@@ -124,8 +124,8 @@ def test_5_a_discriminator_at_chance_is_called_out(new_study, inputs, monkeypatc
         assert len(halves) == 3 and row.peak_accuracy == pytest.approx(max(map(np.mean, halves)))
 
     def check():
-        told = write_report(folder, request, rows)
-        for text in (told, (folder.path / "report.md").read_text(encoding="utf-8")):
+        report = write_report(folder, request, rows)
+        for text in (report, (folder.path / "report.md").read_text(encoding="utf-8")):
             assert "stayed at chance in every epoch of 1 of 2 trials (off-000)" in text
 
     check()
@@ -175,9 +175,15 @@ def test_7_every_validation_line_counts_once(bench, monkeypatch, caught):
     caught(check, drop_remainder)
     count = len(bench.validation)
     assert sum(map(len, drop_remainder(473, 4))) == 472 and count % EVALUATION_BATCH
-    found = evaluate(by_nothing, bench.validation, bench.guide, bench.judge)
+    evaluation = evaluate(by_nothing, bench.validation, bench.guide, bench.judge)
     assert [
-        len(values) for values in (found.psnr, found.ssim, found.ctc, found.guide.char_edits)
+        len(values)
+        for values in (
+            evaluation.psnr,
+            evaluation.ssim,
+            evaluation.ctc,
+            evaluation.guide.char_edits,
+        )
     ] == [count] * 4
     monkeypatch.setattr(evaluate_module, "chunks", drop_remainder)
     with pytest.raises(

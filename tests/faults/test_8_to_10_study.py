@@ -50,17 +50,17 @@ def run(new_study, inputs):
 
     def make(plain, searcher=OptunaSearcher, seed=0):
         request, folder = new_study(space_from_plain(plain), seed)
-        asked = searcher(request.space, folder.journal, request.trials, request.seed)
-        asked.open()
+        proposer = searcher(request.space, folder.journal, request.trials, request.seed)
+        proposer.open()
         trial, proposals = trial_class(plan_of(request, folder, "score"), inputs), []
-        while (proposal := asked.suggest("now")) != Searcher.FINISHED:
+        while (proposal := proposer.suggest("now")) != Searcher.FINISHED:
             proposals.append(proposal)
             *running, last = drive(trial(proposal))
             for result in running:
-                asked.on_trial_result("now", result)
-            asked.on_trial_complete("now", last)
-        journal = [trial for _, trial in asked.all_trials()]
-        rows = collect(folder, asked.all_trials())
+                proposer.on_trial_result("now", result)
+            proposer.on_trial_complete("now", last)
+        journal = [trial for _, trial in proposer.all_trials()]
+        rows = collect(folder, proposer.all_trials())
         write_report(folder, request, rows)
         return SimpleNamespace(
             folder=folder,

@@ -302,10 +302,10 @@ def test_gradients_are_those_of_finite_differences(loss, texts):
 
 
 def test_the_arguments_are_left_alone(loss, texts):
-    given = cosines_of(texts), same(texts), SCALE.clone(), BIAS.clone()
-    before = [tensor.clone() for tensor in given]
-    loss(*given)
-    assert all(torch.equal(a, b) for a, b in zip(given, before, strict=True))
+    inputs = cosines_of(texts), same(texts), SCALE.clone(), BIAS.clone()
+    before = [tensor.clone() for tensor in inputs]
+    loss(*inputs)
+    assert all(torch.equal(a, b) for a, b in zip(inputs, before, strict=True))
 
 
 def test_the_order_of_lines_is_of_no_matter(loss, texts):

@@ -34,7 +34,7 @@ def loss(request):
     return LOSSES[request.param]
 
 
-def own(side, i):
+def frames_of(side, i):
     return [row.tolist() for row in side[i, : FRAMES[i]]]
 
 
@@ -49,8 +49,8 @@ def test_ratio_is_that_of_a_naive_loop(sides):
         ) / (len(a) * len(a[0]))
 
     expected = [
-        distance(own(sides[0], i), own(sides[1], i))
-        / (distance(own(sides[0], i), own(sides[2], i)) + 1e-7)
+        distance(frames_of(sides[0], i), frames_of(sides[1], i))
+        / (distance(frames_of(sides[0], i), frames_of(sides[2], i)) + 1e-7)
         for i in range(3)
     ]
     assert ratio(*sides, FRAMES, SCALE).tolist() == pytest.approx(expected, rel=1e-9)
@@ -71,9 +71,9 @@ def test_frame_nce_is_that_of_a_naive_loop(sides, twins):
     expected = []
     for i in range(3):
         losses = []
-        for t, query in enumerate(own(restored, i)):
-            keys = [math.exp(4 * cosine(query, key)) for key in own(clean, i)]
-            extra = math.exp(4 * cosine(query, own(degraded, i)[t])) if twins else 0
+        for t, query in enumerate(frames_of(restored, i)):
+            keys = [math.exp(4 * cosine(query, key)) for key in frames_of(clean, i)]
+            extra = math.exp(4 * cosine(query, frames_of(degraded, i)[t])) if twins else 0
             losses.append(-math.log(keys[t] / (sum(keys) + extra)))
         expected.append(sum(losses) / len(losses))
     assert frame_nce(
@@ -105,7 +105,7 @@ def test_vicreg_is_that_of_a_naive_loop(sides):
     restored, clean, _ = sides
     spread = 0.0
     for side in (restored, clean):
-        rows = [row for i in range(3) for row in own(side, i)]
+        rows = [row for i in range(3) for row in frames_of(side, i)]
         n, d = len(rows), 4
         means = [sum(row[j] for row in rows) / n for j in range(d)]
         c = [
@@ -120,7 +120,7 @@ def test_vicreg_is_that_of_a_naive_loop(sides):
     apart = [
         sum(
             (x - y) ** 2
-            for a, b in zip(own(restored, i), own(clean, i), strict=True)
+            for a, b in zip(frames_of(restored, i), frames_of(clean, i), strict=True)
             for x, y in zip(a, b, strict=True)
         )
         / (4 * int(FRAMES[i]))

@@ -22,10 +22,10 @@ def test_it_is_the_mean_over_each_lines_own_pixels(images):
     losses = l1(restored, clean, WIDTHS)
     assert losses.shape == (3,)
     for i, width in enumerate(WIDTHS):
-        own = [
+        differences = [
             abs(restored[i, y, x] - clean[i, y, x]).item() for y in range(4) for x in range(width)
         ]
-        assert losses[i].item() == pytest.approx(sum(own) / len(own), rel=1e-12)
+        assert losses[i].item() == pytest.approx(sum(differences) / len(differences), rel=1e-12)
 
 
 def test_it_is_zero_for_a_perfect_line_and_one_for_the_inverse(images):

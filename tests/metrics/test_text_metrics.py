@@ -19,10 +19,12 @@ CHARSET = Charset("abN suw")
 def naive_distance(reference, reading):
     """Levenshtein distance by the full table."""
     table = [[i + j for j in range(len(reading) + 1)] for i in range(len(reference) + 1)]
-    for i, wanted in enumerate(reference, start=1):
+    for i, expected_token in enumerate(reference, start=1):
         for j, read in enumerate(reading, start=1):
             table[i][j] = min(
-                table[i - 1][j] + 1, table[i][j - 1] + 1, table[i - 1][j - 1] + (wanted != read)
+                table[i - 1][j] + 1,
+                table[i][j - 1] + 1,
+                table[i - 1][j - 1] + (expected_token != read),
             )
     return table[-1][-1]
 

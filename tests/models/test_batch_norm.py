@@ -31,11 +31,11 @@ def test_the_output_is_the_same_and_the_statistics_stay(settings, same_tensors):
     before = copy.deepcopy(net.state_dict())
     with without_statistics(net):
         inside = net(X)
-        held = copy.deepcopy(net.state_dict())
-    assert same_tensors(net.state_dict(), before) and not same_tensors(held, before)
+        updated = copy.deepcopy(net.state_dict())
+    assert same_tensors(net.state_dict(), before) and not same_tensors(updated, before)
     assert torch.equal(net(X), inside)
     assert not same_tensors(net.state_dict(), before)
-    assert same_tensors(net.state_dict(), held)
+    assert same_tensors(net.state_dict(), updated)
 
 
 def test_the_buffers_themselves_come_back():

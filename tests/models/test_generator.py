@@ -221,7 +221,9 @@ def test_two_checkpointed_passes_before_their_backward_passes(same_tensors):
 
 def saved_bytes(net, x):
     """Bytes of the activations that a forward pass keeps for the backward pass."""
-    own = {tensor.untyped_storage().data_ptr() for tensor in [*net.parameters(), *net.buffers()]}
+    kept_anyway = {
+        tensor.untyped_storage().data_ptr() for tensor in [*net.parameters(), *net.buffers()]
+    }
     kept = {}
 
     def keep(tensor):
@@ -231,7 +233,7 @@ def saved_bytes(net, x):
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         restored = net(x)
     assert restored.requires_grad
-    return sum(storage.nbytes() for pointer, storage in kept.items() if pointer not in own)
+    return sum(storage.nbytes() for pointer, storage in kept.items() if pointer not in kept_anyway)
 
 
 @pytest.mark.parametrize("kind", KINDS)

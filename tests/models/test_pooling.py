@@ -21,9 +21,9 @@ def test_windows_are_those_of_a_naive_loop(x, windows):
     assert means.shape == (4, windows, 3)
     for i, frames in enumerate(FRAMES.tolist()):
         for k in range(windows):
-            own = x[i, math.floor(k * frames / windows) : math.ceil((k + 1) * frames / windows)]
+            window = x[i, math.floor(k * frames / windows) : math.ceil((k + 1) * frames / windows)]
             assert torch.allclose(
-                means[i, k], own.mean(dim=0) if frames else torch.zeros(3), atol=1e-6
+                means[i, k], window.mean(dim=0) if frames else torch.zeros(3), atol=1e-6
             )
 
 

@@ -63,7 +63,7 @@ def test_levels_have_their_widths_and_lead_from_one_to_the_next(recognizer, kind
     last = recognizer.convolutions[
         -1 if kind == "transformer" else -4
     ]  # the CRNN's fourth block ends in a pool
-    hook = last.register_forward_hook(lambda module, given, out: seen.append(out))
+    hook = last.register_forward_hook(lambda module, inputs, out: seen.append(out))
     again, _ = recognizer.trunk(images)
     hook.remove()
     assert torch.equal(again, seen[0].amax(dim=2).transpose(1, 2))

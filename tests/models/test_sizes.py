@@ -58,12 +58,12 @@ def test_the_seed_reads_128_frames_of_512_features(seed_networks):
 
 
 def test_only_the_redundant_lstm_bias_is_held(tiny_networks):
-    held = {
+    frozen = {
         name: p
         for name, p in tiny_networks["discriminator"].named_parameters()
         if not p.requires_grad
     }
-    assert list(held) == ["text.bias_hh_l0"] and not held["text.bias_hh_l0"].any()
+    assert list(frozen) == ["text.bias_hh_l0"] and not frozen["text.bias_hh_l0"].any()
     free = {id(p) for p in tiny_networks["discriminator"].parameters() if p.requires_grad}
     assert {id(p) for p in tiny_networks["discriminator"].trainable()} == free
     assert all(

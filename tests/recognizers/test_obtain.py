@@ -383,8 +383,8 @@ def test_a_named_recognizer_is_taken_as_it_is(named, weights, pairs):
 
 
 def test_a_named_recognizer_is_known_by_what_is_in_its_file(named, weights, pairs):
-    def digest(given):
-        return obtain_recognizer("guide", pairs, named(given), TRAINING, CPU, [].append).digest
+    def digest(recognizer):
+        return obtain_recognizer("guide", pairs, named(recognizer), TRAINING, CPU, [].append).digest
 
     other = dataclasses.replace(
         weights, arrays={**weights.arrays, "classify.bias": weights.arrays["classify.bias"] + 1}

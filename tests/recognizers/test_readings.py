@@ -36,9 +36,10 @@ def levenshtein(a, b):
     """Wagner and Fischer's table, row by row."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, start=1):
-        held, row[0] = row[0], i
+        diagonal, row[0] = row[0], i
         for j, y in enumerate(b, start=1):
-            held, row[j] = row[j], min(held + (x != y), row[j] + 1, row[j - 1] + 1)
+            cost = min(diagonal + (x != y), row[j] + 1, row[j - 1] + 1)
+            diagonal, row[j] = row[j], cost
     return row[-1]
 
 
@@ -48,13 +49,13 @@ def guide(inputs):
 
 
 @pytest.fixture
-def held(pairs):
+def lines_of_split(pairs):
     return LineBatches(pairs.validation, pairs.charset, CPU)
 
 
 @pytest.fixture
-def readings(guide, held):
-    return Readings.of(guide, held)
+def readings(guide, lines_of_split):
+    return Readings.of(guide, lines_of_split)
 
 
 def test_each_image_is_read_once_in_order(guide, pairs, readings, monkeypatch):
@@ -92,12 +93,15 @@ def test_errors_are_counted_against_the_untouched_transcription(readings, pairs)
         )
 
 
-def test_a_recognizer_reads_in_eval_mode_and_learns_nothing(small, pairs, held):
+def test_a_recognizer_reads_in_eval_mode_and_learns_nothing(small, pairs, lines_of_split):
     recognizer = CRNN(
         dataclasses.replace(small().guide, dropout=0.9), pairs.charset.classes, 32, 64
     ).train()
     before = {name: tensor.clone() for name, tensor in recognizer.state_dict().items()}
-    assert read_lines(recognizer, held) == read_lines(recognizer, held) and not recognizer.training
+    assert (
+        read_lines(recognizer, lines_of_split) == read_lines(recognizer, lines_of_split)
+        and not recognizer.training
+    )
     assert all(
         torch.equal(before[name], tensor) for name, tensor in recognizer.state_dict().items()
     )
@@ -139,18 +143,20 @@ def given_readings(lines, clean, degraded):
 
 def test_the_picture_holds_the_images_of_lines_spread_over_the_split(readings, pairs):
     picture = opened(readings_picture(readings, "title", count=4))
-    lines, found = pairs.validation, []
+    lines, drawn = pairs.validation, []
     for i in range(len(lines)):
-        own = Image.fromarray(lines.degraded[i, :, : lines.widths[i]])
-        big = np.asarray(own.resize((2 * own.width, 2 * own.height), Image.Resampling.LANCZOS))
+        image = Image.fromarray(lines.degraded[i, :, : lines.widths[i]])
+        big = np.asarray(
+            image.resize((2 * image.width, 2 * image.height), Image.Resampling.LANCZOS)
+        )
         windows = np.lib.stride_tricks.sliding_window_view(picture[:, :, 0], big.shape[0], axis=0)
         left = [
             x
             for x in range(picture.shape[1] - big.shape[1] + 1)
             if (windows[:, x] == big[:, 0]).all(axis=1).any()
         ]
-        found += [i] if left else []
-    assert found == [0, 6, 11, 17]
+        drawn += [i] if left else []
+    assert drawn == [0, 6, 11, 17]
 
 
 def test_errors_are_seen_and_only_where_they_are(pairs, draw_lines):

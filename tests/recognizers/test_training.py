@@ -81,8 +81,8 @@ def test_training_lowers_the_loss_and_says_so(config, pairs):
         f"recognizer: epoch {i}/4" for i in range(1, 5)
     ]
     assert f"CER {made.cer:.1%}" in printed[-1]
-    held = LineBatches(pairs.validation, pairs.charset, CPU)
-    assert recognizer_cer(made.build(CPU), held) == pytest.approx(made.cer)
+    content = LineBatches(pairs.validation, pairs.charset, CPU)
+    assert recognizer_cer(made.build(CPU), content) == pytest.approx(made.cer)
 
 
 @pytest.mark.parametrize("kind", ["crnn", "transformer"])
@@ -150,17 +150,17 @@ def test_a_warm_start_copies_class_rows_by_character(config, pairs, fresh_recogn
     start = fresh_recognizer(config, pairs)  # charset " abcdef"
     charset = Charset("fzb a")
     recognizer = build_recognizer(config, charset.classes, 32, 64)
-    own = {name: tensor.clone().numpy() for name, tensor in recognizer.state_dict().items()}
+    original = {name: tensor.clone().numpy() for name, tensor in recognizer.state_dict().items()}
     assert (
         warm_start(recognizer, start, charset)
-        == f"{len(own)} of {len(own)} arrays, 4 of 5 characters"
+        == f"{len(original)} of {len(original)} arrays, 4 of 5 characters"
     )
     source_of = {0: 0, 1: 7, 3: 3, 4: 1, 5: 2}  # blank, f, b, space, a; z (2) is new
     for name, tensor in recognizer.state_dict().items():
         if name.split(".")[0] in ("classify", "shortcut"):
             for to, take in source_of.items():
                 assert np.array_equal(tensor[to].numpy(), start.arrays[name][take]), (name, to)
-            assert np.array_equal(tensor[2].numpy(), own[name][2])
+            assert np.array_equal(tensor[2].numpy(), original[name][2])
         else:
             assert np.array_equal(tensor.numpy(), start.arrays[name]), name
 
@@ -179,15 +179,15 @@ def test_a_warm_start_leaves_what_does_not_fit(config, pairs, fresh_recognizer):
     recognizer = build_recognizer(
         dataclasses.replace(config, dim=10), pairs.charset.classes, 32, 64
     )
-    own = {name: tensor.clone() for name, tensor in recognizer.state_dict().items()}
+    original = {name: tensor.clone() for name, tensor in recognizer.state_dict().items()}
     words = warm_start(recognizer, start, pairs.charset)
     fitting = [
-        name for name, tensor in own.items() if tuple(tensor.shape) == start.arrays[name].shape
+        name for name, tensor in original.items() if tuple(tensor.shape) == start.arrays[name].shape
     ]
-    assert words == f"{len(fitting)} of {len(own)} arrays, 7 of 7 characters" and 0 < len(
+    assert words == f"{len(fitting)} of {len(original)} arrays, 7 of 7 characters" and 0 < len(
         fitting
-    ) < len(own)
-    assert torch.equal(recognizer.classify.weight, own["classify.weight"])
+    ) < len(original)
+    assert torch.equal(recognizer.classify.weight, original["classify.weight"])
     assert np.array_equal(
         recognizer.state_dict()["shortcut.weight"].numpy(), start.arrays["shortcut.weight"]
     )
@@ -231,8 +231,8 @@ def test_both_kinds_learn_to_read(height, settings, epochs, lr):
         CPU,
         [].append,
     )
-    held = LineBatches(pairs.validation, pairs.charset, CPU)
-    assert recognizer_cer(made.build(CPU), held) < 0.2  # frozen and in eval mode
+    content = LineBatches(pairs.validation, pairs.charset, CPU)
+    assert recognizer_cer(made.build(CPU), content) < 0.2  # frozen and in eval mode
 
 
 def test_early_batch_norm_statistics_are_the_mean_of_all_batches(pairs):
@@ -243,7 +243,7 @@ def test_early_batch_norm_statistics_are_the_mean_of_all_batches(pairs):
     state, lines = begin(recipe, 2, CPU), LineBatches(pairs.train, pairs.charset, CPU)
     norm, means = state.recognizer.convolutions[1], []
     state.recognizer.convolutions[0].register_forward_hook(
-        lambda module, given, made: means.append(made.detach().mean(dim=(0, 2, 3)))
+        lambda module, inputs, made: means.append(made.detach().mean(dim=(0, 2, 3)))
     )
     state.recognizer.train()
     for step in range(20):
@@ -281,13 +281,13 @@ class Killed(BaseException):
 
 def broken_off(path, recipe, monkeypatch, step=None, saving=False, resume=False):
     """Train until `step`, or until the weights are about to be saved; returns the output."""
-    printed, own = [], recognizer_training.train_step
+    printed, original = [], recognizer_training.train_step
     with monkeypatch.context() as patch:
 
         def die(state, lines, batch_size, number, seed):
             if number == step:
                 raise Killed
-            return own(state, lines, batch_size, number, seed)
+            return original(state, lines, batch_size, number, seed)
 
         def die_saving(*_):
             raise Killed
@@ -373,13 +373,13 @@ def test_a_checkpoint_of_other_settings_is_refused(section, key, value, checkpoi
         if section == "guide"
         else dataclasses.replace(recipe, training=dataclasses.replace(TRAINING, **{key: value}))
     )
-    held = part_of(checkpoint).read_bytes()
+    content = part_of(checkpoint).read_bytes()
     with pytest.raises(
         CheckpointError,
         match=rf"\.part: .*\({section}\.{key} is \S+ in the file and {value!r} here\)",
     ):
         train_to_file(checkpoint, recipe, CPU, [].append, resume=True)
-    assert part_of(checkpoint).read_bytes() == held
+    assert part_of(checkpoint).read_bytes() == content
 
 
 def test_a_checkpoint_of_other_lines_charset_or_start_is_refused(
@@ -420,9 +420,9 @@ class Evil:
         return print, ("code was run",)
 
 
-def saved(held):
+def saved(content):
     buffer = io.BytesIO()
-    torch.save(held, buffer)
+    torch.save(content, buffer)
     return buffer.getvalue()
 
 
@@ -431,16 +431,16 @@ def saved(held):
 )
 def test_a_damaged_checkpoint_is_named(damage, checkpoint, config, pairs, capsys):
     part = part_of(checkpoint)
-    held = torch.load(part, weights_only=True)
+    content = torch.load(part, weights_only=True)
     made = {
         "empty": lambda: b"",
         "half": lambda: part.read_bytes()[:5000],
         "a byte": lambda: flipped(part),
-        "code": lambda: saved({**held, "epoch": Evil()}),
-        "lacking": lambda: saved({"settings": held["settings"]}),
+        "code": lambda: saved({**content, "epoch": Evil()}),
+        "lacking": lambda: saved({"settings": content["settings"]}),
         "list": lambda: saved([1]),
         "no tensor": lambda: saved(
-            {**held, "recognizer": {**held["recognizer"], "classify.bias": torch.ones(3)}}
+            {**content, "recognizer": {**content["recognizer"], "classify.bias": torch.ones(3)}}
         ),
     }
     part.write_bytes(made[damage]())

@@ -90,16 +90,16 @@ def test_with_batch_norm_the_statistics_are_those_of_each_part_and_taken_once(st
 def test_parts_hold_less_memory_at_once(bench, new_state, small):
     def peak(parts):
         state = new_state(small(**FREE, **{"train.micro_batch": 8 // parts}))
-        held, most = {}, [0]
+        saved, most = {}, [0]
 
         def pack(tensor):
             key = (tensor.data_ptr(), tensor.numel())
-            held[key] = held.get(key, 0) + 1
-            most[0] = max(most[0], sum(n * 4 for (_, n) in held))
+            saved[key] = saved.get(key, 0) + 1
+            most[0] = max(most[0], sum(n * 4 for (_, n) in saved))
             return key, tensor
 
         def unpack(packed):
-            held.pop(packed[0], None)
+            saved.pop(packed[0], None)
             return packed[1]
 
         with torch.autograd.graph.saved_tensors_hooks(pack, unpack):

@@ -101,13 +101,13 @@ def test_candidates_are_the_texts_and_what_is_added(overrides, columns, run, see
 def test_edited_texts_are_harder_than_other_lines(run, seen_losses):
     run({"contrastive.negatives": "edited"}, steps=3)
     cosines = torch.stack([cosines for cosines, *_ in seen_losses])
-    own, wrong = (
+    right, wrong = (
         cosines[:, :, :4].diagonal(dim1=1, dim2=2),
         cosines[:, :, 4:].diagonal(dim1=1, dim2=2),
     )
     other = cosines[:, :, :4][:, ~torch.eye(4, dtype=torch.bool)].view(3, 4, 3)
-    assert (own - wrong).abs().mean() < (own[..., None] - other).abs().mean() and (
-        own != wrong
+    assert (right - wrong).abs().mean() < (right[..., None] - other).abs().mean() and (
+        right != wrong
     ).any()
 
 
@@ -144,7 +144,7 @@ def test_a_queue_changes_nothing_of_the_first_step_and_is_resumed_to_the_bit(
     other = new_state(small(**overrides))
     restore_state(other, read_checkpoint(tmp_path / "c.pt", torch.device("cpu")))
     batch = bench.train.take(np.arange(4))
-    a, b = (train_step(each, bench.guide, batch, 10.0) for each in (state, other))
+    a, b = (train_step(one, bench.guide, batch, 10.0) for one in (state, other))
     assert same_tensors(a, b) and same_tensors(
         state.matcher.state_dict(), other.matcher.state_dict()
     )
@@ -156,7 +156,8 @@ def test_shuffled_gives_every_line_another_lines_text(bench, small):
     for step in range(12):
         texts = paired_texts(batch, config, step)
         order = [
-            next(j for j in range(4) if batch.text_ids[j] == each) for each in texts.ids.tolist()
+            next(j for j in range(4) if batch.text_ids[j] == text_id)
+            for text_id in texts.ids.tolist()
         ]
         assert all(i != j for i, j in enumerate(order)) and sorted(order) == [0, 1, 2, 3]
         assert torch.equal(texts.rows, batch.text[order]) and torch.equal(

@@ -51,9 +51,9 @@ def test_an_epoch_is_a_report(overrides, bench, new_state, small):
         reports.append(report)
         assert state.step == 3 * len(reports) and state.epoch == report.epoch == len(reports)
         once = {"contrastive_ratio"} if on else set()
-        each = LOSSES | OTHERS | (MATCHED | {"contrastive"} if on else set())
+        expected = LOSSES | OTHERS | (MATCHED | {"contrastive"} if on else set())
         lengths = {name: len(values) for name, values in report.steps.items()}
-        assert lengths == dict.fromkeys(each, 3) | dict.fromkeys(once, 1)
+        assert lengths == dict.fromkeys(expected, 3) | dict.fromkeys(once, 1)
         metrics = report.metrics()
         losses = {f"train_{name}" for name in LOSSES | ({"contrastive"} if on else set())}
         matched = MATCHED if on else set()
@@ -215,9 +215,9 @@ def test_a_resumed_run_is_the_unbroken_one(
     next(fit(broken, bench))
     save_checkpoint(tmp_path / "last.pt", broken, {"patience": 3})
     torch.manual_seed(99)
-    held = read_checkpoint(tmp_path / "last.pt", CPU)
-    restore_state(resumed, held)
-    assert held["progress"] == {"patience": 3} and resumed.epoch == 1
+    checkpoint = read_checkpoint(tmp_path / "last.pt", CPU)
+    restore_state(resumed, checkpoint)
+    assert checkpoint["progress"] == {"patience": 3} and resumed.epoch == 1
     assert same_tensors(insides(resumed), insides(broken))
     rest = list(fit(resumed, bench))
     assert [numbers(report) for report in rest] == [numbers(report) for report in reports[1:]]
@@ -257,10 +257,10 @@ def test_no_code_of_a_checkpoint_runs(saved, tmp_path):
         },
         path,
     )
-    with pytest.raises(ValueError, match="last.pt: must be a trial's checkpoint"):
+    with pytest.raises(ValueError, match="last.pt: cannot load this file as the checkpoint"):
         read_checkpoint(path, CPU)
     path.write_bytes(pickle.dumps(Harm(tmp_path / "harm")))
-    with pytest.raises(ValueError, match="last.pt: must be a trial's checkpoint"):
+    with pytest.raises(ValueError, match="last.pt: cannot load this file as the checkpoint"):
         read_checkpoint(path, CPU)
     assert not (tmp_path / "harm").exists()
 
@@ -302,7 +302,8 @@ def test_a_damaged_checkpoint_is_named(damage, saved):
             }[damage]
         )
     with pytest.raises(
-        ValueError, match="(?s)last.pt: must be a trial's checkpoint, .* Delete it to start"
+        ValueError,
+        match="(?s)last.pt: cannot load .* as the checkpoint of a trial .* Delete it to start",
     ):
         read_checkpoint(path, CPU)
 
@@ -319,9 +320,9 @@ def test_a_damaged_checkpoint_is_named(damage, saved):
     ids=str,
 )
 def test_a_checkpoint_of_another_configuration_is_refused(other, saved, new_state, small):
-    held = read_checkpoint(saved[0], CPU)
+    checkpoint = read_checkpoint(saved[0], CPU)
     with pytest.raises((RuntimeError, KeyError)):
-        restore_state(new_state(small(**other)), held)
+        restore_state(new_state(small(**other)), checkpoint)
 
 
 def test_an_arm_without_matcher_gives_none_to_one_with(new_state, small, tmp_path):

@@ -42,9 +42,9 @@ def test_taps_are_the_guides_features_of_the_clean_training_lines(kind, prepared
 
 
 def test_guide_and_judge_are_recognizers_of_their_own(prepared, pairs):
-    said = []
-    inputs = prepared(pairs, said.append)
-    assert said == ["guide", "judge"]
+    printed = []
+    inputs = prepared(pairs, printed.append)
+    assert printed == ["guide", "judge"]
     assert (inputs.guide.config.dim, inputs.judge.config.dim) == (8, 6)
 
 
@@ -53,11 +53,11 @@ def test_a_step_with_taps_is_the_step_without(text, prepared, pairs, small):
     inputs = prepared(pairs)
     config = small(**{"train.discriminator_text": text})
     values, weights = [], []
-    for given in (inputs, dataclasses.replace(inputs, taps=None)):
-        bench = Bench.of(given, CPU)
+    for variant in (inputs, dataclasses.replace(inputs, taps=None)):
+        bench = Bench.of(variant, CPU)
         state = build_state(config, pairs.charset, bench.guide.widths, CPU)
         batch = bench.train.take(np.arange(4))
-        assert (batch.clean_tap is None) == (given.taps is None)
+        assert (batch.clean_tap is None) == (variant.taps is None)
         values.append(
             {
                 name: value.item()
@@ -101,12 +101,12 @@ def test_notes_name_the_lines_that_no_path_can_spell(prepared, make_pairs):
     [(0.3, 0.3, False), (0.31, 0.1, True), (0.1, 0.31, True), (0, 0, False)],
 )
 def test_a_recognizer_is_weak_beyond_thirty_percent(guide, judge, weak, inputs):
-    given = dataclasses.replace(
+    weakened = dataclasses.replace(
         inputs,
         guide=dataclasses.replace(inputs.guide, cer=guide),
         judge=dataclasses.replace(inputs.judge, cer=judge),
     )
-    assert given.weak_recognizer == weak
+    assert weakened.weak_recognizer == weak
 
 
 def test_the_bench_knows_its_lines(inputs, pairs):

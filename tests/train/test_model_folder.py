@@ -30,10 +30,12 @@ def folder(tmp_path, state, inputs):
 
 def edit(path, **changes):
     """Rewrites some keys of a JSON file; a key of config by its own name."""
-    held = json.loads(path.read_text())
+    content = json.loads(path.read_text())
     for key, value in changes.items():
-        (held if key in ("preset", "config", "charset", "metrics") else held["config"])[key] = value
-    path.write_text(json.dumps(held))
+        (content if key in ("preset", "config", "charset", "metrics") else content["config"])[
+            key
+        ] = value
+    path.write_text(json.dumps(content))
 
 
 def refusal(folder):
@@ -66,9 +68,9 @@ def test_loading_draws_no_random_numbers(folder):
 
 def test_more_is_no_harm_and_an_older_version_wrote_fewer_keys(folder, state):
     edit(folder / "config.json", metrics={"psnr": None})
-    held = json.loads((folder / "config.json").read_text())
-    del held["config"]["loss.pixel"]
-    (folder / "config.json").write_text(json.dumps(held))
+    content = json.loads((folder / "config.json").read_text())
+    del content["config"]["loss.pixel"]
+    (folder / "config.json").write_text(json.dumps(content))
     (folder / "notes.txt").write_text("x")
     assert load_model(folder, CPU).config == state.config
 

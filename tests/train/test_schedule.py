@@ -38,16 +38,18 @@ def optimizers():
     }
 
 
-def rates(held):
-    return [group["lr"] for optimizer in held.values() for group in optimizer.param_groups]
+def rates(optimizers_by_name):
+    return [
+        group["lr"] for optimizer in optimizers_by_name.values() for group in optimizer.param_groups
+    ]
 
 
 def test_constant_leaves_every_rate_as_it_is():
-    held = optimizers()
-    before = rates(held)
+    optimizers_by_name = optimizers()
+    before = rates(optimizers_by_name)
     for step in range(30):
-        schedule().apply(held, step)
-        assert rates(held) == before == [0.002, 0.1, 0.7]
+        schedule().apply(optimizers_by_name, step)
+        assert rates(optimizers_by_name) == before == [0.002, 0.1, 0.7]
 
 
 def test_a_cosine_falls_from_one_to_just_above_zero():
@@ -117,12 +119,12 @@ def test_a_plateau_halves_after_three_epochs_without_a_gain(psnrs, halvings):
 
 
 def test_every_group_keeps_its_own_rate():
-    held, plateau = optimizers(), schedule("plateau", warmup=0.4)
+    optimizers_by_name, plateau = optimizers(), schedule("plateau", warmup=0.4)
     for _ in range(4):
         plateau.observe(1.0)
     for step in (0, 0, 1, 9, 9):
-        plateau.apply(held, step)
-        assert rates(held) == pytest.approx(
+        plateau.apply(optimizers_by_name, step)
+        assert rates(optimizers_by_name) == pytest.approx(
             [base * min(1, (step + 1) / 3) / 2 for base in (0.002, 0.1, 0.7)]
         )
 
@@ -134,20 +136,21 @@ def test_every_group_keeps_its_own_rate():
 def test_a_resumed_run_has_the_same_rates(kind, warmup, stop, tmp_path):
     psnrs = [10, 10, 10, 10]
 
-    def run(one, held, steps):
+    def run(one, optimizers_by_name, steps):
         seen = []
         for step in steps:
-            one.apply(held, step)
-            seen.append(rates(held))
+            one.apply(optimizers_by_name, step)
+            seen.append(rates(optimizers_by_name))
             if step % 5 == 4:
                 one.observe(psnrs[step // 5])
         return seen
 
     whole = run(schedule(kind, warmup=warmup), optimizers(), range(20))
-    one, held = schedule(kind, warmup=warmup), optimizers()
-    first = run(one, held, range(stop))
+    one, optimizers_by_name = schedule(kind, warmup=warmup), optimizers()
+    first = run(one, optimizers_by_name, range(stop))
     torch.save(
-        [one.state_dict(), {name: o.state_dict() for name, o in held.items()}], tmp_path / "held"
+        [one.state_dict(), {name: o.state_dict() for name, o in optimizers_by_name.items()}],
+        tmp_path / "held",
     )
     kept, states = torch.load(tmp_path / "held", weights_only=True)
     again, fresh = schedule(kind, warmup=warmup), optimizers()
@@ -158,13 +161,16 @@ def test_a_resumed_run_has_the_same_rates(kind, warmup, stop, tmp_path):
 
 
 def test_rates_of_a_run_saved_before_there_was_a_schedule_are_whole():
-    held, cosine = optimizers(), schedule("cosine")
-    before = {name: copy.deepcopy(optimizer.state_dict()) for name, optimizer in held.items()}
-    cosine.apply(held, 15)
-    for name, optimizer in held.items():
+    optimizers_by_name, cosine = optimizers(), schedule("cosine")
+    before = {
+        name: copy.deepcopy(optimizer.state_dict())
+        for name, optimizer in optimizers_by_name.items()
+    }
+    cosine.apply(optimizers_by_name, 15)
+    for name, optimizer in optimizers_by_name.items():
         optimizer.load_state_dict(before[name])
-    cosine.apply(held, 10)
-    assert rates(held) == pytest.approx([0.001, 0.05, 0.35])
+    cosine.apply(optimizers_by_name, 10)
+    assert rates(optimizers_by_name) == pytest.approx([0.001, 0.05, 0.35])
 
 
 def test_the_state_is_plain_and_whole():

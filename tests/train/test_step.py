@@ -416,15 +416,15 @@ def test_swapping_the_images_unmasks_one_that_looks_at_the_text(
 @pytest.mark.parametrize("kind", ["ground_truth", "predicted"])
 def test_the_discriminator_is_given_the_text_asked_for(kind, bench, new_state, small, monkeypatch):
     state = new_state(small(**{"train.discriminator_text": kind}))
-    given = []
+    calls = []
     monkeypatch.setattr(
         step_module,
         "update_discriminator",
-        lambda *arguments: given.append(arguments[3]) or update_discriminator(*arguments),
+        lambda *arguments: calls.append(arguments[3]) or update_discriminator(*arguments),
     )
     batch = bench.train.take(np.arange(4))
     train_step(state, bench.guide, batch, 10.0)
-    ((texts,),) = given  # of the one part of one step
+    ((texts,),) = calls  # of the one part of one step
     if kind == "ground_truth":
         assert texts.real is texts.fake and torch.equal(texts.real[0], batch.text)
         assert torch.equal(texts.real[1], batch.text_lengths)
