@@ -1,4 +1,4 @@
-"""The rows of a made-up search whose landscape is known."""
+"""The rows of a synthetic search with a known objective."""
 
 import math
 import random
@@ -26,50 +26,41 @@ SPACE = space_from_plain(
 
 
 def truth(values):
-    """Best at a weight up to 2, a temperature of 0.1, with an MLP; the other parameters do nothing."""
-    weight, temperature = (
-        math.log10(values["contrastive.weight"]),
-        math.log10(values["contrastive.temperature"]),
-    )
-    return (
-        10
-        - 6 * max(0.0, weight - 0.3) ** 2
-        - 4 * (temperature + 1) ** 2
-        + (values["head.kind"] == "mlp")
-    )
+    """Best at weights up to 2, temperature 0.1 and an MLP; no effect of the other parameters."""
+    weight = math.log10(values["contrastive.weight"])
+    temperature = math.log10(values["contrastive.temperature"])
+    too_heavy = max(0.0, weight - 0.3)
+    mlp = values["head.kind"] == "mlp"
+    return 10 - 6 * too_heavy**2 - 4 * (temperature + 1) ** 2 + mlp
 
 
 def made_search(count, noise=1.0, seed=0, space=SPACE, truth=truth, pruned=0.0):
-    """Random trials of the ON arm. `pruned`: the part that was given up, at a value 8 lower."""
+    """Random trials of the ON arm. pruned: the share that is pruned, at a value 8 lower."""
     draw, chance = np.random.default_rng(seed), random.Random(seed)
     rows = []
     for number in range(count):
         values = space.random_values(chance)
-        lost = draw.random() < pruned
-        value = truth(values) + noise * draw.normal() - 8 * lost
-        metrics = {
-            "psnr": 20 + value / 10,
-            "ssim": 0.9,
-            "cer": 0.2,
-            "wer": 0.4,
-            "judge_cer": 0.2,
-            "judge_wer": 0.4,
-        }
-        rows.append(
-            Row(
-                f"on-{number:03d}",
-                "on",
-                "random",
-                "pruned" if lost else "complete",
-                value,
-                2,
-                5 if lost else 20,
-                1.0,
-                metrics,
-                {},
-                values,
-                None,
-                0.9,
-            )
+        is_pruned = draw.random() < pruned
+        status, epochs = ("pruned", 5) if is_pruned else ("complete", 20)
+        value = truth(values) + noise * draw.normal() - 8 * is_pruned
+        metrics = {"psnr": 20 + value / 10, "ssim": 0.9}
+        metrics |= dict.fromkeys(("cer", "judge_cer"), 0.2) | dict.fromkeys(
+            ("wer", "judge_wer"), 0.4
         )
+        row = Row(
+            id=f"on-{number:03d}",
+            arm="on",
+            proposed_by="random",
+            status=status,
+            value=value,
+            best_epoch=2,
+            epochs=epochs,
+            seconds=1.0,
+            metrics=metrics,
+            last_metrics={},
+            values=values,
+            error=None,
+            peak_accuracy=0.9,
+        )
+        rows.append(row)
     return rows

@@ -1,4 +1,4 @@
-"""How much each parameter of a search matters, with the spread of that: the section "Parameter importance"."""
+"""How much each parameter of a search matters, with an interval: "Parameter importance"."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from tune.landscape.landscape import FEWEST, RESAMPLES, Landscape
-from tune.landscape.surrogate import total_effects
 from tune.report_markup import cell, table
 
 
 @dataclass(frozen=True)
 class Importance:
-    """A parameter's part of the variance that the model sees over the space: median and 90 % interval over resampled trials.
+    """A parameter's total effect: median and 90 % interval over resampled trials.
 
-    trials: those it took part in.
+    Units: shares of the model's variance over the space. trials: those that have the parameter.
     """
 
     key: str
@@ -26,51 +25,56 @@ class Importance:
     trials: int
 
 
-def importance(held: Landscape, seed: int = 0) -> list[Importance]:
-    """The parameters, the strongest first."""
-    assert held.believed, "a model that predicts nothing has no importances"
-    places = held.effect_columns(seed)
-    found = [total_effects(coefficients, places) for coefficients in held.resampled]
-    low, median, high = np.quantile(found, [0.05, 0.5, 0.95], axis=0)
-    active = held.seen.points.active.sum(axis=0)
+def importance(fitted: Landscape, seed: int = 0) -> list[Importance]:
+    """The importance of each parameter, largest first."""
+    assert fitted.better_than_chance, "a model that predicts nothing has no importances"
+    effects = fitted.total_effects(fitted.resampled, seed)
+    low, median, high = np.quantile(effects, [0.05, 0.5, 0.95], axis=0)
+    trials = fitted.observations.points.active.sum(axis=0)
     shares = [
-        Importance(parameter.key, float(median[i]), float(low[i]), float(high[i]), int(active[i]))
-        for i, parameter in enumerate(held.space.parameters)
+        Importance(parameter.key, float(median[i]), float(low[i]), float(high[i]), int(trials[i]))
+        for i, parameter in enumerate(fitted.space.parameters)
     ]
     return sorted(shares, key=lambda share: -share.median)
 
 
-def percent(part: float) -> str:
-    """A part in percent; a small one is not shown as none."""
-    return "< 1 %" if 0 < part < 0.005 else f"{100 * part:.0f} %"
+def percent(share: float) -> str:
+    """A share in percent. A small one is not shown as zero."""
+    return "< 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
-def seen_in_words(held: Landscape, objective: str) -> str:
-    """What the model rests on."""
-    seen = held.seen
-    lost = len(seen.ended) - seen.finished
-    given_up = f" and {lost} that were given up, at the best they had reached" if lost else ""
-    lifted = f" {seen.lifted} very low values count as Tukey's lower fence." if seen.lifted else ""
-    return (
-        f"From {seen.finished} finished contrastive trials{given_up}, by a model of {cell(objective)} over the space (R2 "
-        f"{held.skill:.2f} on trials left out).{lifted}"
+def model_summary(fitted: Landscape, objective: str) -> str:
+    """What the model is fitted to, and how well it predicts."""
+    observations = fitted.observations
+    finished = int(observations.finished.sum())
+    pruned = len(observations.finished) - finished
+    also = f" and {pruned} pruned ones (at their best value so far)" if pruned else ""
+    text = (
+        f"A model of {cell(objective)} over the search space, fitted to {finished} finished "
+        f"contrastive trials{also}. R² on left-out trials: {fitted.skill:.2f}."
     )
+    if observations.clipped:
+        text += f" {observations.clipped} very low values were raised to Tukey's lower fence."
+    return text
 
 
 def importance_section(
-    held: Landscape | None, shares: Sequence[Importance], objective: str
+    fitted: Landscape | None, shares: Sequence[Importance], objective: str
 ) -> list[str]:
-    """The section, or why nothing can be said."""
-    if held is None:
+    """The section "Parameter importance", or the reason why it is empty."""
+    if fitted is None:
         return [
-            f"Nothing can be said: that takes {FEWEST} finished contrastive trials with different values."
+            f"Not enough trials: parameter importance needs {FEWEST} finished contrastive trials "
+            "with different values."
         ]
-    if not held.believed:
+    summary = model_summary(fitted, objective)
+    if not fitted.better_than_chance:
         return [
-            seen_in_words(held, objective),
+            summary,
             "",
-            "Nothing can be said: the model predicts trials left out hardly better than their mean "
-            f"does (chance alone reaches an R2 of {held.chance:.2f}), so that the trials' differences may be noise.",
+            "No importance is shown: on left-out trials the model is hardly better than their mean "
+            f"(by chance alone R² reaches {fitted.chance:.2f}). The differences between the trials "
+            "may be noise.",
         ]
     rows = [
         [
@@ -82,9 +86,10 @@ def importance_section(
         for share in shares
     ]
     return [
-        f"{seen_in_words(held, objective)} Importance is the part of the model's variance over the space that would go if the "
-        "parameter were fixed. What two parameters do together counts for both, so that the column may add up to more than 100 %. "
-        f"Median and 90 % interval over {RESAMPLES} resamples of the trials.",
+        f"{summary} Importance is the share of the model's variance over the search space that "
+        "disappears if the parameter is fixed (total Sobol' index). An interaction counts for both "
+        "of its parameters, so the column can add up to more than 100 %. Median and 90 % interval "
+        f"over {RESAMPLES} resamples of the trials.",
         "",
         table(["parameter", "importance", "90 % interval", "trials with it"], rows),
     ]

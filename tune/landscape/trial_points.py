@@ -1,4 +1,4 @@
-"""Trials of a space as numbers: where each parameter stands in its range, and whether it takes part."""
+"""Trials as points in the unit cube, with a mask of the parameters that each of them has."""
 
 from __future__ import annotations
 
@@ -14,101 +14,87 @@ from tune.space.space import Space
 
 @dataclass(frozen=True, eq=False)
 class TrialPoints:
-    """Shapes: place (points, parameters) from 0 to 1, in the logarithm where the range is; active (points, parameters)."""
+    """Points of a search space.
+
+    Shapes: coordinates (points, parameters), from 0 to 1, linear in the logarithm of parameters on
+    a log scale; active (points, parameters), False where a condition excludes the parameter.
+    """
 
     parameters: tuple[Parameter, ...]
-    place: np.ndarray
+    coordinates: np.ndarray
     active: np.ndarray
 
     @classmethod
     def of(cls, space: Space, trials: Sequence[Mapping[str, Any]]) -> TrialPoints:
-        """The points of trials with these values."""
-        place = np.array(
-            [
-                [place_of(p, values[p.key]) if p.key in values else 0.0 for p in space.parameters]
-                for values in trials
-            ]
-        )
-        active = np.array([[p.key in values for p in space.parameters] for values in trials])
+        """The points of trials with these values. A parameter is active where it has a value."""
         shape = (len(trials), len(space.parameters))
-        return cls(space.parameters, place.reshape(shape), active.reshape(shape))
+        active = [[p.key in values for p in space.parameters] for values in trials]
+        coordinates = [
+            [coordinate_of(p, values[p.key]) if p.key in values else 0.0 for p in space.parameters]
+            for values in trials
+        ]
+        return cls(
+            space.parameters, np.reshape(coordinates, shape), np.reshape(active, shape).astype(bool)
+        )
 
     @classmethod
-    def at(cls, space: Space, place: np.ndarray) -> TrialPoints:
-        """The points at these places; what is active follows from the space."""
-        active = np.ones(place.shape, dtype=bool)
-        points = cls(space.parameters, place, active)
-        columns = {parameter.key: number for number, parameter in enumerate(space.parameters)}
-        for number, parameter in enumerate(space.parameters):  # ancestors come first
+    def at(cls, space: Space, coordinates: np.ndarray) -> TrialPoints:
+        """The points at these coordinates. The conditions of the space decide what is active."""
+        active = np.ones(coordinates.shape, dtype=bool)
+        points = cls(space.parameters, coordinates, active)
+        # The space orders parents before children, so a parent's column is final when it is read.
+        for column, parameter in enumerate(space.parameters):
             for key, allowed in parameter.when.items():
-                active[:, number] &= points.holds(columns[key], allowed)
+                active[:, column] &= points.matches(key, allowed)
         return points
 
-    def holds(self, number: int, allowed: tuple | ValueRange) -> np.ndarray:
-        """Where a parameter is active and has one of the values allowed. Shape: (points,)."""
-        parameter, place = self.parameters[number], self.place[:, number]
+    def matches(self, key: str, allowed: tuple | ValueRange) -> np.ndarray:
+        """Where a parameter is active and has an allowed value. Shape: (points,)."""
+        column = [parameter.key for parameter in self.parameters].index(key)
+        parameter, coordinates = self.parameters[column], self.coordinates[:, column]
         if parameter.choices:
-            held = np.array([choice in allowed for choice in parameter.choices])[
-                choice_at(parameter, place)
-            ]
-        else:
-            values = number_at(parameter, place)
-            if isinstance(allowed, ValueRange):
-                low, high = (
-                    (-np.inf if allowed.low is None else allowed.low),
-                    (np.inf if allowed.high is None else allowed.high),
-                )
-                held = (values >= low) & (values <= high)
-            else:
-                held = np.isin(values, allowed)
-        return held & self.active[:, number]
+            matching = [choice in allowed for choice in parameter.choices]
+            return self.active[:, column] & np.array(matching)[choice_at(parameter, coordinates)]
+        matching = [value in allowed for value in number_at(parameter, coordinates).tolist()]
+        return self.active[:, column] & np.array(matching, dtype=bool)
 
     def forbidden(self, space: Space) -> np.ndarray:
-        """Where a combination is one that no trial may have. Shape: (points,)."""
-        found = np.zeros(len(self.place), dtype=bool)
-        columns = {parameter.key: number for number, parameter in enumerate(self.parameters)}
+        """Where a point matches a forbidden combination of the space. Shape: (points,)."""
+        excluded = np.zeros(len(self.coordinates), dtype=bool)
         for clause in space.forbidden:
-            found |= np.logical_and.reduce(
-                [self.holds(columns[key], allowed) for key, allowed in clause.items()]
-            )
-        return found
+            excluded |= np.logical_and.reduce([self.matches(*item) for item in clause.items()])
+        return excluded
 
 
-def place_of(parameter: Parameter, value: Any) -> float:
-    """Where a value stands in a parameter's range; of choices the middle of an even share."""
+def coordinate_of(parameter: Parameter, value: Any) -> float:
+    """The coordinate of a value; each choice has an equal share of the axis and sits in its middle.
+
+    Raises: ValueError for a value that is not one of the parameter's choices.
+    """
     if parameter.choices:
-        index = next(
-            (
-                i
-                for i, choice in enumerate(parameter.choices)
-                if choice == value and type(choice) is type(value)
-            ),
-            parameter.choices.index(value) if value in parameter.choices else 0,
-        )
-        return (index + 0.5) / len(parameter.choices)
-    low, high, value = (
-        np.log([parameter.low, parameter.high, value])
-        if parameter.log
-        else (parameter.low, parameter.high, value)
-    )
-    return float((value - low) / (high - low)) if high > low else 0.5
+        # True equals 1 in Python, so a Boolean is compared with its type.
+        typed = [(isinstance(choice, bool), choice) for choice in parameter.choices]
+        return (typed.index((isinstance(value, bool), value)) + 0.5) / len(parameter.choices)
+    low, high = parameter.low, parameter.high
+    if parameter.log:
+        low, high, value = np.log([low, high, value])
+    return float((value - low) / (high - low))
 
 
-def choice_at(parameter: Parameter, place: np.ndarray) -> np.ndarray:
-    """The number of the choice at each place."""
-    return np.minimum((place * len(parameter.choices)).astype(int), len(parameter.choices) - 1)
+def choice_at(parameter: Parameter, coordinates: np.ndarray) -> np.ndarray:
+    """The index of the choice at each coordinate."""
+    count = len(parameter.choices)
+    return np.minimum((coordinates * count).astype(int), count - 1)
 
 
-def number_at(parameter: Parameter, place: np.ndarray) -> np.ndarray:
-    """The value of a numeric parameter at each place."""
-    low, high = (
-        np.log([parameter.low, parameter.high])
-        if parameter.log
-        else (parameter.low, parameter.high)
-    )
-    values = low + place * (high - low)
-    values = np.exp(values) if parameter.log else values
-    if parameter.kind == "int" or parameter.step is not None:
+def number_at(parameter: Parameter, coordinates: np.ndarray) -> np.ndarray:
+    """The value of a numeric parameter at each coordinate."""
+    if parameter.log:
+        low, high = np.log([parameter.low, parameter.high])
+        values = np.exp(low + coordinates * (high - low))
+    else:
+        values = parameter.low + coordinates * (parameter.high - parameter.low)
+    if parameter.finite:
         step = parameter.step or 1
         values = parameter.low + np.round((values - parameter.low) / step) * step
     return np.clip(values, parameter.low, parameter.high)

@@ -32,8 +32,8 @@ def search_sections(
         return {}
     objective, path = objectives[0], folder.path / IMAGE
     model = landscape(space, rows, seed)
-    shares = importance(model, seed) if model and model.believed else []
-    region = good_region(model, shares, seed) if model and model.believed else None
+    shares = importance(model, seed) if model and model.better_than_chance else []
+    region = good_region(model, shares, seed) if model and model.better_than_chance else None
     drawn = bool(model and region and write_region_image(path, model, region))
     if not drawn:
         path.unlink(missing_ok=True)  # written by an earlier report

@@ -1,4 +1,4 @@
-"""The good region: it holds what is truly best, and says so in ranges; with any kind of space."""
+"""The good region: it contains the true optimum, in spaces of any parameters."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from tests.tune.made_search import SPACE, made_search
 from tune.landscape.good_region import good_region
 from tune.landscape.importance import importance
 from tune.landscape.landscape import landscape
-from tune.landscape.region_image import FINISHED, GIVEN_UP, OUTLINE, write_region_image
+from tune.landscape.region_image import FINISHED, OUTLINE, PRUNED, write_region_image
 from tune.landscape.region_text import region_section
 from tune.landscape.trial_points import number_at
 from tune.space.load import space_from_plain
@@ -16,16 +16,11 @@ from tune.space.plain import plain_of
 
 
 def region_of(rows, space=SPACE):
-    held = landscape(space, rows)
-    return held, good_region(held, importance(held))
+    fitted = landscape(space, rows)
+    return fitted, good_region(fitted, importance(fitted))
 
 
-def said(rows, space=SPACE):
-    held, region = region_of(rows, space)
-    return "\n".join(region_section(held, region, "psnr"))
-
-
-def test_it_lies_over_weight_temperature_and_head_and_holds_what_is_truly_best():
+def test_it_lies_over_weight_temperature_and_head_and_contains_the_true_optimum():
     inside, wrong = [], []
     for seed in range(8):
         _, region = region_of(made_search(120, 1.0, seed))
@@ -35,8 +30,8 @@ def test_it_lies_over_weight_temperature_and_head_and_holds_what_is_truly_best()
             "head.kind",
         ]
         weights, temperatures = (
-            number_at(parameter, places)
-            for parameter, places in zip(region.numbers, region.places, strict=True)
+            number_at(parameter, coordinates)
+            for parameter, coordinates in zip(region.numbers, region.coordinates, strict=True)
         )
         mlp = region.inside[region.choices.index("mlp")]
         inside.append(mlp[np.ix_((weights < 1.5), abs(np.log10(temperatures) + 1) < 0.15)].mean())
@@ -44,41 +39,36 @@ def test_it_lies_over_weight_temperature_and_head_and_holds_what_is_truly_best()
     assert np.mean(inside) > 0.85 and np.mean(wrong) < 0.02
 
 
-def test_more_trials_make_it_smaller_down_to_what_matters():
+def test_more_trials_and_less_noise_make_it_smaller():
     shares = [
         np.mean([region_of(made_search(count, 1.0, seed))[1].share for seed in range(4)])
         for count in (60, 250, 1500)
     ]
     assert shares[0] > shares[1] > shares[2] > 0.01
-    assert region_of(made_search(1500, 0.2))[1].share < shares[2], (
-        "steadier runs tell smaller differences"
-    )
+    _, quiet = region_of(made_search(1500, 0.2))
+    assert quiet.share < shares[2], "less noise resolves smaller differences"
 
 
-def test_it_is_said_in_ranges_with_its_part_of_the_space():
+def test_the_text_has_its_ranges_and_its_share_of_the_space():
     rows = made_search(800, 0.7)
-    held, region = region_of(rows)
-    text = "\n".join(region_section(held, region, "psnr"))
+    fitted, region = region_of(rows)
+    text = "\n".join(region_section(fitted, region, "psnr"))
     assert text.startswith("**weight 0.012 to ") and "head mlp; " in text and "none or" not in text
     assert f"{100 * region.share:.0f} % of the space.**" in text
     row = next(line for line in text.splitlines() if line.startswith("| mlp"))
     assert f"{100 * region.inside[2].mean():.0f} %" in row
     drawn = [line.split()[1:] for line in text.split("```")[1].strip().splitlines()]
-    assert (
-        {mark for line in drawn for mark in line} == {".", "o", "X"}
-        and len(drawn) == 12
-        and {len(line) for line in drawn} == {24}
-    )
+    assert {mark for line in drawn for mark in line} == {".", "o", "X"}
+    assert len(drawn) == 12 and {len(line) for line in drawn} == {24}
     assert all(line[-1] == "." for line in drawn), "a weight of 25 is never good"
 
 
-def test_nothing_stands_out_of_noise_or_of_too_little():
+def test_no_region_without_a_model_or_over_the_whole_space():
     assert "too few finished trials" in region_section(None, None, "psnr")[0]
-    held, region = region_of(made_search(40, 2.0, 4))
+    fitted, region = region_of(made_search(40, 2.0, 4))
     region.inside[:] = True
-    assert region_section(held, region, "psnr")[0].startswith(
-        "No region stands out over `contrastive.weight`"
-    )
+    text = region_section(fitted, region, "psnr")[0]
+    assert text.startswith("No region stands out over `contrastive.weight`")
 
 
 @pytest.mark.parametrize(
@@ -93,28 +83,23 @@ def test_nothing_stands_out_of_noise_or_of_too_little():
         },
     ],
 )
-def test_any_space_will_do(parameters, tmp_path):
+def test_a_space_of_any_parameters_has_a_region(parameters, tmp_path):
     space = space_from_plain({"verdict": {"seeds": 0}, "space": parameters}, "any")
 
     def truth(values):
-        return (
-            5 * (values.get("head.kind") == "mlp")
-            - abs(values.get("contrastive.weight", 0) - 10) / 4
-        )
+        weight = values.get("contrastive.weight", 0)
+        return 5 * (values.get("head.kind") == "mlp") - abs(weight - 10) / 4
 
-    held, region = region_of(made_search(80, 0.2, space=space, truth=truth), space)
-    assert (
-        region.expected.shape[0] == (2 if "head.kind" in parameters else 1)
-        and 0 < region.share < 0.9
-    )
-    assert write_region_image(tmp_path / "region.png", held, region) == (len(region.numbers) == 2)
-    text = "\n".join(region_section(held, region, "psnr"))
-    assert (
-        "head mlp" in text if "head.kind" in parameters else "weight" in text
-    ) and "nan" not in text
+    fitted, region = region_of(made_search(80, 0.2, space=space, truth=truth), space)
+    assert region.expected.shape[0] == (2 if "head.kind" in parameters else 1)
+    assert 0 < region.share < 0.9
+    assert write_region_image(tmp_path / "region.png", fitted, region) == (len(region.numbers) == 2)
+    text = "\n".join(region_section(fitted, region, "psnr"))
+    assert ("head mlp" if "head.kind" in parameters else "weight") in text
+    assert "nan" not in text
 
 
-def test_what_is_forbidden_is_no_part_of_it():
+def test_forbidden_combinations_are_outside():
     space = space_from_plain(
         {
             **plain_of(SPACE),
@@ -126,16 +111,16 @@ def test_what_is_forbidden_is_no_part_of_it():
         "ruled",
     )
     _, region = region_of(made_search(200, 0.5, space=space), space)
-    temperatures = number_at(region.numbers[1], region.places[1])
+    temperatures = number_at(region.numbers[1], region.coordinates[1])
     mlp, linear = (region.choices.index(name) for name in ("mlp", "linear"))
     assert not region.inside[linear].any() and np.isnan(region.expected[linear]).all()
     assert not region.inside[mlp][:, temperatures < 0.15].any() and region.inside[mlp].any()
 
 
 def test_the_image_shows_a_panel_for_each_choice(tmp_path):
-    held, region = region_of(made_search(300, 0.7, pruned=0.3))
-    assert write_region_image(tmp_path / "region.png", held, region)
+    fitted, region = region_of(made_search(300, 0.7, pruned=0.3))
+    assert write_region_image(tmp_path / "region.png", fitted, region)
     pixels = np.asarray(Image.open(tmp_path / "region.png")).astype(int)
     assert pixels.shape[1] > 3 * 200 and pixels.shape[0] < 300
-    for colour in (OUTLINE, FINISHED, GIVEN_UP):
+    for colour in (OUTLINE, FINISHED, PRUNED):
         assert (pixels == colour).all(axis=-1).sum() > 50

@@ -1,12 +1,14 @@
-"""Trials as numbers: back and forth, and the same parts taken as in the space itself."""
+"""Trials as points: there and back, with the conditions of the space."""
 
 import random
 
 import numpy as np
+import pytest
 
 from tests.tune.made_search import SPACE
-from tune.landscape.trial_points import TrialPoints, choice_at, number_at, place_of
+from tune.landscape.trial_points import TrialPoints, choice_at, coordinate_of, number_at
 from tune.space.load import space_from_plain
+from tune.space.parameter import Parameter
 
 RULED = space_from_plain(
     {
@@ -34,59 +36,47 @@ RULED = space_from_plain(
 )
 
 
-def value_of(points, row, column):
-    parameter, place = points.parameters[column], points.place[row : row + 1, column]
-    return (
-        parameter.choices[choice_at(parameter, place)[0]]
-        if parameter.choices
-        else number_at(parameter, place)[0]
-    )
+def value_at(parameter, coordinate):
+    if parameter.choices:
+        return parameter.choices[choice_at(parameter, np.array([coordinate]))[0]]
+    return number_at(parameter, np.array([coordinate]))[0]
 
 
-def test_every_value_is_found_again_at_its_place():
+def test_every_value_is_recovered_from_its_coordinate():
     for values in (SPACE.random_values(seed) for seed in range(50)):
         for parameter in SPACE.active(values):
-            place = np.array([place_of(parameter, values[parameter.key])])
-            assert 0 <= place[0] <= 1
-            back = (
-                parameter.choices[choice_at(parameter, place)[0]]
-                if parameter.choices
-                else number_at(parameter, place)[0]
-            )
-            assert back == values[parameter.key] or abs(back - values[parameter.key]) < 1e-9 * abs(
-                back
-            )
+            coordinate = coordinate_of(parameter, values[parameter.key])
+            assert 0 <= coordinate <= 1
+            value = value_at(parameter, coordinate)
+            if parameter.kind == "float":
+                value = pytest.approx(value, rel=1e-9)
+            assert values[parameter.key] == value
 
 
-def test_a_bool_is_not_the_number_that_equals_it():
-    parameter = next(
-        parameter for parameter in SPACE.parameters if parameter.key == "contrastive.symmetric"
-    )
-    assert (
-        place_of(parameter, parameter.choices[1]) > 0.5 > place_of(parameter, parameter.choices[0])
-    )
+def test_a_choice_is_found_by_its_value_and_type():
+    parameter = Parameter("loss.x", "choice", choices=(1, True))
+    assert coordinate_of(parameter, True) > 0.5 > coordinate_of(parameter, 1)
+    with pytest.raises(ValueError, match="not in list"):
+        coordinate_of(parameter, 2)
 
 
-def test_what_is_active_and_what_is_forbidden_is_as_the_space_has_it():
-    """The same places, walked one by one through the space's own rules."""
-    places = np.random.default_rng(0).random((400, len(RULED.parameters)))
-    points = TrialPoints.at(RULED, places)
+def test_active_and_forbidden_agree_with_the_space():
+    """Each point is also passed through the rules of the space."""
+    coordinates = np.random.default_rng(0).random((400, len(RULED.parameters)))
+    points = TrialPoints.at(RULED, coordinates)
     forbidden = points.forbidden(RULED)
-    for row in range(len(places)):
-        values = RULED.sample(
-            lambda parameter, row=row: value_of(points, row, RULED.parameters.index(parameter))
-        )
-        assert {
-            parameter.key
-            for parameter, active in zip(RULED.parameters, points.active[row], strict=True)
-            if active
-        } == set(values)
+    for row in range(len(coordinates)):
+        keys = [parameter.key for parameter in RULED.parameters]
+        at = dict(zip(keys, coordinates[row], strict=True))
+        values = RULED.sample(lambda parameter, at=at: value_at(parameter, at[parameter.key]))
+        active = np.array(keys)[points.active[row]]
+        assert set(active) == set(values)
         assert forbidden[row] == RULED.forbids(values)
     assert 0 < forbidden.mean() < 1 and 0 < points.active.mean() < 1
 
 
-def test_a_trials_own_values_say_what_is_active():
+def test_a_parameter_is_active_if_the_trial_has_a_value():
     trials = [RULED.random_values(random.Random(seed)) for seed in range(30)]
     points = TrialPoints.of(RULED, trials)
-    again = TrialPoints.at(RULED, points.place)
+    again = TrialPoints.at(RULED, points.coordinates)
     assert (points.active == again.active).all()

@@ -153,7 +153,7 @@ def test_a_long_list_of_trials_that_wait_is_cut():
 def test_a_search_without_enough_trials_says_so(searched):
     text, _ = searched(made_search(5))
     assert (
-        "Nothing can be said: that takes 10 finished contrastive trials" in text
+        "parameter importance needs 10 finished contrastive trials" in text
         and "No region stands out" in text
     )
 
