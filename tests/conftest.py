@@ -2,6 +2,7 @@
 
 import os
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -21,6 +22,8 @@ from ganhtr.train.inputs import TrialInputs
 from ganhtr.train.state import build_state
 
 torch.set_num_threads(1)
+hypothesis.settings.register_profile("shared", deadline=None)  # other tests run at the same time
+hypothesis.settings.load_profile("shared")
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -68,10 +71,20 @@ VALIDATION = (
 )  # more than one evaluation batch; g is no training character
 
 
+def pytest_collection_modifyitems(items):
+    """Runs the files with Ray first: they take longest, and at the end only one process would be busy."""
+    with_ray = {item.path for item in items if "cluster" in item.fixturenames}
+    items.sort(key=lambda item: item.path not in with_ray)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
-    """A cache that is no user's, unless GANHTR_CACHE names one."""
-    os.environ.setdefault("GANHTR_CACHE", str(tmp_path_factory.mktemp("cache")))
+    """A cache that is no user's, unless GANHTR_CACHE names one; the processes of pytest-xdist share it."""
+    base = tmp_path_factory.getbasetemp()
+    os.environ.setdefault(
+        "GANHTR_CACHE",
+        str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"),
+    )
 
 
 @pytest.fixture(scope="session")

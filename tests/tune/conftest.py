@@ -1,10 +1,13 @@
 """A study small enough for a test: random lines, recognizers with fresh weights, a generator of a few hundred parameters."""
 
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from ganhtr.config import build_config
 from ganhtr.data.pairs import Pairs
@@ -99,6 +102,42 @@ def inputs():
         random_lines(config, 12), random_lines(config, 5), LETTERS, "random", "digest", "clean"
     )
     return TrialInputs(pairs, recognizer(config.guide, 0.02), recognizer(config.judge, 0.04), None)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """One Ray for all tests of a module."""
+    from tune.runner.cluster import ray_session
+
+    with ray_session(None, 0, dashboard=False) as started:
+        yield started
+
+
+@pytest.fixture
+def shared_ray(cluster, monkeypatch):
+    """Searches of this process use the module's Ray instead of starting one each."""
+    monkeypatch.setattr("tune.runner.workers.ray_session", lambda *_: nullcontext(cluster))
+
+
+@pytest.fixture
+def search_here(shared_ray, capfd):
+    """search_here(*words): the command in this process, on the module's Ray."""
+    from tune.commands.search import app
+
+    def search(*words):
+        threads = torch.get_num_threads()
+        capfd.readouterr()
+        try:
+            done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+        finally:
+            torch.set_num_threads(threads)  # the command takes all processors
+        return SimpleNamespace(
+            returncode=done.exit_code,
+            stdout=done.stdout + capfd.readouterr().out,
+            stderr=done.stderr,
+        )
+
+    return search
 
 
 @pytest.fixture

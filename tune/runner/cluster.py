@@ -72,7 +72,7 @@ def ray_session(
             include_dashboard=dashboard,
             dashboard_host="127.0.0.1",
             object_store_memory=max(256 * 2**20, 2 * shared_bytes),
-            runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},  # workers start in any folder
+            runtime_env={"env_vars": {"PYTHONPATH": _python_path()}},
             log_to_driver=False,
         )
     try:
@@ -82,6 +82,11 @@ def ray_session(
         yield Cluster(f"http://{url}" if url else None, cpus, gpus)
     finally:
         ray.shutdown()
+
+
+def _python_path() -> str:
+    """PYTHONPATH of the workers, which start in any folder."""
+    return os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
 
 
 def _join(address: str) -> Any:
