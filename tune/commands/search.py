@@ -1,4 +1,4 @@
-"""The command line of a search: options, what they mean, and what is said when they do not fit."""
+"""The command line of a search."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from tune import ROOT
+from tune.commands.errors import INTERRUPTED, errors_reported
 from tune.commands.request_options import SPACES, SearchOptions, build_request
 from tune.space.load import find_space, load_space
 from tune.space.plain import digest_of
@@ -18,6 +19,7 @@ from tune.space.schema import json_schema
 from tune.study.disk import disk_faults_explained
 from tune.study.folder import StudyError, StudyFolder
 from tune.study.request import Request
+from tune.study.trial_status import TrialStatus
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
@@ -34,7 +36,9 @@ def search(
     ] = "builtin",
     charset: Annotated[
         Path | None,
-        typer.Option(help="One character a line. Default: those of the training transcriptions."),
+        typer.Option(
+            help="File with one character per line. Default: the characters of the training transcriptions."
+        ),
     ] = None,
     fonts: Annotated[
         Path | None,
@@ -48,18 +52,14 @@ def search(
     ] = None,
     trials: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Trials in all, the OFF arm included. Default: the space's budget."
-        ),
+        typer.Option(min=1, help="Number of trials, OFF included. Default: the space's budget."),
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(
-            min=0, help="Seeds of an experiment's arms, or of a search's verdict (0: none)."
-        ),
+        typer.Option(min=0, help="Seeds of an experiment, or of a search's verdict (0: none)."),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs of a trial. Default: the space's budget.")
+        int | None, typer.Option(min=1, help="Epochs per trial. Default: the space's budget.")
     ] = None,
     seed: Annotated[
         int | None,
@@ -69,38 +69,41 @@ def search(
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(help="Name of the study's folder. Default: the space and a time stamp."),
+        typer.Option(help="Name of the study's folder. Default: space and time stamp."),
     ] = None,
-    results: Annotated[Path, typer.Option(help="Where study folders go.")] = ROOT / "results",
+    results: Annotated[Path, typer.Option(help="Folder of the study folders.")] = ROOT / "results",
     set_: Annotated[
-        list[str], typer.Option("--set", metavar="KEY=VALUE", help="Fixes a key; may be repeated.")
+        list[str],
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Fix a configuration key. May be repeated."
+        ),
     ] = [],  # noqa: B006
-    cpus_per_trial: Annotated[float, typer.Option(min=0.1, help="Processors a trial takes.")] = 1,
+    cpus_per_trial: Annotated[float, typer.Option(min=0.1, help="Processors per trial.")] = 1,
     gpus_per_trial: Annotated[
         float | None,
-        typer.Option(min=0, help="GPUs a trial takes; fractions pack. Default: 1 with CUDA."),
+        typer.Option(min=0, help="GPUs per trial; fractions share a card. Default: 1 with CUDA."),
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option(help="A running Ray cluster to join, such as auto. Default: start Ray here."),
+        typer.Option(help="Ray cluster to join, such as auto. Default: start Ray here."),
     ] = None,
     mirror: Annotated[
         str | None,
-        typer.Option(metavar="URI", help="Keeps a copy of the study there: s3://bucket/studies."),
+        typer.Option(metavar="URI", help="Keep a copy of the study there: s3://bucket/studies."),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with a study: the one of --name, else the newest."),
+        typer.Option("--resume", help="Resume a study (--name, or the most recent one)."),
     ] = False,
     extend: Annotated[
         int | None,
-        typer.Option(min=1, help="Go on with a study for as many more trials (experiment: seeds)."),
+        typer.Option(min=1, help="Resume a study with this many more trials (experiment: seeds)."),
     ] = None,
     warm_start: Annotated[
         list[str],
         typer.Option(
             metavar="STUDY",
-            help="An earlier study to learn from, ours or an Optuna storage; may be repeated.",
+            help="An earlier study or Optuna storage to learn from. May be repeated.",
         ),
     ] = [],  # noqa: B006
     single_trial: Annotated[
@@ -110,7 +113,7 @@ def search(
         ),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be run, and run nothing.")
+        bool, typer.Option("--dry-run", help="Show what would run, and run nothing.")
     ] = False,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of a space file.")
@@ -122,68 +125,73 @@ def search(
         ),
     ] = False,
 ) -> None:
-    """Searches weight, temperature and projection head of a contrastive loss for the restoration of handwritten lines.
+    """Search weight, temperature and projection head of a contrastive loss for line restoration.
 
-    The OFF arm (no contrastive loss) runs first; Optuna's TPE proposes the others; a trial stops after 15 epochs without a gain. The
-    study's folder holds every trial, the best weights and report.md. `--space experiment.yaml` searches nothing: it runs OFF and ON
-    once for each seed.
+    The OFF arm (no contrastive loss) runs first; Optuna's TPE proposes the other trials. A trial stops
+    after 15 epochs without an improvement. The study's folder holds every trial, the best weights and
+    report.md. `--space experiment.yaml` searches nothing: it runs OFF and ON once for each seed.
 
-    Try: `--dry-run` to see the plan, `--single-trial --set contrastive.temperature=0.1` to train one configuration, `--data DIR` for your
-    own lines.
+    Try: `--dry-run` to see the plan, `--single-trial --set contrastive.temperature=0.1` to train one
+    configuration, `--data DIR` for your own lines.
     """
-    try:
+    with errors_reported("interrupted. --resume continues a study that had begun"):
         if schema or distributions:
             say(json.dumps(json_schema(), indent=1) if schema else plain_distributions(space))
             return
-        going_on = resume or extend is not None
-        if going_on:
-            folder, request = begun_study(context, results, name, space, extend)
+        resumed = resume or extend is not None
+        if resumed:
+            folder, request = existing_study(context, results, name, space, extend)
         else:
-            request = build_request(
-                SearchOptions(
-                    space=space,
-                    data=data,
-                    charset=charset,
-                    fonts=fonts,
-                    preset=preset,
-                    trials=trials,
-                    seeds=seeds,
-                    epochs=epochs,
-                    seed=seed,
-                    settings=tuple(set_),
-                    cpus_per_trial=cpus_per_trial,
-                    gpus_per_trial=gpus_per_trial,
-                    single_trial=single_trial,
-                    warm_start=tuple(warm_start),
-                )
+            options = SearchOptions(
+                space=space,
+                data=data,
+                charset=charset,
+                fonts=fonts,
+                preset=preset,
+                trials=trials,
+                seeds=seeds,
+                epochs=epochs,
+                seed=seed,
+                settings=tuple(set_),
+                cpus_per_trial=cpus_per_trial,
+                gpus_per_trial=gpus_per_trial,
+                single_trial=single_trial,
+                warm_start=tuple(warm_start),
             )
+            request = build_request(options)
             folder = StudyFolder.planned(results, name, request)
         with disk_faults_explained("give the same command again"):
-            code = (
-                dry_run_of(request, results)
-                if dry_run
-                else run(folder, request, new=not going_on, address=address, mirror=mirror)
-            )
-    except ValueError as error:  # a space, a setting, a study or data that will not do
-        print(error, file=sys.stderr)
-        code = 2
-    except KeyboardInterrupt:
-        print("interrupted; --resume goes on with a study that had begun", file=sys.stderr)
-        code = 130
-    raise typer.Exit(code)
+            if dry_run:
+                check_resources(request)
+                say(preview_of(request, results))
+                return
+            code = run(folder, request, new=not resumed, address=address, mirror=mirror)
+        raise typer.Exit(code)
+
+
+def say(line: str) -> None:
+    """Print a line at once, even into a pipe."""
+    print(line, flush=True)
 
 
 def plain_distributions(space: str) -> str:
-    """A space as Optuna distributions. Raises: SpaceError."""
+    """The space as Optuna distributions. Raises: SpaceError."""
     from tune.searcher.distributions import distributions_json
 
     return distributions_json(load_space(find_space(space, SPACES)))
 
 
-def begun_study(
+def preview_of(request: Request, results: Path) -> str:
+    """The text of a dry run."""
+    from tune.commands.preview import preview  # brings in torch
+
+    return preview(request, results)
+
+
+def existing_study(
     context: typer.Context, results: Path, name: str | None, space: str, extend: int | None
 ) -> tuple[StudyFolder, Request]:
-    """A study to go on with, and its request, extended if that was asked for. Raises: StudyError."""
+    """The study to continue and its request, extended by `extend` trials. Raises: StudyError."""
     refuse_with_resume(context)
     folder = StudyFolder.existing(results, name)
     request = folder.request()
@@ -191,24 +199,13 @@ def begun_study(
     return folder, request if extend is None else request.extended(extend)
 
 
-def say(line: str) -> None:
-    """Prints a line at once, also into a pipe."""
-    print(line, flush=True)
-
-
-def dry_run_of(request: Request, results: Path) -> int:
-    """The dry run."""
-    from tune.commands.preview import preview
-
-    check_resources(request)
-    say(preview(request, results))
-    return 0
-
-
 def run(
     folder: StudyFolder, request: Request, new: bool, address: str | None, mirror: str | None
 ) -> int:
-    """Opens the data, makes the folder of a new study, and runs the search or the single trial. Returns the exit code."""
+    """Open the data, create the folder of a new study, and run the search or the single trial.
+
+    Returns: the exit code.
+    """
     from tune.driver import run_search
     from tune.runner.interrupts import sigterm_as_interrupt
     from tune.runner.preparation import open_data
@@ -217,20 +214,19 @@ def run(
     from tune.warm_start.history import read_history
 
     if mirror is not None:
-        open_target(mirror)  # refused before anything is made
+        open_target(mirror)  # refuses an unusable URI before anything is written
     say(f"preset: {request.preset} ({request.preset_reason})")
     if address is None:
         check_resources(request)
     pairs = open_data(request, say)
-    if request.config().train.batch_size > len(pairs.train):
+    batch, lines = request.config().train.batch_size, len(pairs.train)
+    if batch > lines:
         raise ValueError(
-            f"train.batch_size must be at most the number of training lines ({len(pairs.train)}), got "
-            f"{request.config().train.batch_size}. Lower it with --set or under fixed"
+            f"train.batch_size: {batch} is more than the {lines} training lines. Lower it with "
+            "--set, or under `fixed` in the space"
         )
     if new:
-        for source in (
-            request.warm
-        ):  # before there is a folder: a source that will not do leaves nothing behind
+        for source in request.warm:  # before the folder exists: an unusable source leaves nothing
             read_history(source, request.bound_space, request.space.objectives, {})
         folder.create(request)
     elif request.trials != folder.request().trials:
@@ -239,55 +235,59 @@ def run(
     say(f"study: {folder.path}")
     with sigterm_as_interrupt(), mirrored(folder.path, mirror, say):
         if request.single:
-            return 1 if run_single(folder, request, pairs, sys.stdout)["status"] == "failed" else 0
-        return 0 if run_search(folder, request, pairs, address, sys.stdout) else 130
+            result = run_single(folder, request, pairs, sys.stdout)
+            return 1 if result["status"] == TrialStatus.FAILED else 0
+        return 0 if run_search(folder, request, pairs, address, sys.stdout) else INTERRUPTED
 
 
 def check_resources(request: Request) -> None:
-    """A trial that asks for more than the machine has would wait for ever. Raises: ValueError."""
+    """Refuse a trial that needs more than this machine has: it would wait for ever.
+
+    Raises: ValueError.
+    """
     cpus, gpus = os.cpu_count() or 1, 0
     if request.gpus_per_trial:
         import torch
 
         gpus = torch.cuda.device_count()
-    for option, asked, held, what in (
+    for option, amount, available, unit in (
         ("--cpus-per-trial", request.cpus_per_trial, cpus, "processors"),
         ("--gpus-per-trial", request.gpus_per_trial, gpus, "GPUs with CUDA"),
     ):
-        if asked > held:
+        if amount > available:
             raise ValueError(
-                f"{option} must be at most what this machine has ({held} {what}), got {asked:g}. Lower it, or join a "
+                f"{option} {amount:g}: this machine has {available} {unit}. Lower it, or join a "
                 "cluster with --address"
             )
 
 
+def on_command_line(context: typer.Context, option: str) -> bool:
+    """Whether the user has given an option."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def refuse_with_resume(context: typer.Context) -> None:
-    """A study goes on as it was begun. Raises: StudyError naming the options that would change it."""
+    """Raises: StudyError naming options that would change a study that is resumed."""
     free = ("resume", "extend", "name", "results", "address", "mirror", "dry_run", "space")
-    sources = {
-        name: context.get_parameter_source(name) for name in context.params if name not in free
-    }
-    given = [
-        name
-        for name, source in sources.items()
-        if source is not None and source.name == "COMMANDLINE"
-    ]
-    if given:
-        named = ", ".join("--" + name.strip("_").replace("_", "-") for name in given)
+    fixed = [name for name in context.params if name not in free and on_command_line(context, name)]
+    if fixed:
+        names = ", ".join("--" + name.strip("_").replace("_", "-") for name in fixed)
         raise StudyError(
-            f"--resume takes everything from the study's study.yaml, got {named}. Leave it out, or start a new study"
+            f"{names} cannot be changed with --resume, which reads the study's study.yaml. Leave it "
+            "out, or start a new study"
         )
 
 
 def refuse_other_space(
     context: typer.Context, space: str, folder: StudyFolder, request: Request
 ) -> None:
-    """A study keeps its space. Raises: StudyError for a `--space` of other content, with the way out."""
-    source = context.get_parameter_source("space")
-    if source is None or source.name != "COMMANDLINE":
+    """Raises: StudyError if `--space` differs from the space of a study that is resumed."""
+    if not on_command_line(context, "space"):
         return
     if digest_of(load_space(find_space(space, SPACES))) != digest_of(request.space):
         raise StudyError(
-            f"{folder.path}: --space must be the space that the study was begun with, got {space}, which differs. Leave it "
-            f"out, or begin a new study that learns from this one: --space {space} --warm-start {folder.path} --name NEW"
+            f"{folder.path}: --space {space} differs from the space that the study began with. "
+            "Leave it out, or start a new study that learns from this one: --space "
+            f"{space} --warm-start {folder.path} --name NEW"
         )

@@ -1,4 +1,4 @@
-"""One arm's Optuna study, with what a search must know of it at every step counted as it grows instead of looked up again."""
+"""The Optuna study of one arm, with counts that a search needs at every step."""
 
 from __future__ import annotations
 
@@ -16,72 +16,92 @@ Key = frozenset
 
 
 def values_key(values: Mapping[str, Any]) -> Key:
-    """The same for the same values in any order; a repeat on purpose differs from its first run in the seed alone."""
+    """Return a key that is equal for equal values, without regard to order and seed.
+
+    A configuration that is repeated on purpose differs from its first run in the seed alone.
+    """
     return frozenset((key, repr(value)) for key, value in values.items() if key != "train.seed")
 
 
 class ArmStudy:
-    """Trials of this arm: those proposed (`proposals`), how often each configuration was (`taken`), those that ended, and the best so far.
+    """The study of one arm. Its counts grow with the study instead of being computed anew.
 
-    `same` counts the duplicates in a row that were proposed last, `tried` those of each point that is to be tried first, by its number,
-    `since_best` the trials that ended since the best one. What an earlier run left unfinished is in `left_over`. Trials of other studies
-    (warm start, `learned` in all) count as ended, not as proposed.
+    Args:
+        study: the Optuna study. Its trials of other studies (warm start) count as ended, not as
+            proposed.
+
+    Attributes:
+        proposals: trials proposed.
+        ended: trials that are complete or pruned.
+        learned: trials of other studies.
+        next_number: the number of the next trial.
+        taken: how often each configuration was proposed.
+        best, since_best: the best value, and the trials that have ended since.
+        duplicates: duplicates that the sampler proposed in a row.
+        point_duplicates: duplicates of each first point, by its number.
+        left_over: trials that an earlier session left unfinished.
     """
 
     def __init__(self, study: optuna.Study):
         self.study, self.history = study, History()
-        self.proposals = self.ended = self.epochs = self.since_best = self.same = 0
+        self.proposals = self.ended = self.epochs = self.since_best = self.duplicates = 0
         self.best: float | None = None
         self.taken: Counter[Key] = Counter()
-        self.tried: Counter[int] = Counter()
+        self.point_duplicates: Counter[int] = Counter()
         self.left_over: list[FrozenTrial] = []
-        for trial in study.get_trials(
-            deepcopy=False, states=(TrialState.RUNNING,)
-        ):  # a killed search left it so
+        # A killed search leaves trials running.
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
-        held = study.get_trials(deepcopy=False)
-        self.asked = len(held)  # the next trial's number
-        self.learned = sum("warm_start" in trial.user_attrs for trial in held)
-        for trial in held:
-            if "proposal" in trial.user_attrs:
-                self.note_proposal(json.loads(trial.user_attrs["proposal"])["values"])
-            elif (
-                "duplicate" in trial.user_attrs and trial.state.is_finished()
-            ):  # else it is about to be proposed, and counted, again
-                point = trial.user_attrs["duplicate"]
-                self.note_duplicate(None if point is True else point)
+        trials = study.get_trials(deepcopy=False)
+        self.next_number = len(trials)
+        self.learned = sum("warm_start" in trial.user_attrs for trial in trials)
+        for trial in trials:
+            self._count_proposal(trial)
             if not trial.state.is_finished():
                 self.left_over.append(trial)
-        done = [
+        self._count_ends(trials)
+
+    def _count_proposal(self, trial: FrozenTrial) -> None:
+        attributes = trial.user_attrs
+        if "proposal" in attributes:
+            self.note_proposal(json.loads(attributes["proposal"])["values"])
+        elif "duplicate" in attributes and trial.state.is_finished():
+            # One that is unfinished is about to be proposed, and counted, again.
+            point = attributes["duplicate"]
+            self.note_duplicate(None if point is True else point)
+
+    def _count_ends(self, trials: list[FrozenTrial]) -> None:
+        ended = [
             trial
-            for trial in held
+            for trial in trials
             if trial.state.is_finished() and "duplicate" not in trial.user_attrs
         ]
-        for trial in sorted(done, key=lambda trial: (str(trial.datetime_complete), trial.number)):
+        for trial in sorted(ended, key=lambda trial: (str(trial.datetime_complete), trial.number)):
+            complete = trial.state == TrialState.COMPLETE and trial.values
             self.note_end(
                 trial.state,
-                trial.values[0] if trial.state == TrialState.COMPLETE and trial.values else None,
+                trial.values[0] if complete else None,
                 trial.user_attrs.get("epochs", 0),
                 ours="proposal" in trial.user_attrs,
             )
 
     def note_proposal(self, values: Mapping[str, Any]) -> None:
-        """Counts a trial that was proposed."""
+        """Count a proposed trial."""
         self.proposals += 1
-        self.same = 0
+        self.duplicates = 0
         self.taken[values_key(values)] += 1
 
     def note_duplicate(self, point: int | None) -> None:
-        """Counts a configuration that is not run: of a point that is to be tried first, or of the sampler."""
+        """Count a configuration that is not run. point: the first point it came from, if any."""
         if point is None:
-            self.same += 1
+            self.duplicates += 1
         else:
-            self.tried[point] += 1
+            self.point_duplicates[point] += 1
 
     def note_end(
         self, state: TrialState, value: float | None, epochs: int, ours: bool = True
     ) -> None:
-        """Counts a trial that ended. value: of a complete one, higher is better."""
+        """Count an ended trial. value: of a complete one, higher is better."""
         self.ended += state in (TrialState.COMPLETE, TrialState.PRUNED)
         if not ours:
             return

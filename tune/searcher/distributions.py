@@ -17,7 +17,7 @@ from tune.space.space import Space
 
 
 def distribution_of(parameter: Parameter) -> BaseDistribution:
-    """The distribution of one parameter."""
+    """Return the distribution of one parameter."""
     if parameter.choices:
         return CategoricalDistribution(parameter.choices)
     if parameter.kind == "int":
@@ -28,13 +28,17 @@ def distribution_of(parameter: Parameter) -> BaseDistribution:
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """The distribution of every parameter. Conditions, forbidden combinations and derived values have no place in them."""
+    """Return the distribution of every parameter.
+
+    Conditions, forbidden combinations and derived values are lost: distributions cannot express them.
+    """
     return {parameter.key: distribution_of(parameter) for parameter in space.parameters}
 
 
 def distributions_json(space: Space) -> str:
-    """The same as JSON: key -> what `optuna.distributions.json_to_distribution` takes."""
-    return json.dumps(
-        {key: json.loads(distribution_to_json(held)) for key, held in distributions(space).items()},
-        indent=1,
-    )
+    """Return JSON: key -> what `optuna.distributions.json_to_distribution` takes."""
+    plain = {
+        key: json.loads(distribution_to_json(distribution))
+        for key, distribution in distributions(space).items()
+    }
+    return json.dumps(plain, indent=1)

@@ -10,7 +10,11 @@ OFF, ON = "off", "on"
 
 @dataclass(frozen=True)
 class Proposal:
-    """A trial to run: its name (also its folder's), its arm, who proposed it, the configuration keys it changes."""
+    """A trial to run.
+
+    id: also the name of its folder. proposed_by: a sampler, a first point, `baseline` or
+    `experiment`. values: the configuration keys that the trial changes.
+    """
 
     id: str
     arm: str

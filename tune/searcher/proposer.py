@@ -1,4 +1,4 @@
-"""Who proposes a trial, and what: the baseline, a named first point, the grid, chance, or the sampler."""
+"""Proposals: from the baseline, a first point, the grid, at random, or from the sampler."""
 
 from __future__ import annotations
 
@@ -18,23 +18,26 @@ from tune.space.space import Space
 
 STARTUP_TRIALS = 4  # proposed at random before the model takes over
 MODELS = ("tpe", "gp")  # samplers that need trials to learn from
-SAME_AGAIN, GIVE_UP = (
-    8,
-    200,
-)  # duplicates in a row: then chance proposes; then nothing new is looked for
+RANDOM_AFTER, GIVE_UP_AFTER = 8, 200  # duplicates in a row
 
 
 def suggest_value(trial: Trial, parameter: Parameter) -> Any:
-    """Asks Optuna for a value of one parameter."""
+    """Ask Optuna for a value of one parameter."""
     if parameter.choices:
         return trial.suggest_categorical(parameter.key, parameter.choices)
-    ask: Any = trial.suggest_int if parameter.kind == "int" else trial.suggest_float
+    suggest: Any = trial.suggest_int if parameter.kind == "int" else trial.suggest_float
     step: dict[str, Any] = {} if parameter.step is None else {"step": parameter.step}
-    return ask(parameter.key, parameter.low, parameter.high, log=parameter.log, **step)
+    return suggest(parameter.key, parameter.low, parameter.high, log=parameter.log, **step)
 
 
 class Proposer:
-    """Asks the sampler of each arm. A proposal depends on the space, the seed, the trial's number and the history, and on nothing else."""
+    """Asks the sampler of each arm.
+
+    A proposal depends on the space, the seed, the trial's number and the history, and on nothing
+    else.
+
+    violations: by how much a trial violates each constraint.
+    """
 
     def __init__(
         self,
@@ -45,17 +48,15 @@ class Proposer:
     ):
         self.space, self.seed, self.arms = space, seed, arms
         self._violations = violations if space.constraints else None
-        self._points = [(f"first: {name}", dict(point)) for name, point in space.first.items()]
-        self._points += [
-            (f"first: {point['name']}", point["values"])
-            for point in arms[ON].study.user_attrs.get("points", [])
+        learned = arms[ON].study.user_attrs.get("points", [])
+        self._points = [
+            *((f"first: {name}", dict(point)) for name, point in space.first.items()),
+            *((f"first: {point['name']}", point["values"]) for point in learned),
         ]
-        self._grids: dict[
-            str, list[dict[str, Any]]
-        ] = {}  # arm -> its points in their order, once they are asked for
+        self._grids: dict[str, list[dict[str, Any]]] = {}  # by arm, made when first needed
 
     def parameters(self, arm: str) -> tuple[Parameter, ...]:
-        """What an arm searches: OFF nothing, or the parameters that matter without contrast."""
+        """What an arm searches: OFF only what matters without a contrastive loss."""
         return self.space.parameters if arm == ON else self.space.shared_parameters
 
     def searches(self, arm: str) -> bool:
@@ -63,30 +64,27 @@ class Proposer:
         return not self.space.experiment and bool(self.parameters(arm))
 
     def start_up(self, arm: str) -> bool:
-        """Whether the next trial is proposed at random: the first four, and any while no trial has ended.
+        """Whether the next trial is random: the first four, and any while no trial has ended.
 
-        The model takes over at the fifth trial asked for, not at the fifth that ended: otherwise each further slot would cost a random one.
+        The model takes over at the fifth trial proposed, not at the fifth that ended. Otherwise each
+        further worker would cost a random trial.
         """
-        held = self.arms[arm]
-        return self.space.search.sampler in MODELS and (
-            held.proposals + held.learned < STARTUP_TRIALS or not held.ended
-        )
+        study = self.arms[arm]
+        few = study.proposals + study.learned < STARTUP_TRIALS
+        return self.space.search.sampler in MODELS and (few or not study.ended)
 
     def must_wait(self, arm: str, running: bool) -> bool:
-        """On a wide machine: rather wait for a first result than ask for a fifth trial at random."""
-        return (
-            running
-            and self.searches(arm)
-            and self.arms[arm].proposals >= STARTUP_TRIALS
-            and self.start_up(arm)
-        )
+        """Whether to wait for a first result instead of proposing a fifth random trial."""
+        enough = self.arms[arm].proposals >= STARTUP_TRIALS
+        return running and enough and self.searches(arm) and self.start_up(arm)
 
     def exhausted(self, arm: str) -> str | None:
-        """Why there is nothing new for an arm; None while there is."""
-        if self.arms[arm].same >= GIVE_UP:
+        """Describe why an arm has nothing new to propose; None while it has."""
+        if self.arms[arm].duplicates >= GIVE_UP_AFTER:
             return "every configuration was run, or cannot be"
-        if self.space.search.sampler == "grid" and self.searches(arm) and self._point(arm) is None:
-            return None if self._grid_point(arm) else "every point of the grid was run"
+        grid = self.space.search.sampler == "grid" and self.searches(arm)
+        if grid and self._first_point(arm) is None and not self._grid_point(arm):
+            return "every point of the grid was run"
         return None
 
     def _grid_point(self, arm: str) -> dict[str, Any] | None:
@@ -98,24 +96,26 @@ class Proposer:
             ]
         return grid_point(self._grids[arm], self.arms[arm].taken)
 
-    def _point(self, arm: str) -> int | None:
-        """Which point that is to be tried first comes next: those that were run before, or cannot be, are passed over."""
-        held = self.arms[arm]
-        number = held.proposals + sum(times >= SAME_AGAIN for times in held.tried.values())
+    def _first_point(self, arm: str) -> int | None:
+        """The number of the next first point; None after the last.
+
+        Points that were run before, or cannot be run, are skipped.
+        """
+        study = self.arms[arm]
+        skipped = sum(times >= RANDOM_AFTER for times in study.point_duplicates.values())
+        number = study.proposals + skipped
         return number if number < len(self._points) else None
 
     def ask(self, arm: str) -> Trial:
-        """A new trial of the arm."""
-        held = self.arms[arm]
-        self.prepare(arm, held.asked)
-        trial = Trial(
-            held.study, held.study._storage.create_new_trial(held.study._study_id)
-        )  # `ask` looks through all trials before it
-        held.asked += 1
-        return trial
+        """Create a new trial of the arm. `Study.ask` would look through all earlier trials."""
+        study = self.arms[arm]
+        self.prepare(arm, study.next_number)
+        trial_id = study.study._storage.create_new_trial(study.study._study_id)
+        study.next_number += 1
+        return Trial(study.study, trial_id)
 
     def prepare(self, arm: str, number: int) -> None:
-        """Gives the arm's study the sampler of the trial with this number."""
+        """Give the arm's study the sampler of the trial with this number."""
         if not self.searches(arm):
             return
         _, name, fixed = self._plan(arm)
@@ -132,63 +132,71 @@ class Proposer:
         )
 
     def _plan(self, arm: str) -> tuple[str, str, dict[str, Any]]:
-        """Who proposes the arm's next trial: in words, the sampler's name, and the values that are settled."""
-        sampler, number = self.space.search.sampler, self._point(arm)
+        """Return who proposes the arm's next trial, the sampler's name, and the fixed values."""
+        sampler, number = self.space.search.sampler, self._first_point(arm)
         if number is not None:
-            words, point = self._points[number]
+            name, point = self._points[number]
             keys = {parameter.key for parameter in self.parameters(arm)}
-            return words, "random", {key: value for key, value in point.items() if key in keys}
+            return name, "random", {key: value for key, value in point.items() if key in keys}
         if sampler == "grid":
             return "grid", "random", self._grid_point(arm) or {}
-        if self.arms[arm].same >= SAME_AGAIN or self.start_up(arm):
+        if self.arms[arm].duplicates >= RANDOM_AFTER or self.start_up(arm):
             return "random", "random", {}
         return sampler, sampler, {}
 
     def propose(self, arm: str, trial: Trial) -> Proposal | None:
-        """The trial's proposal, kept in the journal; None where its configuration was run before, which is told to Optuna."""
-        held = self.arms[arm]
+        """Return the trial's proposal and write it into the journal.
+
+        Returns None for a configuration that is forbidden or was run before. Optuna is told so.
+        """
+        study = self.arms[arm]
+        values: dict[str, Any] | None
         if self.space.experiment:
-            by, values = (
-                "experiment",
-                {"train.seed": self.seed + trial.number, **self._with_baseline(arm, {})},
-            )
+            seed = {"train.seed": self.seed + trial.number}
+            proposed_by, values = "experiment", {**seed, **self._with_baseline(arm, {})}
         elif not self.searches(arm):
-            by, values = "baseline", self._with_baseline(arm, {})
+            proposed_by, values = "baseline", self._with_baseline(arm, {})
         else:
-            by = self._plan(arm)[0]
-            chosen = self.space.sample(
-                lambda parameter: suggest_value(trial, parameter), self.parameters(arm)
-            )
-            found = self._completed(arm, chosen)
-            if found is None or not self._new(arm, chosen, found):
-                point = self._point(arm)
-                held.note_duplicate(point)
-                trial.set_user_attr("duplicate", True if point is None else point)
-                held.study.tell(trial, state=TrialState.FAIL)
-                return None
-            values = found
-            repeats = held.taken[values_key(values)]
-            if repeats:
-                values["train.seed"] = self.seed + repeats
-        proposal = Proposal(f"{arm}-{held.proposals:03d}", arm, by, values)
+            proposed_by, values = self._plan(arm)[0], self._sample(arm, trial)
+        if values is None:
+            point = self._first_point(arm)
+            study.note_duplicate(point)
+            trial.set_user_attr("duplicate", True if point is None else point)
+            study.study.tell(trial, state=TrialState.FAIL)
+            return None
+        proposal = Proposal(f"{arm}-{study.proposals:03d}", arm, proposed_by, values)
         trial.set_user_attr("proposal", json.dumps(vars(proposal)))
-        held.note_proposal(values)
+        study.note_proposal(values)
         return proposal
 
+    def _sample(self, arm: str, trial: Trial) -> dict[str, Any] | None:
+        """Sample the values of a trial; None if they are forbidden or were run before.
+
+        A configuration that is repeated on purpose gets a seed of its own.
+        """
+        sampled = self.space.sample(
+            lambda parameter: suggest_value(trial, parameter), self.parameters(arm)
+        )
+        values = self._completed(arm, sampled)
+        if values is None or self.space.forbids(sampled):
+            return None
+        repeats = self.arms[arm].taken[values_key(values)]
+        if not repeats:
+            return values
+        if self.space.search.duplicates == "skip":
+            return None
+        return {**values, "train.seed": self.seed + repeats}
+
     def _with_baseline(self, arm: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        """With what OFF has settled, and derived values. Raises: ExpressionError where these cannot be computed."""
+        """Add OFF's baseline and the derived values.
+
+        Raises: ExpressionError if a derived value cannot be computed.
+        """
         return self.space.completed({**values, **(self.space.baseline if arm == OFF else {})})
 
     def _completed(self, arm: str, values: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The same; None where it cannot be computed."""
+        """As `_with_baseline`, but None if a derived value cannot be computed."""
         try:
             return self._with_baseline(arm, values)
         except ExpressionError:
             return None
-
-    def _new(self, arm: str, chosen: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
-        """Whether a configuration is to be run: it is allowed, and it was not run before or repeats are wanted."""
-        again = (
-            self.space.search.duplicates == "skip" and self.arms[arm].taken[values_key(values)] > 0
-        )
-        return not again and not self.space.forbids(chosen)

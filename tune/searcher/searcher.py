@@ -1,16 +1,17 @@
-"""The searcher: Optuna's ask and tell behind Ray Tune's Searcher, with the journal as its one memory.
+"""The searcher: Optuna's ask and tell behind Ray Tune's Searcher. The journal is its only memory.
 
-Each arm is an Optuna study of its own in that journal, so that the OFF arm is never seen by the sampler of the ON arm. An experiment has
-no sampler: its arms take turns, a pair a seed. Whatever is cut off (a crash between two calls, a kill, Ctrl-C) is put right by `open`,
-which is idempotent: trials left over are continued, none is asked for twice. Samplers and pruners are made from the journal alone, so that
-they too go on as if nothing had happened.
+Each arm is an Optuna study of its own in that journal, so that the sampler of the ON arm never sees
+OFF. An experiment has no sampler: its arms take turns, one pair for each seed. `open` repairs what an
+interruption left (a crash between two calls, a kill, Ctrl-C) and is idempotent: unfinished trials
+continue, and none is proposed twice. Samplers and pruners are built from the journal alone, so that
+they continue as if nothing had happened.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +20,49 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 from ray.tune.search import Searcher
 
-from tune.metric import OBJECTIVES, objective_value
+from tune.metric import mean_metrics, objective_value
 from tune.searcher.arm_study import ArmStudy
+from tune.searcher.limits import Limits
 from tune.searcher.proposal import OFF, ON, Proposal
 from tune.searcher.proposer import Proposer
 from tune.searcher.pruners import build_pruner
 from tune.space.constraint import violations
 from tune.space.space import Space
 from tune.study.journal import open_journal
+from tune.study.trial_status import TrialStatus
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-class OptunaSearcher(Searcher):
-    """Proposes trials, `trials` in all, and tells Optuna how each ended.
+@dataclass
+class RunningTrial:
+    """A trial that Ray runs: its arm, its Optuna trial, and the epochs reported to Optuna."""
 
-    OFF comes first, once; it takes turns with ON in an experiment, and in a search that varies more than the contrastive side. A trial that
-    ran to its end or ran out of patience is COMPLETE with its best values so far; one that was stopped from outside is PRUNED; one that
-    failed is FAIL. Every epoch is reported, the last too.
+    arm: str
+    trial: Trial
+    reported: set[int]
+    halted: bool = field(default=False)  # a person has stopped it
+
+    def status(self, result: Mapping[str, Any], error: bool) -> TrialStatus:
+        """How the trial ended. One that was still running has been stopped from outside."""
+        if error or not result:
+            return TrialStatus.FAILED
+        status = TrialStatus(result["status"])
+        if status != TrialStatus.RUNNING:
+            return status
+        return TrialStatus.HALTED if self.halted else TrialStatus.PRUNED
+
+
+class OptunaSearcher(Searcher):
+    """Proposes `trials` trials in all, and tells Optuna how each ended.
+
+    OFF comes first, once. It takes turns with ON in an experiment, and in a search that varies more
+    than the contrastive side. A trial that ran to its end or out of patience is COMPLETE with its best
+    values; one that was stopped from outside is PRUNED; one that failed is FAIL. Every epoch is
+    reported, the last one too.
+
+    objective: replaces the space's first objective. With weak recognizers a study maximises PSNR.
+    spent_seconds: the time of the study's earlier sessions.
     """
 
     def __init__(
@@ -48,36 +74,26 @@ class OptunaSearcher(Searcher):
         objective: str | None = None,
         spent_seconds: float = 0.0,
     ):
-        super().__init__()  # no metric for Ray to insist on: a trial that fails at once has none
+        super().__init__()  # without a metric: a trial that fails in its first epoch has none
         self.space, self.journal, self.trials, self.seed = space, journal, trials, seed
-        self.objectives = (
-            objective or space.objective,
-            *space.objectives[1:],
-        )  # a study whose recognizers are weak maximises PSNR instead
-        self.began = time.monotonic() - spent_seconds
+        self.objectives = (objective or space.objective, *space.objectives[1:])
+        self.limits = Limits(space.budget, self.objectives[0], spent_seconds)
         self.arms: dict[str, ArmStudy] = {}
-        self._storage: JournalStorage | None = None
         self.paused = False
-        self._running: dict[
-            str, tuple[str, Trial, set[int]]
-        ] = {}  # Ray's trial id -> arm, Optuna trial, epochs reported
-        self._halted: set[str] = set()
+        self._storage: JournalStorage | None = None
+        self._running: dict[str, RunningTrial] = {}  # by Ray's trial id
         self._off_metrics: list[Mapping[str, float]] = []
 
     def open(self) -> None:
-        """Opens the studies, or makes them, and collects the trials that were left unfinished: what was running waits to be continued."""
+        """Open or create the arms' studies. Trials that were left running wait to be continued."""
         self._running.clear()
         storage = self._storage = self._storage or open_journal(self.journal)
-        directions = [optuna.study.StudyDirection.MAXIMIZE] * len(self.objectives)
-        known = {held.study_name for held in storage.get_all_studies()}
-        self.arms = {
-            arm: ArmStudy(
-                optuna.load_study(storage=storage, study_name=arm)
-                if arm in known
-                else optuna.create_study(storage=storage, study_name=arm, directions=directions)
-            )
-            for arm in (OFF, ON)
-        }
+        names = {study.study_name for study in storage.get_all_studies()}
+        for arm in (OFF, ON):
+            if arm not in names:
+                directions = [optuna.study.StudyDirection.MAXIMIZE] * len(self.objectives)
+                optuna.create_study(storage=storage, study_name=arm, directions=directions)
+            self.arms[arm] = ArmStudy(optuna.load_study(storage=storage, study_name=arm))
         settings = self.space.search
         self.arms[ON].study.pruner = build_pruner(
             settings.pruner,
@@ -95,13 +111,17 @@ class OptunaSearcher(Searcher):
 
     @property
     def learned_from(self) -> list[str]:
-        """The earlier studies whose trials the sampler was given."""
+        """The earlier studies whose trials the sampler has received."""
         return self.arms[ON].study.user_attrs.get("learned_from", [])
 
     def learn_from(
         self, source: str, trials: Iterable[FrozenTrial], points: Iterable[Mapping[str, Any]]
     ) -> None:
-        """Gives the sampler of the ON arm an earlier study's trials, and its best points to try first; they are no trials of this study."""
+        """Give the sampler of the ON arm the trials of an earlier study, and points to try first.
+
+        They do not count as trials of this study. A crash may interrupt the transfer: what the
+        journal already has is not added again.
+        """
         study = self.arms[ON].study
         known = {
             (trial.user_attrs.get("warm_source"), trial.user_attrs.get("warm_start"))
@@ -109,29 +129,17 @@ class OptunaSearcher(Searcher):
         }
         for trial in trials:
             trial.set_user_attr("warm_source", source)
-            if (
-                source,
-                trial.user_attrs["warm_start"],
-            ) not in known:  # else it was given before a crash
+            if (source, trial.user_attrs["warm_start"]) not in known:
                 study.add_trial(trial)
-        told = study.user_attrs
-        named = [
-            {"name": f"{Path(source).name} {number}", "values": dict(values)}
-            for number, values in enumerate(points, 1)
+        stored = study.user_attrs.get("points", [])
+        values = [point["values"] for point in stored]
+        new = [
+            {"name": f"{Path(source).name} {number}", "values": dict(point)}
+            for number, point in enumerate(points, 1)
+            if dict(point) not in values
         ]
-        given = told.get("points", [])  # these points too, where a crash came before the last line
-        study.set_user_attr(
-            "points",
-            [
-                *given,
-                *(
-                    point
-                    for point in named
-                    if point["values"] not in [held["values"] for held in given]
-                ),
-            ],
-        )
-        study.set_user_attr("learned_from", [*told.get("learned_from", []), source])
+        study.set_user_attr("points", [*stored, *new])
+        study.set_user_attr("learned_from", [*self.learned_from, source])
         self.open()
 
     def all_trials(self) -> Iterator[tuple[str, FrozenTrial]]:
@@ -142,207 +150,175 @@ class OptunaSearcher(Searcher):
 
     @property
     def remaining(self) -> int:
-        """Trials still to run: those left over and those never asked for."""
-        left_over = sum(len(arm.left_over) for arm in self.arms.values())
-        unnamed = sum(
-            "proposal" not in trial.user_attrs
-            for arm in self.arms.values()
-            for trial in arm.left_over
-        )
-        asked = sum(arm.proposals for arm in self.arms.values()) + unnamed
-        return left_over + (0 if self.spent() else max(0, self.trials - asked))
+        """The number of trials still to run: unfinished ones, and those not proposed yet."""
+        unfinished = [trial for arm in self.arms.values() for trial in arm.left_over]
+        # A crash can leave a trial without a proposal. It still gets one.
+        unnamed = sum("proposal" not in trial.user_attrs for trial in unfinished)
+        proposed = sum(arm.proposals for arm in self.arms.values()) + unnamed
+        return len(unfinished) + (0 if self.spent() else max(0, self.trials - proposed))
 
     def spent(self) -> str | None:
-        """What ends the search before its last trial, in words; None while nothing does."""
-        budget, on = self.space.budget, self.arms[ON]
-        epochs = sum(arm.epochs for arm in self.arms.values())
-        objective = OBJECTIVES[self.objectives[0]]
-        if budget.total_epochs is not None and epochs >= budget.total_epochs:
-            return f"{epochs} epochs were trained (budget.total_epochs {budget.total_epochs})"
-        if (
-            budget.target is not None
-            and on.best is not None
-            and on.best >= objective.sign * budget.target
-        ):
-            return f"{self.objectives[0]} reached {objective.shown(on.best)} (budget.target {budget.target:g})"
-        if budget.no_improvement is not None and on.since_best >= budget.no_improvement:
-            return f"{on.since_best} trials in a row brought no better {self.objectives[0]} (budget.no_improvement {budget.no_improvement})"
-        if self.out_of_time:
-            return f"its time is used up (budget.wall_hours {budget.wall_hours:g})"
-        return self.proposer.exhausted(ON)
+        """Describe what ends the search before its last trial; None while nothing does."""
+        return self.limits.reached(self.arms) or self.proposer.exhausted(ON)
 
     @property
     def out_of_time(self) -> bool:
-        """Whether the study's sessions took the time that it has."""
-        hours = self.space.budget.wall_hours
-        return hours is not None and time.monotonic() - self.began >= 3600 * hours
+        """Whether the sessions of the study have used up its time."""
+        return self.limits.out_of_time
 
     def suggest(self, trial_id: str) -> Any:
-        """The next trial for Ray: one left over, else one of the arm whose turn it is; None when the time has not come."""
+        """Return the next trial: an unfinished one, else one of the arm whose turn it is.
+
+        Returns None if Ray should ask again later.
+        """
         if self.paused:
             return None
-        waiting = [name for name, arm in self.arms.items() if arm.left_over]
-        if waiting:  # in the order in which they were proposed: each shall find the history that it would have found
-            name = min(waiting, key=lambda name: self.arms[name].left_over[0]._trial_id)
+        unfinished = [name for name, arm in self.arms.items() if arm.left_over]
+        if unfinished:
+            # In the order of the proposals, so that each finds the history it would have found.
+            name = min(unfinished, key=lambda name: self.arms[name].left_over[0]._trial_id)
             return self._start(
                 trial_id, name, self._take_up(name, self.arms[name].left_over.pop(0))
             )
         while True:
             if sum(arm.proposals for arm in self.arms.values()) >= self.trials:
                 return Searcher.FINISHED
-            if (
-                self.spent()
-            ):  # a trial that runs may yet be the improvement that the search waits for
+            if self.spent():
+                # A running trial may yet be the improvement that `no_improvement` waits for.
                 return None if self._running else Searcher.FINISHED
             name = self._turn()
-            if self.proposer.must_wait(
-                name, running=any(arm == ON for arm, _, _ in self._running.values())
-            ):
+            on_runs = any(running.arm == ON for running in self._running.values())
+            if self.proposer.must_wait(name, running=on_runs):
                 return None
-            proposed = self._start(trial_id, name, self.proposer.ask(name))
-            if proposed is not None:
-                return proposed
+            config = self._start(trial_id, name, self.proposer.ask(name))
+            if config is not None:
+                return config
 
-    def _take_up(self, name: str, frozen: FrozenTrial) -> Trial:
-        """A trial of an earlier run, running again."""
-        study = self.arms[name].study
+    def _take_up(self, arm: str, frozen: FrozenTrial) -> Trial:
+        """Continue a trial of an earlier session."""
+        study = self.arms[arm].study
         if frozen.state == TrialState.WAITING:
             study._storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING)
-        self.proposer.prepare(name, frozen.number)
+        self.proposer.prepare(arm, frozen.number)
         return Trial(study, frozen._trial_id)
 
-    def _start(self, trial_id: str, name: str, trial: Trial) -> dict[str, Any] | None:
-        """The trial's proposal, noted as running; None where its configuration was run before and shall not be run again."""
+    def _start(self, trial_id: str, arm: str, trial: Trial) -> dict[str, Any] | None:
+        """Return the trial's proposal and record it as running; None for a duplicate."""
         attributes = trial.user_attrs
         proposal = (
             Proposal(**json.loads(attributes["proposal"]))
             if "proposal" in attributes
-            else self.proposer.propose(name, trial)
+            else self.proposer.propose(arm, trial)
         )
         if proposal is None:
             return None
-        self._running[trial_id] = (name, trial, set(self._frozen(trial).intermediate_values))
+        frozen = trial.study._storage.get_trial(trial._trial_id)
+        self._running[trial_id] = RunningTrial(arm, trial, set(frozen.intermediate_values))
         return vars(proposal)
 
     def _turn(self) -> str:
-        """The arm to ask next: OFF once and then ON; both in turn in an experiment (so that an interrupted one has pairs), and where OFF
-        has something to search for itself."""
+        """The arm to ask next: OFF once, then ON.
+
+        Both in turn in an experiment, so that an interrupted one has pairs, and if OFF searches too.
+        """
         off, on = (self.arms[arm].proposals for arm in (OFF, ON))
-        taking_turns = (
-            self.space.experiment or self.space.off_searches
-        ) and not self.proposer.exhausted(OFF)
-        return OFF if off <= (on if taking_turns else 0) else ON
+        both = self.space.experiment or self.space.off_searches
+        take_turns = both and not self.proposer.exhausted(OFF)
+        return OFF if off <= (on if take_turns else 0) else ON
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Report the best value so far, which pruners compare; an epoch is reported once.
+        """Report the best value so far, which pruners compare. An epoch is reported once.
 
         Optuna takes no reports for several objectives.
         """
-        _, trial, reported = self._running[trial_id]
-        if len(self.objectives) == 1 and "epoch" in result and result["epoch"] not in reported:
-            trial.report(result["best_value"], result["epoch"])
-            reported.add(result["epoch"])
+        running = self._running[trial_id]
+        epoch = result.get("epoch")
+        if len(self.objectives) == 1 and epoch is not None and epoch not in running.reported:
+            running.trial.report(result["best_value"], epoch)
+            running.reported.add(epoch)
 
     def should_stop(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Whether the pruner gives the trial up at this epoch, which is reported first. Never OFF, never before the warm-up is over."""
+        """Whether the pruner stops the trial after this epoch, which is reported first.
+
+        OFF is never pruned, and no trial is before the warm-up is over.
+        """
         self.on_trial_result(trial_id, result)
-        name, trial, _ = self._running[trial_id]
-        settings = self.space.search
-        if (
-            name == OFF
-            or settings.pruner == "none"
-            or self.space.experiment
-            or result.get("epoch", 0) < settings.warmup
-        ):
+        running, settings = self._running[trial_id], self.space.search
+        exempt = running.arm == OFF or settings.pruner == "none" or self.space.experiment
+        if exempt or result.get("epoch", 0) < settings.warmup:
             return False
-        return trial.should_prune()
+        return running.trial.should_prune()
 
     def halt(self, trial_id: str) -> None:
-        """Notes that a trial ends because a person asked for it."""
-        self._halted.add(trial_id)
+        """Record that a person stops the trial."""
+        self._running[trial_id].halted = True
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Tells Optuna how the trial ended. Raises: OSError where the disk takes no more: it is running still then."""
+        """Tell Optuna how the trial ended.
+
+        Raises: OSError if the journal cannot be written. The trial then still counts as running.
+        """
         if trial_id not in self._running:
             return
         result = result or {}
         self.on_trial_result(trial_id, result)
-        name, trial, _ = self._running[trial_id]
-        status = "failed" if error or not result else result["status"]
-        status = (
-            ("halted" if trial_id in self._halted else "pruned") if status == "running" else status
-        )
-        values = None
-        trial.set_user_attr("status", status)
-        trial.set_user_attr("epochs", result.get("epoch", 0))
-        if status != "failed":
+        running = self._running[trial_id]
+        arm, trial = self.arms[running.arm], running.trial
+        status, epochs = running.status(result, error), result.get("epoch", 0)
+        trial.set_user_attr("status", status.value)
+        trial.set_user_attr("epochs", epochs)
+        metrics = {} if status == TrialStatus.FAILED else best_metrics(result)
+        if status != TrialStatus.FAILED:
             trial.set_user_attr("best_epoch", result["best_epoch"])
-            metrics = result.get("best_metrics") or {
-                key.removeprefix("best_metrics/"): value
-                for key, value in result.items()
-                if key.startswith("best_metrics/")
-            }  # Ray flattens what a trial reports
-            if self.space.constraints:
-                trial.set_user_attr(
-                    "metrics",
-                    json.dumps(
-                        {key: metrics[key] for key in {c.metric for c in self.space.constraints}}
-                    ),
-                )
-                trial.set_user_attr(
-                    "constraints", violations(self.space.constraints, metrics, self.off_metrics)
-                )
-            values = [
-                result["best_value"],
-                *(objective_value(each, metrics) for each in self.objectives[1:]),
-            ]
-        state = {
-            "failed": TrialState.FAIL,
-            "pruned": TrialState.PRUNED,
-            "halted": TrialState.PRUNED,
-        }.get(status, TrialState.COMPLETE)
-        self.arms[name].study.tell(
-            trial, values if state == TrialState.COMPLETE else None, state=state
-        )
-        del self._running[trial_id]  # only now: what could not be told has not ended
-        self.arms[name].note_end(
-            state,
-            values[0] if values and state == TrialState.COMPLETE else None,
-            result.get("epoch", 0),
-        )
-        if name == OFF and state == TrialState.COMPLETE and self.space.constraints:
+            self._record_constraints(trial, metrics)
+        values = None
+        if status.state == TrialState.COMPLETE:
+            others = [objective_value(name, metrics) for name in self.objectives[1:]]
+            values = [result["best_value"], *others]
+        arm.study.tell(trial, values, state=status.state)
+        # Only now: a trial that could not be told has not ended.
+        del self._running[trial_id]
+        arm.note_end(status.state, values[0] if values else None, epochs)
+        if running.arm == OFF and values and self.space.constraints:
             self._off_metrics.append(metrics)
+
+    def _record_constraints(self, trial: Trial, metrics: Mapping[str, float]) -> None:
+        """Write what the constraints need, and by how much the trial violates each."""
+        constraints = self.space.constraints
+        if constraints:
+            needed = {key: metrics[key] for key in {each.metric for each in constraints}}
+            trial.set_user_attr("metrics", json.dumps(needed))
+            amounts = violations(constraints, metrics, self.off_metrics)
+            trial.set_user_attr("constraints", amounts)
 
     @property
     def off_metrics(self) -> dict[str, float] | None:
-        """The means of OFF's finished trials, which constraints may refer to; None before there is one."""
-        held = self._off_metrics
-        return (
-            {key: sum(each[key] for each in held) / len(held) for key in held[0]} if held else None
-        )
+        """The mean of OFF's finished trials, which constraints refer to; None while there is none."""
+        return mean_metrics(self._off_metrics)
 
     def _violations(self, frozen: FrozenTrial) -> list[float]:
-        """By how much a trial breaks each constraint; none where it ended without figures."""
+        """By how much a trial violates each constraint; 0 if it ended without metrics."""
         return frozen.user_attrs.get("constraints", [0.0] * len(self.space.constraints))
 
-    def _frozen(self, trial: Trial) -> FrozenTrial:
-        return trial.study._storage.get_trial(trial._trial_id)
-
     def save(self, checkpoint_path: str) -> None:
-        """Ray wants a file; the journal is the memory."""
+        """Write the file that Ray asks for. The journal is the memory."""
         Path(checkpoint_path).write_text(str(self.journal), encoding="utf-8")
 
     def restore(self, checkpoint_path: str) -> None:
-        """The journal is the memory: opens it."""
+        """Read the journal again."""
         self.open()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Ray copies searchers by pickling: everything but what `open` brings back."""
-        return {
-            **{key: value for key, value in self.__dict__.items() if key != "proposer"},
-            "arms": {},
-            "_running": {},
-            "_storage": None,
-        }
+        """Ray pickles searchers: everything but what `open` restores."""
+        state = {key: value for key, value in self.__dict__.items() if key != "proposer"}
+        return {**state, "arms": {}, "_running": {}, "_storage": None}
+
+
+def best_metrics(result: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics of the best epoch in a result, also in one that Ray has flattened."""
+    prefix = "best_metrics/"
+    return result.get("best_metrics") or {
+        key.removeprefix(prefix): value for key, value in result.items() if key.startswith(prefix)
+    }

@@ -12,7 +12,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from ganhtr.atomic import to_json, write_atomically
-from tune.metric import METRICS
+from tune.metric import METRICS, mean_metrics
 from tune.space.constraint import Constraint, keeps
 from tune.study.folder import StudyFolder
 from tune.study.trial_status import FINISHED, TrialStatus
@@ -65,8 +65,9 @@ def collect(
     rows = [_row(folder, trial) for trial in named]
     if not constraints:
         return rows
-    held = [row.metrics for row in rows if row.arm == "off" and row.finished and row.metrics]
-    off = {name: sum(each[name] for each in held) / len(held) for name in held[0]} if held else None
+    off = mean_metrics(
+        [row.metrics for row in rows if row.arm == "off" and row.finished and row.metrics]
+    )
     return [
         row
         if row.arm == "off" or not row.metrics

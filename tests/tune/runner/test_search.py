@@ -408,8 +408,8 @@ def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
         (["--data", "/nowhere/at/all"], "/nowhere/at/all"),
         (["--charset", "/nowhere.txt"], "/nowhere.txt"),
         (["--resume", "--name", "never"], "no study is here"),
-        (["--resume", "--trials", "9"], "got --trials"),
-        (["--resume", "--seeds", "9"], "got --seeds"),
+        (["--resume", "--trials", "9"], "--trials cannot be changed with --resume"),
+        (["--resume", "--seeds", "9"], "--seeds cannot be changed with --resume"),
         (["--space", "experiment", "--seeds", "0"], "--seeds must be at least 1 with experiment"),
         (
             ["--space", "experiment", "--warm-start", "x"],
