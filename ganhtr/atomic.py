@@ -91,7 +91,10 @@ def write_torch(path: Path, values: dict[str, Any]) -> None:
 
 
 def read_torch(path: Path, device: torch.device, keys: tuple[str, ...]) -> dict[str, Any]:
-    """These entries of a file that `torch.save` wrote; no code of the file is run. Raises: one of UNREADABLE."""
+    """Read entries of a file that `torch.save` wrote, without running code from the file.
+
+    Raises: one of UNREADABLE.
+    """
     import torch
 
     with zipfile.ZipFile(path) as archive:

@@ -1,4 +1,4 @@
-"""Give a verdict: `python tune/confirm.py results/<name>` on a finished study, or `--from lines.csv` on any runs."""
+"""Give a verdict: `python tune/confirm.py results/<name>`, or `--from lines.csv` for any runs."""
 
 from __future__ import annotations
 

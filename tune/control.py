@@ -1,4 +1,4 @@
-"""Steer a running search: `python tune/control.py results/<name> status|pause|continue|stop TRIAL|end`."""
+"""Steer a running search: `python tune/control.py results/<name> pause`."""
 
 from __future__ import annotations
 

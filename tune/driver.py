@@ -26,7 +26,7 @@ from tune.warm_start.history import read_history
 
 @dataclass(frozen=True)
 class ConfirmationOptions:
-    """How a study is confirmed: seeds of the judgement, candidates, and the shuffled control arm."""
+    """How a study is confirmed: seeds of the judgement, candidates, the shuffled control arm."""
 
     seeds: int
     top: int

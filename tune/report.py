@@ -1,4 +1,4 @@
-"""Write a study report again: `python tune/report.py results/<name>`, optionally `--arms off-000 on-004`."""
+"""Write a study's report again: `python tune/report.py results/<name>`."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ WORDS = ("proposed by", "status", "values")  # columns of words, to the left
 
 
 def cell(text: Any) -> str:
-    """A table cell: no pipe and no line break of a name or value breaks the table, no tag of it becomes HTML."""
+    """Escape a table cell: pipes, line breaks and HTML tags of a name or value."""
     plain = str(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
     return " ".join(plain.splitlines())
 
@@ -21,7 +21,10 @@ def shown(value: float | None, form: str = "{:#.4g}") -> str:
 
 
 def table(header: list[str], rows: list[list[str]], words: Collection[str] = WORDS) -> str:
-    """A Markdown table with padded columns, so that a terminal shows it well too; the first column and `words` stand to the left."""
+    """A Markdown table with padded columns, readable in a terminal too.
+
+    words: titles of columns that are left-aligned, as the first column is.
+    """
     everything = [header, *rows]
     widths = [max(3, *(len(row[i]) for row in everything)) for i in range(len(header))]
     left = [i == 0 or title in words for i, title in enumerate(header)]

@@ -1,4 +1,4 @@
-"""Search for the contrastive loss that helps restoration: `python tune/search.py --space contrastive.yaml`."""
+"""Search for a contrastive loss that helps: `python tune/search.py --space contrastive.yaml`."""
 
 from __future__ import annotations
 

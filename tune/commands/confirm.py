@@ -56,7 +56,7 @@ def confirm(
         typer.Option(help="Ray cluster to join, such as auto. Default: start Ray here."),
     ] = None,
 ) -> None:
-    """Choose one configuration on fresh seeds, judge it against OFF on the test lines, and give a verdict."""
+    """Choose a configuration on fresh seeds and judge it against OFF on the test lines."""
     from tune.runner.interrupts import sigterm_as_interrupt
 
     if isinstance(sys.stdout, io.TextIOWrapper):

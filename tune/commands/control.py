@@ -35,8 +35,8 @@ def control(
 ) -> None:
     """Show the status of a running search, pause or continue it, stop one of its trials, or end it.
 
-    A trial stops or pauses at the end of its epoch. A paused trial keeps its place and its memory on
-    the device; `end` frees both.
+    A trial stops or pauses at the end of its epoch. A paused trial keeps its place and its memory
+    on the device; `end` frees both.
     """
     from tune.study.folder import StudyError, StudyFolder
 

@@ -28,7 +28,7 @@ def report(
     ] = None,
     images: Annotated[bool, typer.Option(help="Show sample images in the report.")] = True,
 ) -> None:
-    """Write report.md, trials.csv and best/ from a study's journal and trials, and print the result."""
+    """Write report.md, trials.csv and best/ of a study again, and print the result."""
     from tune.reporting.study_report import finish
     from tune.study.folder import StudyError, StudyFolder
     from tune.study.journal import trials_in

@@ -37,7 +37,7 @@ def search(
     charset: Annotated[
         Path | None,
         typer.Option(
-            help="File with one character per line. Default: the characters of the training transcriptions."
+            help="File with one character per line. Default: those of the training lines."
         ),
     ] = None,
     fonts: Annotated[
@@ -127,12 +127,13 @@ def search(
 ) -> None:
     """Search weight, temperature and projection head of a contrastive loss for line restoration.
 
-    The OFF arm (no contrastive loss) runs first; Optuna's TPE proposes the other trials. A trial stops
-    after 15 epochs without an improvement. The study's folder holds every trial, the best weights and
-    report.md. `--space experiment.yaml` searches nothing: it runs OFF and ON once for each seed.
+    The OFF arm (no contrastive loss) runs first; Optuna's TPE proposes the other trials. A trial
+    stops after 15 epochs without an improvement. The study's folder holds every trial, the best
+    weights and report.md. `--space experiment.yaml` searches nothing: it runs OFF and ON once for
+    each seed.
 
-    Try: `--dry-run` to see the plan, `--single-trial --set contrastive.temperature=0.1` to train one
-    configuration, `--data DIR` for your own lines.
+    Try: `--dry-run` to see the plan, `--single-trial --set contrastive.temperature=0.1` to train
+    one configuration, `--data DIR` for your own lines.
     """
     with errors_reported("interrupted. --resume continues a study that had begun"):
         if schema or distributions:
@@ -274,8 +275,8 @@ def refuse_with_resume(context: typer.Context) -> None:
     if fixed:
         names = ", ".join("--" + name.strip("_").replace("_", "-") for name in fixed)
         raise StudyError(
-            f"{names} cannot be changed with --resume, which reads the study's study.yaml. Leave it "
-            "out, or start a new study"
+            f"{names} cannot be changed with --resume, which reads the study's study.yaml. Leave "
+            "it out, or start a new study"
         )
 
 

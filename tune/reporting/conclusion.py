@@ -90,7 +90,7 @@ def caution(pair: Pair, differ: list[bool]) -> str:
     if count < MIN_SEEDS:
         return f"The arms {verb} in these runs. Two seeds cannot tell whether they would in others."
     return (
-        f"± is the standard error of the mean paired difference. The intervals are t-intervals over "
+        "± is the standard error of the mean paired difference. The intervals are t-intervals over "
         f"{count} seeds, one for each metric, not adjusted for their number. They cover the "
         "variation between seeds, for these lines and recognizers."
     )

@@ -1,4 +1,4 @@
-"""What went wrong in a study, or limits what its figures can show. Failed trials are never hidden."""
+"""What went wrong in a study, or limits what its figures show. Failed trials are never hidden."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def weak_recognizers(environment: Mapping[str, Any], objective: str) -> list[Pro
         Problem(
             "weak recognizers",
             f"The recognizers are too weak to judge text: CER on clean lines is {text}, above "
-            f"{WEAK_RECOGNIZER:.2f}. Ignore CER and WER here; the search maximised {objective}, and "
-            "the result rests on PSNR and SSIM.",
+            f"{WEAK_RECOGNIZER:.2f}. Ignore CER and WER here; the search maximised {objective}, "
+            "and the result rests on PSNR and SSIM.",
         )
     ]
 
@@ -112,8 +112,8 @@ def discriminator(rows: list[Row]) -> list[Problem]:
             Problem(
                 "a discriminator at chance",
                 f"The discriminator stayed at chance in every epoch of {len(chance)} of "
-                f"{len(rows)} trials ({', '.join(chance[:MAX_NAMED])}): its loss gave the generator "
-                "no signal.",
+                f"{len(rows)} trials ({', '.join(chance[:MAX_NAMED])}): its loss gave the "
+                "generator no signal.",
             )
         )
     blind = [row.id for row in rows if _decides_by_text(row)]
@@ -152,13 +152,17 @@ def failed_trials(rows: list[Row], pair: Pair | None) -> list[Problem]:
     return [Problem("failed trials", text)]
 
 
+def _seed(trial: ArmTrial) -> str:
+    return "seed unknown" if trial.seed is None else f"seed {trial.seed}"
+
+
 def unpaired_trials(pair: Pair | None) -> list[Problem]:
     """Report the trials of the pair that do not count, because a seed is not finished in both."""
     if pair is None:
         return []
     counted = {trial.row.id for side in pair.compared for trial in side}
     left_out = [
-        f"{trial.row.id} (seed {'unknown' if trial.seed is None else trial.seed}, {trial.row.status})"
+        f"{trial.row.id} ({_seed(trial)}, {trial.row.status})"
         for arm in pair.arms
         for trial in arm.trials
         if trial.row.id not in counted

@@ -120,11 +120,12 @@ def machine_lines(environment: Mapping[str, Any]) -> list[str]:
         cell(environment.get("gpu") or "no GPU"),
     ]
     versions = ", ".join(f"{name} {version}" for name, version in packages.items())
+    commit = environment.get("commit") or "unknown"
     changes = " with uncommitted changes" if environment.get("uncommitted_changes") else ""
     return [
         f"- Hardware: {', '.join(hardware)}; {cell(machine.get('system') or 'unknown system')}.",
         f"- Software: Python {environment.get('python') or 'unknown'}, "
-        f"{versions or 'packages unknown'}; commit {environment.get('commit') or 'unknown'}{changes}.",
+        f"{versions or 'packages unknown'}; commit {commit}{changes}.",
     ]
 
 

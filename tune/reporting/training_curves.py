@@ -226,7 +226,7 @@ def convergence_section(pair: Pair, objective: str) -> list[str]:
             rows.append([arm.name, "mean", "", *(shown(value, "{:.1f}") for value in means)])
     return [
         f"The best epoch has the best `{objective}`. *95 % of the gain* is the first epoch whose "
-        f"`{objective}` has at least 95 % of the gain from the trial's first epoch to its best one. "
+        f"`{objective}` has at least 95 % of the gain from the trial's first epoch to its best. "
         "Epochs count from 1.",
         "",
         table(

@@ -152,8 +152,8 @@ def choice_lines(choice: Mapping[str, Any], judged: Mapping[str, Runs]) -> list[
         header += [*(f"seed {seed}" for seed in seeds), "mean", "gap"]
     header += ["mean of judged runs", "gap", "values"]
     lines = [
-        f"**How the configuration was chosen.** {how} *Gap* is the search's value minus the mean of "
-        "fresh runs on the same search-validation lines: the best of many runs is partly lucky. "
+        f"**How the configuration was chosen.** {how} *Gap* is the search's value minus the mean "
+        "of fresh runs on the same search-validation lines: the best of many runs is partly lucky. "
         "`-`: no run, or a failed one.",
         "",
         table(header, rows, words=("arm", "judged", "values")),

@@ -1,4 +1,4 @@
-"""The confirmation: choose one configuration on fresh seeds, then judge it against OFF on the test lines.
+"""The confirmation: choose a configuration on fresh seeds, judge it on the test lines.
 
     confirm/trials/<trial>-s<seed>/   a run, in the layout of tune/study/trial_folder.py
     confirm/choice.json               candidates, their runs over the choosing seeds, the choice
@@ -175,7 +175,7 @@ class Confirmation:
         results: dict[str, dict[str, Any]],
         lines: Lines,
     ) -> list[LineValue]:
-        """Measure every run on the test lines; write their search-validation values (judged.json)."""
+        """Measure every run on the test lines; write search-validation values (judged.json)."""
         batches = LineBatches(lines, self.inputs.pairs.charset, local_device(self.plan.device))
         line_names = distinct(lines.names)
         values: list[LineValue] = []
@@ -219,7 +219,7 @@ class Confirmation:
 
 
 def summary(results: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    """A candidate's values over the choosing seeds, None for a failed run; the mean of the others."""
+    """A candidate's values by seed, None for a failed run, and the mean of the others."""
     by_seed = {
         str(seed): result["best_value"] if result.get("status") in FINISHED else None
         for seed, result in results.items()

@@ -105,8 +105,8 @@ class Monitor(Callback):
             self.say(
                 f"{name} {status} after {result['epoch']} epochs, {clock(result['seconds'])}: best "
                 f"{self.objective} {self.shown(result['best_value'])} in epoch "
-                f"{result['best_epoch']} (PSNR {metrics['psnr']:.2f} dB, SSIM {metrics['ssim']:.3f}, "
-                f"CER {metrics['cer']:.3f}, WER {metrics['wer']:.3f})"
+                f"{result['best_epoch']} (PSNR {metrics['psnr']:.2f} dB, "
+                f"SSIM {metrics['ssim']:.3f}, CER {metrics['cer']:.3f}, WER {metrics['wer']:.3f})"
             )
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:

@@ -1,4 +1,4 @@
-"""Preparation of a study: data, recognizers, objective, plan, and the files before the first trial."""
+"""Preparation of a study: data, recognizers, objective, plan, and the first files."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _check_same_inputs(
 def begin(
     folder: StudyFolder, request: Request, pairs: Pairs, say: Say
 ) -> tuple[TrialInputs, TrialPlan]:
-    """Prepare the inputs and the plan of the trials, and write the first files. Raises: StudyError."""
+    """Prepare inputs and plan of the trials, and write the first files. Raises: StudyError."""
     inputs = inputs_of(request, pairs, say)
     plan = plan_of(request, folder, objective_of(request, inputs, say))
     write_start(folder, inputs, plan.objective, request.device)

@@ -1,4 +1,4 @@
-"""The scheduler: after every epoch it asks the pruner and the control files whether a trial continues.
+"""The scheduler: after every epoch, pruner and control files decide whether a trial continues.
 
 It keeps no state. The pruner's state is the journal, a person's requests are files, so a resumed
 search decides as an unbroken one does.
@@ -43,7 +43,7 @@ class StudyScheduler(FIFOScheduler):
         self.stopped: dict[str, TrialStatus] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """STOP or CONTINUE after an epoch. Raises: OSError for a disk fault, which ends the search."""
+        """STOP or CONTINUE after an epoch. Raises: OSError for a disk fault; it ends the search."""
         raise_disk_fault(result)
         name = trial.config["id"]
         if result.get("epoch", 0) > trial.last_result.get("epoch", 0):
@@ -61,7 +61,7 @@ class StudyScheduler(FIFOScheduler):
         return TrialScheduler.STOP
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Record in the trial's folder that it failed: its worker died in the same epoch each time."""
+        """Record that the trial failed: its worker died in the same epoch each time."""
         part = self.control.study / trial.config.get("within", "")
         folder = TrialFolder(part / "trials" / trial.config["id"])
         folder.end(TrialStatus.FAILED, "its worker died repeatedly (see logs/ray.log)")

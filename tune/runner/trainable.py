@@ -1,4 +1,4 @@
-"""A trial: one configuration, trained epoch by epoch. Ray Tune drives it; single-trial mode does without Ray.
+"""A trial: one configuration, trained epoch by epoch, by Ray Tune or in this process.
 
 A trial has its own folder (see tune/study/trial_folder.py), and the checkpoint there is the only
 truth. A trial that is set up again, by a resumed search or on another worker after a crash,

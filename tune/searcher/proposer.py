@@ -66,8 +66,8 @@ class Proposer:
     def start_up(self, arm: str) -> bool:
         """Whether the next trial is random: the first four, and any while no trial has ended.
 
-        The model takes over at the fifth trial proposed, not at the fifth that ended. Otherwise each
-        further worker would cost a random trial.
+        The model takes over at the fifth trial proposed, not at the fifth that ended. Otherwise
+        each further worker would cost a random trial.
         """
         study = self.arms[arm]
         few = study.proposals + study.learned < STARTUP_TRIALS

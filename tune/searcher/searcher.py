@@ -1,9 +1,9 @@
 """The searcher: Optuna's ask and tell behind Ray Tune's Searcher. The journal is its only memory.
 
 Each arm is an Optuna study of its own in that journal, so that the sampler of the ON arm never sees
-OFF. An experiment has no sampler: its arms take turns, one pair for each seed. `open` repairs what an
-interruption left (a crash between two calls, a kill, Ctrl-C) and is idempotent: unfinished trials
-continue, and none is proposed twice. Samplers and pruners are built from the journal alone, so that
+OFF. An experiment has no sampler: its arms take turns, one pair for each seed. `open` repairs what
+an interruption left (a crash between two calls, a kill, Ctrl-C) and is idempotent: unfinished
+trials continue, and none is proposed twice. Samplers and pruners are built from the journal alone, so that
 they continue as if nothing had happened.
 """
 
@@ -57,9 +57,9 @@ class OptunaSearcher(Searcher):
     """Proposes `trials` trials in all, and tells Optuna how each ended.
 
     OFF comes first, once. It takes turns with ON in an experiment, and in a search that varies more
-    than the contrastive side. A trial that ran to its end or out of patience is COMPLETE with its best
-    values; one that was stopped from outside is PRUNED; one that failed is FAIL. Every epoch is
-    reported, the last one too.
+    than the contrastive side. A trial that ran to its end or out of patience is COMPLETE with its
+    best values; one that was stopped from outside is PRUNED; one that failed is FAIL. Every epoch
+    is reported, the last one too.
 
     objective: replaces the space's first objective. With weak recognizers a study maximises PSNR.
     spent_seconds: the time of the study's earlier sessions.
@@ -219,7 +219,7 @@ class OptunaSearcher(Searcher):
     def _turn(self) -> str:
         """The arm to ask next: OFF once, then ON.
 
-        Both in turn in an experiment, so that an interrupted one has pairs, and if OFF searches too.
+        Both in turn in an experiment, so that an interrupted one has pairs; also if OFF searches.
         """
         off, on = (self.arms[arm].proposals for arm in (OFF, ON))
         both = self.space.experiment or self.space.off_searches
@@ -295,7 +295,7 @@ class OptunaSearcher(Searcher):
 
     @property
     def off_metrics(self) -> dict[str, float] | None:
-        """The mean of OFF's finished trials, which constraints refer to; None while there is none."""
+        """The mean of OFF's finished trials, for constraints; None while there is none."""
         return mean_metrics(self._off_metrics)
 
     def _violations(self, frozen: FrozenTrial) -> list[float]:

@@ -141,7 +141,7 @@ def _can_run(
     by_key: Mapping[str, Parameter],
     forbidden: Sequence[Clause],
 ) -> bool:
-    """Whether all keys of a point are active and no combination of it is forbidden; else a fault."""
+    """Whether all keys of a point are active and no combination is forbidden; else a fault."""
     for key in values:
         for ancestor, allowed in by_key[key].when.items():
             if ancestor in values and values[ancestor] in allowed:

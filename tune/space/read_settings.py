@@ -1,4 +1,4 @@
-"""The settings of a space file, checked: plain values -> fields of a Space except its parameters."""
+"""The settings of a space file, checked: plain values -> fields of a Space."""
 
 from __future__ import annotations
 

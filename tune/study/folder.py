@@ -164,7 +164,7 @@ class StudyFolder:
     def locked(self) -> Iterator[None]:
         """Lock the study for this process.
 
-        Raises: StudyError if another search has it; ValueError for a disk fault, at any time inside.
+        Raises: StudyError if another search has it; ValueError for a disk fault inside.
         """
         with (
             disk_faults_explained(f"continue with: {self.command('search')} --resume"),
@@ -174,7 +174,7 @@ class StudyFolder:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise StudyError(
-                    f"{self.path}: another search is running in this folder. Wait for it, or stop it"
+                    f"{self.path}: another search is running in this folder. Wait or stop it"
                 ) from error
             yield
 

@@ -1,4 +1,4 @@
-"""The mirror: a copy of a study folder at an fsspec URI (s3://, gs://, file://) that outlives the cluster.
+"""The mirror: a copy of a study folder at an fsspec URI, which outlives the cluster.
 
 A thread updates it while the search runs. Nothing is ever deleted there. `mirror.json`, beside the
 copies, records which state of each file has arrived. The journal is read before all other files and

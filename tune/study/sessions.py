@@ -12,7 +12,7 @@ from tune.study.journal import trials_in
 
 
 class Sessions:
-    """The sessions of a study: `started`, and `seconds` (None while one runs or if it was killed)."""
+    """The sessions of a study: `started`, and `seconds` (None if running or killed)."""
 
     def __init__(self, folder: StudyFolder):
         self.folder = folder

@@ -54,7 +54,7 @@ class TrialFolder:
     def write_epoch(
         self, report: EpochReport, config: Config, best_epoch: int, waited: int, status: TrialStatus
     ) -> None:
-        """Add an epoch to the metrics file, in the original experiment's layout, and its line values.
+        """Add an epoch to the metrics file, in the layout of the original, and its line values.
 
         best_epoch, waited: the best epoch so far, and the epochs since it.
         """
@@ -81,7 +81,7 @@ class TrialFolder:
         write_atomically(self.path / "lines" / f"epoch_{report.epoch:04d}.npz", buffer.getvalue())
 
     def write_result(self, result: dict[str, Any]) -> None:
-        """Write the result: status, best value and epoch, metrics of the best and the last epoch."""
+        """Write the result: status, best value and epoch, metrics of best and last epoch."""
         write_atomically(self.path / "result.json", to_json(result))
 
     def result(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def line_arrays(evaluation: Evaluation) -> dict[str, Any]:
 def epoch_entry(
     report: EpochReport, config: Config, best_epoch: int, waited: int
 ) -> dict[str, Any]:
-    """An epoch in the layout of the original's metrics file; `diagnostics` holds what is new here."""
+    """An epoch in the layout of the original's file; `diagnostics` holds what is new here."""
     metrics = report.metrics()
     losses = {name: values for name, values in report.steps.items() if f"train_{name}" in metrics}
     norms = report.steps["generator_norm"]
