@@ -3,8 +3,8 @@
 Each arm is an Optuna study of its own in that journal, so that the sampler of the ON arm never sees
 OFF. An experiment has no sampler: its arms take turns, one pair for each seed. `open` repairs what
 an interruption left (a crash between two calls, a kill, Ctrl-C) and is idempotent: unfinished
-trials continue, and none is proposed twice. Samplers and pruners are built from the journal alone, so that
-they continue as if nothing had happened.
+trials continue, and none is proposed twice. Samplers and pruners are built from the journal alone,
+so that they continue as if nothing had happened.
 """
 
 from __future__ import annotations
