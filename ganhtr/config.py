@@ -246,8 +246,7 @@ def build_config(preset: str = "tiny", overrides: Mapping[str, Any] | None = Non
             faults.append(fault)
         else:
             values[key] = RULES[key].type(value)
-    faults += [] if faults else joint_faults(values)
-    if faults:
+    if faults := faults or list(joint_faults(values)):
         raise ConfigError(faults)
     sections: dict[str, dict[str, Any]] = {}
     for key, value in values.items():

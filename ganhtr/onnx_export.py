@@ -10,7 +10,6 @@ import importlib.util
 import io
 import logging
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +90,9 @@ def _graph(model: Model) -> bytes:
     data, step = model.config.data, 2**model.config.generator.levels
     example = torch.ones(2, 1, data.height, data.width)
     free = {0: torch.export.Dim("batch"), 3: step * torch.export.Dim("steps")}
-    with _quiet():
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # not even a missing torchvision
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
         program = torch.onnx.export(
             model.generator,
             (example,),
@@ -121,20 +122,6 @@ def _graph(model: Model) -> bytes:
             f"Try other versions of {', '.join(PACKAGES)}"
         ) from error
     return proto.SerializeToString()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hide the exporter's messages, such as a missing torchvision. Errors are still raised."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def compare(model: Model, graph: bytes) -> dict[str, float]:

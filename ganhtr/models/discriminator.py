@@ -16,21 +16,6 @@ from ganhtr.config_sections import DiscriminatorConfig
 BN_EPS, BN_MOMENTUM = 1e-3, 0.2  # Keras' epsilon; Keras' momentum 0.8 is 0.2 in PyTorch
 
 
-def last_state(lstm: nn.LSTM, embedded_BLE: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
-    """Last hidden state of every direction of the top layer; zeros for an empty text.
-
-    Shapes: (B, L, E), lengths (B,) -> (B, directions * hidden). Packed sequences must not be empty,
-    so an empty text runs with length 1 and its state is set to zero.
-    """
-    packed = pack_padded_sequence(
-        embedded_BLE, lengths_B.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
-    )
-    _, (hidden, _) = lstm(packed)
-    directions = 2 if lstm.bidirectional else 1
-    last = torch.cat(list(hidden[-directions:]), dim=1)
-    return last * (lengths_B > 0).to(last)[:, None]
-
-
 def init_lstm(lstm: nn.LSTM) -> None:
     """Initialise an LSTM as Keras does.
 
@@ -92,8 +77,18 @@ class Discriminator(nn.Module):
         return [p for name, p in self.named_parameters() if name != "text.bias_hh_l0"]
 
     def encode_text(self, text_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
-        """Encode texts: indices (B, L), lengths (B,) -> (B, E)."""
-        return last_state(self.text, self.embedding(text_BL), lengths_B)
+        """Encode texts by the last state of the LSTM: indices (B, L), lengths (B,) -> (B, E).
+
+        Packed sequences must not be empty: an empty text runs with length 1, and its state is 0.
+        """
+        packed = pack_padded_sequence(
+            self.embedding(text_BL),
+            lengths_B.clamp(min=1).cpu(),
+            batch_first=True,
+            enforce_sorted=False,
+        )
+        _, (hidden, _) = self.text(packed)
+        return hidden[-1] * (lengths_B > 0).to(hidden)[:, None]
 
     def classify(self, image_B1HW: torch.Tensor, text_BE: torch.Tensor) -> torch.Tensor:
         """Logits (B,) of images with encoded texts. A text shared by two images is encoded once."""

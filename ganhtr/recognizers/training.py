@@ -60,16 +60,16 @@ class Recipe:
 
     def settings(self) -> dict[str, Any]:
         """Return the recipe as plain values, to compare it with that of a checkpoint."""
-        settings = {
+        guide = {f"guide.{key}": value for key, value in asdict(self.config).items()}
+        del guide["guide.weights"]
+        training = asdict(self.training)
+        return {
             "lines": self.pairs.clean_digest,
             "characters": self.pairs.charset.characters,
             "start": self.start.digest if self.start else "nothing",
+            **guide,
+            **{f"recognizer_training.{key}": value for key, value in training.items()},
         }
-        sections = {"guide": asdict(self.config), "recognizer_training": asdict(self.training)}
-        for section, values in sections.items():
-            settings |= {f"{section}.{key}": value for key, value in values.items()}
-        del settings["guide.weights"]
-        return settings
 
 
 def part_of(path: Path) -> Path:

@@ -15,7 +15,7 @@ from ganhtr.data.batches import Batch, pad
 from ganhtr.losses import adversarial
 from ganhtr.metrics.text import greedy_decode
 from ganhtr.models.recognizer import LineRecognizer
-from ganhtr.train.state import TrainState, Values
+from ganhtr.train.state import TrainState, Values, mean_values
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def update_discriminator(
     """
     discriminator, optimizer = state.discriminator, state.optimizers["discriminator"]
     optimizer.zero_grad(set_to_none=True)
-    values: dict[str, list[Tensor]] = {}
+    losses = []
     for batch, restored, part_texts in zip(parts, images, texts, strict=True):
         one_text = part_texts.fake is part_texts.real
         real_text = discriminator.encode_text(*part_texts.real)
@@ -86,9 +86,7 @@ def update_discriminator(
             right = torch.cat([clean_right_B, restored_right_B])
             part_values["accuracy_swapped"] = right.float().mean()
         (loss / len(parts)).backward()
-        for name, value in part_values.items():
-            values.setdefault(name, []).append(value)
+        losses.append(part_values)
     norm = clip_grad_norm_(discriminator.trainable(), state.config.train.clip_norm)
     optimizer.step()
-    means = {name: torch.stack(parts_of_it).mean() for name, parts_of_it in values.items()}
-    return {**means, "discriminator_norm": norm}
+    return {**mean_values(losses), "discriminator_norm": norm}

@@ -91,16 +91,6 @@ def by_generator(generator: nn.Module) -> Restorer:
     return lambda batch: restore(generator, batch.degraded, batch.inside)
 
 
-def by_nothing(batch: Batch) -> torch.Tensor:
-    """Return the degraded lines."""
-    return batch.degraded
-
-
-def by_the_original(batch: Batch) -> torch.Tensor:
-    """Return the clean lines: the best that the recognizers can achieve."""
-    return batch.clean
-
-
 def by_sauvola(batch: Batch) -> torch.Tensor:
     """Binarise the degraded lines with Sauvola's adaptive threshold, the classical baseline.
 
@@ -119,9 +109,9 @@ def by_sauvola(batch: Batch) -> torch.Tensor:
 
 
 REFERENCES: dict[str, Restorer] = {
-    "degraded": by_nothing,
+    "degraded": lambda batch: batch.degraded,
     "sauvola": by_sauvola,
-    "clean": by_the_original,
+    "clean": lambda batch: batch.clean,  # the best that the recognizers can achieve
 }
 
 

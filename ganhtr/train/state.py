@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ganhtr.charset import Charset
 from ganhtr.config import Config
-from ganhtr.config_sections import HeadConfig, TrainConfig
+from ganhtr.config_sections import HeadConfig
 from ganhtr.losses.contrastive import FrameLoss, LineLoss, formulation
 from ganhtr.models.discriminator import Discriminator
 from ganhtr.models.generator import UNet
@@ -26,6 +26,11 @@ from ganhtr.train.schedule import Schedule
 
 ADAM_EPS = 1e-7  # Keras' epsilon
 Values = dict[str, Tensor]  # named scalars of a step, which stay on the device
+
+
+def mean_values(parts: Sequence[Values]) -> Values:
+    """Return the mean of every value over the parts of a batch."""
+    return {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
 
 
 @dataclass
@@ -129,17 +134,19 @@ def build_state(
         discriminator = Discriminator(config.discriminator, data.height, data.width, charset.tokens)
     generator.to(device, memory_format=torch.channels_last)
     discriminator.to(device, memory_format=torch.channels_last)
-    betas = (train.generator_beta1, 0.999)
+    weights, lr = discriminator.trainable(), train.discriminator_lr
     optimizers: dict[str, torch.optim.Optimizer] = {
-        "generator": _adam(generator.parameters(), train.generator_lr, betas),
-        "discriminator": _discriminator_optimizer(discriminator, train),
+        "generator": _adam(generator.parameters(), train.generator_lr, train.generator_beta1),
+        "discriminator": torch.optim.SGD(weights, lr=lr, momentum=0.9)
+        if train.discriminator_optimizer == "sgd"
+        else _adam(weights, lr, 0.5),
     }
     matcher = loss = None
     if config.contrastive.formulation != "none":
         matcher, loss = build_matcher(config, charset.tokens, widths)
         matcher.to(device)
         if learned := matcher.learned():  # the ratio loss has nothing to learn
-            optimizers["matcher"] = _adam(learned, train.contrastive_lr, (0.9, 0.999))
+            optimizers["matcher"] = _adam(learned, train.contrastive_lr, 0.9)
     return TrainState(
         config,
         charset,
@@ -153,16 +160,5 @@ def build_state(
     )
 
 
-def _discriminator_optimizer(
-    discriminator: Discriminator, train: TrainConfig
-) -> torch.optim.Optimizer:
-    parameters = discriminator.trainable()
-    if train.discriminator_optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=train.discriminator_lr, momentum=0.9)
-    return _adam(parameters, train.discriminator_lr, (0.5, 0.999))
-
-
-def _adam(
-    parameters: Iterable[nn.Parameter], lr: float, betas: tuple[float, float]
-) -> torch.optim.Adam:
-    return torch.optim.Adam(parameters, lr=lr, betas=betas, eps=ADAM_EPS, fused=True)
+def _adam(parameters: Iterable[nn.Parameter], lr: float, beta1: float) -> torch.optim.Adam:
+    return torch.optim.Adam(parameters, lr=lr, betas=(beta1, 0.999), eps=ADAM_EPS, fused=True)

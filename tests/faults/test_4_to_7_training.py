@@ -19,7 +19,7 @@ from ganhtr.config_sections import TextEncoderConfig
 from ganhtr.data.batches import chunks
 from ganhtr.models.text_encoder import TextEncoder
 from ganhtr.train import evaluate as evaluate_module
-from ganhtr.train.evaluate import EVALUATION_BATCH, by_nothing, evaluate
+from ganhtr.train.evaluate import EVALUATION_BATCH, REFERENCES, evaluate
 from ganhtr.train.fit import Bench, fit
 from ganhtr.train.state import build_state
 from tests.faults.conftest import epochs_of
@@ -175,7 +175,7 @@ def test_7_every_validation_line_counts_once(bench, monkeypatch, caught):
     caught(check, drop_remainder)
     count = len(bench.validation)
     assert sum(map(len, drop_remainder(473, 4))) == 472 and count % EVALUATION_BATCH
-    evaluation = evaluate(by_nothing, bench.validation, bench.guide, bench.judge)
+    evaluation = evaluate(REFERENCES["degraded"], bench.validation, bench.guide, bench.judge)
     assert [
         len(values)
         for values in (
@@ -189,4 +189,4 @@ def test_7_every_validation_line_counts_once(bench, monkeypatch, caught):
     with pytest.raises(
         ValueError, match=f"one for each reference, got {EVALUATION_BATCH} for {count}"
     ):
-        evaluate(by_nothing, bench.validation, bench.guide, bench.judge)
+        evaluate(REFERENCES["degraded"], bench.validation, bench.guide, bench.judge)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ganhtr.config_sections import DiscriminatorConfig, TextEncoderConfig
-from ganhtr.models.discriminator import Discriminator, last_state
+from ganhtr.models.discriminator import Discriminator
 from ganhtr.models.pooling import window_means
 from ganhtr.models.text_encoder import TextEncoder
 
@@ -122,10 +122,10 @@ def test_states_stand_for_the_characters_and_are_zero_behind_them():
 
 def test_dropout_is_drawn_in_training_only():
     encoder = TextEncoder(TextEncoderConfig(embedding=8, dropout=0.5), TOKENS, features=6)
-    given = padded(ROWS, 4)
-    assert not torch.equal(encoder(*given), encoder(*given))
+    batch = padded(ROWS, 4)
+    assert not torch.equal(encoder(*batch), encoder(*batch))
     encoder.eval()
-    assert torch.equal(encoder(*given), encoder(*given))
+    assert torch.equal(encoder(*batch), encoder(*batch))
 
 
 @pytest.mark.parametrize("lines", [[[]], [[], [], []], [[2, 3], []]])
@@ -141,10 +141,12 @@ def test_the_discriminator_judges_empty_texts(lines):
     assert all(p.grad.isfinite().all() for p in discriminator.trainable())
 
 
-def test_the_last_state_of_both_directions_is_joined():
-    lstm = nn.LSTM(3, 4, num_layers=2, batch_first=True, bidirectional=True)
-    embedded = torch.randn(2, 5, 3)
-    vectors = last_state(lstm, embedded, torch.tensor([5, 2]))
-    for vector, line, length in zip(vectors, embedded, (5, 2), strict=True):
-        states, _ = lstm(line[None, :length])
-        assert torch.allclose(vector, torch.cat([states[0, -1, :4], states[0, 0, 4:]]), atol=1e-6)
+def test_the_discriminator_encodes_a_text_as_the_last_state_within_its_length():
+    discriminator = Discriminator(
+        DiscriminatorConfig(base=2, hidden=4, embedding=3, text_hidden=4), 16, 32, TOKENS
+    )
+    indices = torch.tensor([[1, 2, 3, 2, 1], [3, 1, 2, 2, 2]])
+    vectors = discriminator.encode_text(indices, torch.tensor([5, 2]))
+    for vector, line, length in zip(vectors, indices, (5, 2), strict=True):
+        states, _ = discriminator.text(discriminator.embedding(line[None, :length]))
+        assert torch.allclose(vector, states[0, -1], atol=1e-6)

@@ -10,9 +10,8 @@ from torch import nn
 from ganhtr.data.batches import chunks
 from ganhtr.train.evaluate import (
     EVALUATION_BATCH,
-    by_nothing,
+    REFERENCES,
     by_sauvola,
-    by_the_original,
     evaluate,
     reference_metrics,
 )
@@ -61,7 +60,7 @@ def scripted(bench, pairs):
     guide, judge = (
         Script(texts, pairs.charset, pairs.validation.widths) for texts in (READINGS, ())
     )
-    return evaluate(by_nothing, bench.validation, guide, judge)
+    return evaluate(REFERENCES["degraded"], bench.validation, guide, judge)
 
 
 def edits(a, b):
@@ -99,7 +98,7 @@ def test_errors_are_summed_over_all_lines_before_they_are_divided(scripted, pair
 
 
 def test_ctc_is_the_guides_over_each_lines_own_frames(bench, pairs):
-    evaluation = evaluate(by_nothing, bench.validation, bench.guide, bench.judge)
+    evaluation = evaluate(REFERENCES["degraded"], bench.validation, bench.guide, bench.judge)
     expected = []
     for i, width in enumerate(pairs.validation.widths):
         logits = bench.guide(bench.validation.take(np.array([i])).degraded)[1][0, : -(-width // 4)]
@@ -127,8 +126,8 @@ def test_the_reference_rows(bench, pairs):
     assert rows["degraded"]["psnr"] == pytest.approx(np.mean(psnr), rel=1e-5)
     assert rows["degraded"]["ssim"] == pytest.approx(np.mean(ssim), rel=1e-4)
     for name, restorer in (
-        ("clean", by_the_original),
-        ("degraded", by_nothing),
+        ("clean", REFERENCES["clean"]),
+        ("degraded", REFERENCES["degraded"]),
         ("sauvola", by_sauvola),
     ):
         assert (
