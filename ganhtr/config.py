@@ -8,7 +8,6 @@ reports all faults.
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
@@ -31,8 +30,7 @@ from ganhtr.config_sections import (
     TrainConfig,
 )
 
-# sections whose values all trials of a study share: they can be set, but not searched
-SHARED = ("data", "guide", "judge", "recognizer_training")
+SHARED = ("data", "guide", "judge", "recognizer_training")  # equal in all trials of a study
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class Rule:
 
     @property
     def shared(self) -> bool:
-        """Whether all trials of a study share the value, so that it can be set but not searched."""
+        """Whether all trials of a study share the value: it can be set, but not searched."""
         return self.key.split(".")[0] in SHARED
 
     def words(self) -> str:
@@ -99,18 +97,15 @@ class Rule:
 
         An integer is a valid float. True and false are not numbers.
         """
-        return None if self._allows(value) else f"{self.key} must be {self.words()}, got {value!r}"
-
-    def _allows(self, value: Any) -> bool:
-        if isinstance(value, bool) or self.type is bool:  # Python's bool is a subclass of int
-            return isinstance(value, bool) and self.type is bool
-        if self.type is str:
-            return isinstance(value, str) and (not self.choices or value in self.choices)
-        if not isinstance(value, int) and not (self.type is float and isinstance(value, float)):
-            return False
-        low = -math.inf if self.low is None else self.low
-        high = math.inf if self.high is None else self.high
-        return abs(value) < math.inf and low <= value <= high
+        fits = isinstance(value, (int, float) if self.type is float else self.type)
+        fits = fits and isinstance(value, bool) == (self.type is bool)  # a bool is an int in Python
+        if self.choices:
+            fits = fits and value in self.choices
+        elif fits and self.type in (int, float):
+            fits = abs(value) < float("inf")  # not for NaN
+            fits = fits and (self.low is None or value >= self.low)
+            fits = fits and (self.high is None or value <= self.high)
+        return None if fits else f"{self.key} must be {self.words()}, got {value!r}"
 
 
 def _rules() -> dict[str, Rule]:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Train and evaluate line recognizers.")
 SECTIONS = ("data", "guide", "recognizer_training")  # those that the training of a recognizer uses
-Out = Annotated[Path, typer.Option(help="File to write, such as recognizer.safetensors.")]
 Data = Annotated[str, typer.Option(help="Source of lines: builtin, or a path.")]
 CharsetFile = Annotated[
     Path | None,
@@ -49,14 +48,6 @@ Settings = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Set a configuration key (repeatable)."),
 ]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Resume the interrupted training of this file.")
-]
-FromScratch = Annotated[
-    bool,
-    typer.Option("--from-scratch", help="Do not start from the weights of a shipped recognizer."),
-]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 Picture = Annotated[
     Path | None,
     typer.Option(help="PNG file to write: some search-validation lines with their readings."),
@@ -65,7 +56,7 @@ Picture = Annotated[
 
 @app.command()
 def train(
-    out: Out,
+    out: Annotated[Path, typer.Option(help="File to write, such as recognizer.safetensors.")],
     data: Data = "builtin",
     charset: CharsetFile = None,
     fonts: Fonts = None,
@@ -74,9 +65,13 @@ def train(
     epochs: Epochs = None,
     seed: Seed = None,
     set_: Settings = [],  # noqa: B006
-    resume: Resume = False,
-    from_scratch: FromScratch = False,
-    force: Force = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Resume the interrupted training of this file.")
+    ] = False,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Do not start from shipped weights.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     picture: Picture = None,
     device: Device = None,
 ) -> None:

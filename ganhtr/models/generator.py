@@ -160,6 +160,7 @@ class UNet(nn.Module):
         self.apply(he_normal)
 
     def forward(self, degraded_B1HW: torch.Tensor) -> torch.Tensor:
+        """Restore lines: (B, 1, H, W) -> (B, 1, H, W)."""
         first, *below = self.encoder
         x_BCHW = self._run(first, degraded_B1HW)
         skips = []

@@ -28,6 +28,7 @@ class TextEncoder(nn.Module):
         )
 
     def forward(self, text_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
+        """Encode texts: indices (B, L), lengths (B,) -> (B, L, D)."""
         embedded_BLE = self.dropout(self.embedding(text_BL))
         packed = pack_padded_sequence(
             embedded_BLE, lengths_B.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False

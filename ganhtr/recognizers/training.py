@@ -149,7 +149,20 @@ def train_recognizer(
             f"{name}: epoch {state.epoch}/{training.epochs}, CTC {loss:.1f} nats, "
             f"CER {state.cer:.1%} on clean search-validation lines"
         )
-    return _weights(recipe, state)
+    arrays = {
+        key: tensor.detach().cpu().contiguous().numpy()
+        for key, tensor in state.recognizer.state_dict().items()
+    }
+    height, width = pairs.train.clean.shape[1:]
+    return RecognizerWeights(
+        recipe.config,
+        pairs.charset.characters,
+        height,
+        width,
+        state.cer,
+        recipe.digest,
+        arrays,
+    )
 
 
 def _require_feasible(lines: LineBatches, stride: int, name: str, say: Say) -> None:
@@ -165,18 +178,6 @@ def _require_feasible(lines: LineBatches, stride: int, name: str, say: Say) -> N
             f"{name}: {excluded.sum()} of {len(lines)} training lines are not used: their "
             "transcriptions need more frames than the lines have"
         )
-
-
-def _weights(recipe: Recipe, state: RecognizerTraining) -> RecognizerWeights:
-    arrays = {
-        key: tensor.detach().cpu().contiguous().numpy()
-        for key, tensor in state.recognizer.state_dict().items()
-    }
-    height, width = recipe.pairs.train.clean.shape[1:]
-    characters = recipe.pairs.charset.characters
-    return RecognizerWeights(
-        recipe.config, characters, height, width, state.cer, recipe.digest, arrays
-    )
 
 
 def begin(recipe: Recipe, steps: int, device: torch.device) -> RecognizerTraining:

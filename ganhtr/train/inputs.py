@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ganhtr.charset import Charset
 from ganhtr.config import Config
 from ganhtr.data.batches import LineBatches, chunks
-from ganhtr.data.pairs import Lines, Pairs
+from ganhtr.data.pairs import Pairs
 from ganhtr.metrics.text import infeasible
 from ganhtr.models.recognizer import LineRecognizer
 from ganhtr.recognizers.obtain import obtain_recognizer
@@ -60,24 +59,18 @@ def prepare_inputs(config: Config, pairs: Pairs, device: torch.device, say: Say)
             "guide and judge are the same recognizer, so the judge cannot detect a generator that "
             "overfits the guide"
         )
-    for name, lines in (("train", pairs.train), ("validation", pairs.validation)):
-        note = _infeasible_note(name, lines, pairs.charset, recognizer.stride)
-        notes += [note] if note else []
+    for split, lines in (("train", pairs.train), ("validation", pairs.validation)):
+        targets = [pairs.charset.target(transcript) for transcript in lines.transcripts]
+        too_few = infeasible(targets, -(-lines.widths // recognizer.stride))
+        names = [lines.names[i] for i in np.flatnonzero(too_few)]
+        if names:
+            notes.append(
+                f"{split}: {len(names)} transcriptions need more frames than their lines have "
+                f"({', '.join(names[:5])}); these lines give no CTC loss, but their readings are "
+                "scored"
+            )
     taps = _clean_taps(LineBatches(pairs.train, pairs.charset, device), recognizer)
     return TrialInputs(replace(pairs, notes=tuple(notes)), guide, judge, taps)
-
-
-def _infeasible_note(split: str, lines: Lines, charset: Charset, stride: int) -> str | None:
-    """A note on the lines whose transcription needs more frames than they have, or None."""
-    targets = [charset.target(transcript) for transcript in lines.transcripts]
-    frames = -(-lines.widths // stride)
-    names = [lines.names[i] for i in np.flatnonzero(infeasible(targets, frames))]
-    if not names:
-        return None
-    return (
-        f"{split}: {len(names)} transcriptions need more frames than their lines have "
-        f"({', '.join(names[:5])}); these lines give no CTC loss, but their readings are scored"
-    )
 
 
 def _clean_taps(lines: LineBatches, recognizer: LineRecognizer) -> np.ndarray | None:

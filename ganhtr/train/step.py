@@ -43,16 +43,15 @@ def train_step(
 ) -> Values:
     """Update both networks on one batch.
 
-    In one part the generator runs once: its output serves the discriminator's update, the
-    contrastive loss and the generator's losses. In several parts a first pass without graph serves
-    the first two, and a second pass, part by part, serves the generator's update. That update is
-    the one of the whole batch except for batch norm, whose statistics are those of a part: every
-    loss is a mean over lines, and the contrastive loss is computed over the whole batch.
+    In one part the generator runs once. In several parts a first pass without graph serves the
+    discriminator and the contrastive loss, and a second one, part by part, the generator's update.
+    The result is that of the whole batch except for the statistics of batch norm: every loss is a
+    mean over lines, and the contrastive loss is computed over the whole batch.
 
     `measure` adds figures that cost a further backward or forward pass.
     Returns named scalars: unweighted losses, `total`, gradient norms, accuracies, retrieval.
     """
-    train = state.config.train
+    config, train = state.config, state.config.train
     # the text encoder's dropout follows from seed and step alone, so a resumed run draws the same
     torch.manual_seed(derive_seed(train.seed, "dropout", state.step))
     state.schedule.apply(state.optimizers, state.step)
@@ -69,10 +68,11 @@ def train_step(
         discriminator_texts(state, guide, part, view.logits.detach())
         for part, view in zip(parts, views, strict=True)
     ]
-    images = [view.image.detach() for view in views]
-    values = update_discriminator(state, parts, images, texts, measure)
+    values = update_discriminator(
+        state, parts, [view.image.detach() for view in views], texts, measure
+    )
     feature_gradients: Levels = {}
-    if state.matcher is not None and state.config.contrastive.weight:
+    if state.matcher is not None and config.contrastive.weight:
         feature_gradients, contrast = update_matcher(
             state, state.matcher, guide, batch, parts, views
         )
@@ -91,8 +91,7 @@ def train_step(
         )
     means = mean_values(losses)
     if feature_gradients:
-        weight = state.config.contrastive.weight
-        means["total"] = means["total"] + weight * values["contrastive"]
+        means["total"] = means["total"] + config.contrastive.weight * values["contrastive"]
     values["generator_norm"] = clip_grad_norm_(state.generator.parameters(), train.clip_norm)
     state.optimizers["generator"].step()
     state.step += 1
