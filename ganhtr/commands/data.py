@@ -131,7 +131,7 @@ def _study_charset(path: str, lines: RawLines, split: np.ndarray | None) -> tupl
 @app.command()
 def convert(
     path: Source,
-    out: Annotated[Path, typer.Argument(help="Folder or .tfrecord file to write.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder or .tfrecord file to write.")],
     to: Annotated[
         Target | None,
         typer.Option(help="Format. Default: tfrecord if OUT ends in .tfrecord, else folder."),

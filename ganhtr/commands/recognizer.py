@@ -109,7 +109,7 @@ def train(
 
 @app.command()
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="File of a trained recognizer.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File of a trained recognizer.")],
     data: Data = "builtin",
     charset: CharsetFile = None,
     fonts: Fonts = None,

@@ -155,13 +155,7 @@ def train_recognizer(
     }
     height, width = pairs.train.clean.shape[1:]
     return RecognizerWeights(
-        recipe.config,
-        pairs.charset.characters,
-        height,
-        width,
-        state.cer,
-        recipe.digest,
-        arrays,
+        recipe.config, pairs.charset.characters, height, width, state.cer, recipe.digest, arrays
     )
 
 

@@ -48,7 +48,7 @@ def train_step(
     The result is that of the whole batch except for the statistics of batch norm: every loss is a
     mean over lines, and the contrastive loss is computed over the whole batch.
 
-    `measure` adds figures that cost a further backward or forward pass.
+    `measure` adds figures that cost another pass.
     Returns named scalars: unweighted losses, `total`, gradient norms, accuracies, retrieval.
     """
     config, train = state.config, state.config.train
@@ -68,9 +68,8 @@ def train_step(
         discriminator_texts(state, guide, part, view.logits.detach())
         for part, view in zip(parts, views, strict=True)
     ]
-    values = update_discriminator(
-        state, parts, [view.image.detach() for view in views], texts, measure
-    )
+    images = [view.image.detach() for view in views]
+    values = update_discriminator(state, parts, images, texts, measure)
     feature_gradients: Levels = {}
     if state.matcher is not None and config.contrastive.weight:
         feature_gradients, contrast = update_matcher(
@@ -85,9 +84,8 @@ def train_step(
         view = views[0] if count == 1 else view_batch(state.generator, guide, part)
         lines = slice(number * len(part), (number + 1) * len(part))
         gradients = {name: gradient[lines] for name, gradient in feature_gradients.items()}
-        frames_B = part.frames(guide.stride)
         losses.append(
-            generator_backward(state, part, view, part_texts, frames_B, gradients, count, measure)
+            generator_backward(state, guide, part, view, part_texts, gradients, count, measure)
         )
     means = mean_values(losses)
     if feature_gradients:
@@ -100,10 +98,10 @@ def train_step(
 
 def generator_backward(
     state: TrainState,
+    guide: LineRecognizer,
     batch: Batch,
     view: View,
     texts: DiscriminatorTexts,
-    frames_B: Tensor,
     feature_gradients: Levels,
     parts: int,
     measure: bool,
@@ -113,7 +111,7 @@ def generator_backward(
     `feature_gradients` are those of the contrastive loss, of the mean over the whole batch.
     Returns the losses of the part, `total` without the contrastive loss.
     """
-    config = state.config
+    config, frames_B = state.config, batch.frames(guide.stride)
     assert batch.clean_tap is not None
     with torch.no_grad():
         fake_text = state.discriminator.encode_text(*texts.fake)
