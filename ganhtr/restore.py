@@ -62,11 +62,6 @@ def require_line(model: Model, image: np.ndarray) -> None:
         )
 
 
-def restore_line(model: Model, image: np.ndarray) -> Restored:
-    """Restore one grey line (h, w) uint8; see `restore_lines`."""
-    return restore_lines(model, [image])[0]
-
-
 def restore_lines(model: Model, images: Sequence[np.ndarray]) -> list[Restored]:
     """Restore grey lines (h, w) uint8, each at its own size.
 

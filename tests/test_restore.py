@@ -13,7 +13,7 @@ from ganhtr.data.batches import LineBatches
 from ganhtr.data.pages.pages import read_page
 from ganhtr.data.pairs import fit_line
 from ganhtr.metrics.text import greedy_decode
-from ganhtr.restore import restore_line, restore_lines, restore_page
+from ganhtr.restore import restore_lines, restore_page
 from ganhtr.train.evaluate import by_generator
 from ganhtr.train.model_folder import load_model
 from ganhtr.train.state import build_state
@@ -61,6 +61,11 @@ def drawn(h, w, seed=0):
         x, y = int(rng.integers(0, w)), int(rng.integers(h // 4, h // 2))
         image[y : y + h // 2, x : x + max(1, h // 10)] -= 120
     return image.clip(0, 255).astype(np.uint8)
+
+
+def restore_line(model, image):
+    (restored,) = restore_lines(model, [image])
+    return restored
 
 
 def by_hand(model, image, sheet):

@@ -49,11 +49,6 @@ class TextErrors:
         """Character error rate (N,) of each line."""
         return self.char_edits / np.maximum(self.char_lengths, 1)
 
-    @property
-    def line_wer(self) -> np.ndarray:
-        """Word error rate (N,) of each line."""
-        return self.word_edits / np.maximum(self.word_lengths, 1)
-
 
 def text_errors(references: Sequence[str], readings: Sequence[str]) -> TextErrors:
     """Count character and word errors with jiwer. Words are separated by white space.

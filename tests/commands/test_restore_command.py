@@ -100,7 +100,7 @@ def test_lines_of_every_kind_come_back_at_their_size(run, lines, model, tmp_path
     loaded = load_model(model, torch.device("cpu"))
     for source, row in zip(sorted(lines.iterdir()), table(tmp_path / "out"), strict=True):
         grey = read_grey(source)
-        expected = restore.restore_line(loaded, grey)
+        (expected,) = restore.restore_lines(loaded, [grey])
         with Image.open(tmp_path / "out" / f"{source.stem}.png") as restored:
             assert (restored.format, restored.mode) == ("PNG", "L") and restored.size == grey.shape[
                 ::-1

@@ -88,7 +88,7 @@ def test_rates_are_of_the_corpus_and_of_the_line():
     assert errors.cer == pytest.approx(1 / 7)
     assert errors.wer == pytest.approx(1 / 3)
     assert errors.line_cer.tolist() == [0.25, 0]
-    assert errors.line_wer.tolist() == [1, 0]
+    assert errors.word_edits.tolist() == [1, 0]
 
 
 def test_an_empty_reference_counts_what_was_read():
@@ -96,7 +96,6 @@ def test_an_empty_reference_counts_what_was_read():
     assert errors.char_edits.tolist() == [4, 0, 2]
     assert errors.word_edits.tolist() == [2, 0, 1]
     assert errors.line_cer.tolist() == [4, 0, 1]
-    assert errors.line_wer.tolist() == [2, 0, 1]
     only_empty = text_errors(["", ""], ["a bc", ""])
     assert (only_empty.cer, only_empty.wer) == (4, 2)
     nothing = text_errors([], [])
