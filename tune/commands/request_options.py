@@ -97,13 +97,11 @@ def read_settings(options: SearchOptions, space: Space) -> dict[str, Any]:
     settings = parse_settings(list(options.settings))
     if options.epochs is not None:
         settings["train.epochs"] = options.epochs
-    searched = {parameter.key for parameter in space.parameters}
-    if options.single_trial:
-        searched = set()
+    searched = () if options.single_trial else space.parameters
     faults = [
         f"--set {key}: {space.name} searches this key. Remove it from the space, or add "
         "--single-trial"
-        for key in sorted(searched.intersection(settings))
+        for key in sorted({parameter.key for parameter in searched}.intersection(settings))
     ]
     faults += [
         f"--set {key}: {space.name} derives this key from others. Change the space"

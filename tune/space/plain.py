@@ -8,7 +8,6 @@ import json
 from typing import Any
 
 from tune.space.parameter import plain_condition
-from tune.space.settings import Budget
 from tune.space.space import Space
 
 DIGESTED_BUDGET = ("epochs", "steps_per_epoch")  # more trials or seeds leave a study comparable
@@ -23,6 +22,13 @@ def plain_of(space: Space) -> dict[str, Any]:
         {key: plain_condition(allowed) for key, allowed in clause.items()}
         for clause in space.forbidden
     ]
+    other_kind = "search" if space.experiment else "experiment"
+    budget = {
+        setting.name: getattr(space.budget, setting.name)
+        for setting in dataclasses.fields(space.budget)
+        if setting.metadata["kind_of_study"] != other_kind
+        and getattr(space.budget, setting.name) is not None
+    }
     optional = {
         "constraints": constraints,
         "derived": {key: expression.text for key, expression in space.derived.items()},
@@ -32,7 +38,7 @@ def plain_of(space: Space) -> dict[str, Any]:
     return {
         "objective": space.objective if len(space.objectives) == 1 else list(space.objectives),
         **({"preset": space.preset} if space.preset else {}),
-        "budget": _plain_budget(space.budget, space.experiment),
+        "budget": budget,
         "early_stopping": dataclasses.asdict(space.early_stopping),
         **({} if space.experiment else {"search": dataclasses.asdict(space.search)}),
         "verdict": {**dataclasses.asdict(space.verdict), "margins": dict(space.verdict.margins)},
@@ -40,17 +46,6 @@ def plain_of(space: Space) -> dict[str, Any]:
         "fixed": dict(space.fixed),
         **{name: section for name, section in optional.items() if section},
         "space": {parameter.key: parameter.to_plain() for parameter in space.parameters},
-    }
-
-
-def _plain_budget(budget: Budget, experiment: bool) -> dict[str, Any]:
-    """Return the settings of a budget that are set and apply to the kind of study."""
-    other_kind = "search" if experiment else "experiment"
-    return {
-        setting.name: getattr(budget, setting.name)
-        for setting in dataclasses.fields(budget)
-        if setting.metadata["kind_of_study"] != other_kind
-        and getattr(budget, setting.name) is not None
     }
 
 

@@ -76,12 +76,20 @@ def json_schema() -> Schema:
 def _keys() -> dict[str, Schema]:
     """Return the schemas of the top-level keys."""
     sections = {name: _mapping(_values(rules)) for name, rules in SETTING_RULES.items()}
-    margins = _mapping({metric: _value(MARGIN) for metric in BY_KEY})
+    margins = _mapping(dict.fromkeys(BY_KEY, _value(MARGIN)))
     sections["verdict"]["properties"]["margins"] = {"description": MARGIN.doc, **margins}
     baseline = _values(SEARCHABLE)
     baseline[FORMULATION] = {
         "description": "The OFF arm has no contrastive loss.",
         "const": "none",
+    }
+    rules = {rule: _value(AMOUNT) for rule in CONSTRAINT_RULES}
+    constraint = {**_mapping(rules, AMOUNT.doc), "minProperties": 1}
+    point = {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": {"enum": list(SEARCHABLE)},
+        "additionalProperties": _SCALAR,
     }
     derived = {
         key: {"type": ["string", "number"]}
@@ -93,32 +101,16 @@ def _keys() -> dict[str, Schema]:
         "preset": _value(PRESET),
         "objective": {"anyOf": [_value(OBJECTIVE), {**_LIST, "items": _value(OBJECTIVE)}]},
         **sections,
-        "constraints": _mapping({metric: _constraint() for metric in BY_KEY}),
+        "constraints": _mapping(dict.fromkeys(BY_KEY, constraint)),
         "baseline": _mapping(baseline),
         "fixed": _mapping(_values(FIXABLE)),
         "derived": _mapping(derived),
         "forbidden": {"type": "array", "items": {"$ref": "#/$defs/conditions"}},
-        "first": {"type": "object", "additionalProperties": _point()},
+        "first": {"type": "object", "additionalProperties": point},
         "space": {
             **_mapping({key: _parameter(rule) for key, rule in SEARCHABLE.items()}),
             "type": ["object", "null"],
         },
-    }
-
-
-def _constraint() -> Schema:
-    """Return the schema of the constraints on one metric."""
-    rules = {rule: _value(AMOUNT) for rule in CONSTRAINT_RULES}
-    return {**_mapping(rules, AMOUNT.doc), "minProperties": 1}
-
-
-def _point() -> Schema:
-    """Return the schema of a first point."""
-    return {
-        "type": "object",
-        "minProperties": 1,
-        "propertyNames": {"enum": list(SEARCHABLE)},
-        "additionalProperties": _SCALAR,
     }
 
 

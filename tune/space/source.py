@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ganhtr.config import RULES, Rule, nearest
+from tune.faults import Faults
 from tune.space.settings import BUDGET_KEYS, SEARCHABLE
 
 # Keys and list positions from the top of the file: ("space", "head.dim", "choice", 2)
@@ -49,7 +50,7 @@ class Source:
         self.lines: dict[KeyPath, int] = {}
         self.files: dict[KeyPath, str] = {}  # of the values that an extended file gives
         self.refused: set[KeyPath] = set()  # values already reported, such as aliases
-        self._faults: list[tuple[str, int, str]] = []
+        self.faults = Faults(file)
 
     def fault(self, path: KeyPath, text: str, line: int | None = None) -> None:
         """Note a fault of the value at `path`. A value below a refused one has no further faults.
@@ -59,13 +60,12 @@ class Source:
         if any(path[:size] in self.refused for size in range(len(path) + 1)):
             return
         key = ".".join(str(part) for part in path if not isinstance(part, int))
+        # An escape can make a lone surrogate, which cannot be printed.
+        text = (f"{key}: {text}" if key else text).encode(errors="backslashreplace").decode()
         file = self.file
         if line is None:
             file, line = self._place(path)
-        place = f"{file}:{line}" if line else file
-        fault = f"{place}: {key}: {text}" if key else f"{place}: {text}"
-        # An escape can make a lone surrogate, which cannot be printed.
-        self._faults.append((file, line, fault.encode(errors="backslashreplace").decode()))
+        self.faults.add(text, line, file)
 
     def must_be(self, path: KeyPath, rule: str, value: str, fix: str = "") -> None:
         """Note that the value at `path` does not follow a rule."""
@@ -79,15 +79,10 @@ class Source:
                 return self.files.get(path[:size], self.file), self.lines[path[:size]]
         return self.file, 0
 
-    def take_faults(self, other: Source) -> None:
-        """Add the faults of another source to these."""
-        self._faults += other._faults
-
     def check(self) -> None:
-        """Raise SpaceError with every fault so far: by line, those of this file first."""
-        if self._faults:
-            ordered = sorted(self._faults, key=lambda fault: (fault[0] != self.file, *fault[:2]))
-            raise SpaceError([text for *_, text in ordered])
+        """Raise SpaceError if there are faults."""
+        if self.faults.count:
+            raise SpaceError(self.faults.lines())
 
 
 def is_experiment(source: Source) -> bool:

@@ -73,9 +73,8 @@ def rule_lines(space: Space) -> list[str]:
 
 def _search_lines(space: Space) -> list[str]:
     search, budget = space.search, space.budget
-    pruner = f"pruner {search.pruner} from epoch {search.warmup}"
-    if search.pruner == "none":
-        pruner = "no pruner"
+    pruned = search.pruner != "none"
+    pruner = f"pruner {search.pruner} from epoch {search.warmup}" if pruned else "no pruner"
     duplicates = {
         "skip": "no configuration runs twice",
         "repeat": "a configuration may run again with another seed",
