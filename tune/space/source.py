@@ -157,7 +157,9 @@ def check_value(source: Source, path: KeyPath, rule: Rule, value: Any) -> bool:
     if rule.type is bool:
         fix = "Write true or false; yes, no, on and off are text here."
     elif rule.choices:
+        # The rule lists the choices already: only the most similar one helps.
         fix = nearest(str(value), rule.choices)
+        fix = "" if fix.startswith("Known") else fix
     elif isinstance(value, str) and rule.type in (int, float):
         fix = "Write a number without quotes or units."
     else:
