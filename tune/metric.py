@@ -5,6 +5,7 @@ To add a metric, measure it in `ganhtr.train.evaluate` and describe it here.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,11 @@ from typing import Any
 import numpy as np
 
 _LARGEST_SSIM = 1.000001  # 1 after rounding to FP32
+
+
+def formatted(value: float | None, spec: str) -> str:
+    """Return a formatted number, or `-` if it is missing or not finite."""
+    return "-" if value is None or not math.isfinite(value) else format(value, spec)
 
 
 @dataclass(frozen=True)
@@ -44,11 +50,11 @@ class Metric:
         """Whether it is a number of edits over the length of the transcription."""
         return bool(self.recognizer)
 
-    def plain(self, value: float) -> str:
-        return f"{value:.{self.decimals}f}"
+    def plain(self, value: float | None) -> str:
+        return formatted(value, f".{self.decimals}f")
 
-    def signed(self, value: float) -> str:
-        return f"{value:+z.{self.decimals}f}"
+    def signed(self, value: float | None) -> str:
+        return formatted(value, f"+z.{self.decimals}f")
 
     def visible(self, change: float) -> bool:
         """Whether a change is not 0 after rounding."""
@@ -129,16 +135,12 @@ class Objective:
         """Return the value of each line, from the per-line arrays of an epoch. Shape: (N,)."""
         return self.formula(*(BY_KEY[name].line_values(arrays) for name in self.metrics))
 
-    def shown(self, value: float) -> str:
-        return f"{self.sign * value:.{self.decimals}f}"
-
-
-def _score(psnr: Any, cer: Any) -> Any:
-    return psnr - 0.5 * 100 * cer
+    def shown(self, value: float | None) -> str:
+        return formatted(None if value is None else self.sign * value, f".{self.decimals}f")
 
 
 OBJECTIVES = {
-    "score": Objective(("psnr", "cer"), _score),
+    "score": Objective(("psnr", "cer"), lambda psnr, cer: psnr - 0.5 * 100 * cer),
     "psnr": Objective(("psnr",), operator.pos),
     "ssim": Objective(("ssim",), operator.pos, decimals=4),
     "cer": Objective(("cer",), operator.neg, sign=-1, decimals=4),

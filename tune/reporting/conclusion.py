@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tune.metric import METRICS, ORIGINAL_METRICS, Metric
-from tune.report_markup import listed, shown, table
+from tune.report_markup import listed, table
 from tune.reporting.pair import Pair
 from tune.reporting.paired_difference import MIN_SEEDS, Difference, best_means, difference
 
@@ -117,11 +117,9 @@ def published(pair: Pair, preset: str) -> list[str]:
     ]
     for arm, side in zip(pair.arms, pair.compared, strict=True):
         means = best_means(side)
-        figures = [
-            shown(means.get(metric.key), f"{{:.{metric.decimals}f}}") for metric in ORIGINAL_METRICS
-        ]
+        values = [metric.plain(means.get(metric.key)) for metric in ORIGINAL_METRICS]
         epochs = ", ".join(str(trial.row.best_epoch) for trial in side)
-        rows.append([f"here, {arm.name}", *figures, epochs])
+        rows.append([f"here, {arm.name}", *values, epochs])
     sizes = (
         ""
         if preset == ORIGINAL_SIZES

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from tune.metric import METRICS, OBJECTIVES, Metric
+from tune.metric import METRICS, OBJECTIVES
 from tune.report_markup import listed, shown, table
 from tune.reporting.conclusion import conclusion_section
 from tune.reporting.pair import Arm, ArmTrial, Pair
-from tune.reporting.paired_difference import MIN_SEEDS, Difference, difference
+from tune.reporting.paired_difference import MIN_SEEDS, difference
 from tune.reporting.problems import Problem
 from tune.reporting.sample_strips import STRIPS
 from tune.reporting.training_curves import convergence_section, loss_section, stability_section
@@ -17,7 +17,7 @@ from tune.study.folder import StudyFolder
 FILES = {
     "report.md": "this report",
     "trials.csv": "one row for each trial",
-    "confirm/": "the runs behind the verdict, and every use of the test lines",
+    "confirm/": "the runs behind the verdict, and every opening of the test lines",
     "region.png": "the good region, with the trials",
     "best/": "the best trial, for restoring lines: weights, guide, configuration",
     "study.yaml": "space, configuration, data and options of the search",
@@ -64,58 +64,43 @@ def summary_section(pair: Pair, objective: str) -> list[str]:
     """Return the metrics of both arms at their best epochs, and how they differ."""
     first, second = (arm.name for arm in pair.arms)
     count = len(pair.seeds)
-    differences = [(metric, difference(pair, metric.key)) for metric in METRICS]
-    rows = [_summary_row(pair, metric, change, count) for metric, change in differences]
-    better = []
-    for name in (first, second):
-        metrics = [
-            metric.name for metric, change in differences if _winner(pair, metric, change) == name
+    columns = 7 + (count > 1) + (count >= MIN_SEEDS)  # standard error and interval need seeds
+    rows = []
+    better: dict[str, list[str]] = {first: [], second: []}
+    for metric in METRICS:
+        change = difference(pair, metric.key)
+        winner = "-" if math.isnan(change.change) else "neither"
+        if metric.visible(change.change):
+            winner = second if metric.is_better(change.change) else first
+            better[winner].append(metric.name)
+        row = [
+            metric.title,
+            "higher" if metric.higher_is_better else "lower",
+            metric.plain(change.first),
+            metric.plain(change.second),
+            metric.signed(change.change),
+            shown(change.percent, "{:+z.2f} %"),
+            winner,
+            metric.plain(change.error),
+            f"{metric.signed(change.low)} to {metric.signed(change.high)}",
         ]
-        if metrics:
-            better.append(f"{name} is better in {listed(metrics)}")
-    header = ["metric", "better if", first, second, "difference", "relative", "better here"]
-    lines = [
+        rows.append(row[:columns])
+    header = [
+        *("metric", "better if", first, second, "difference", "relative", "better here"),
+        *("s.e.", "95 % interval"),
+    ]
+    wins = [f"{name} is better in {listed(titles)}" for name, titles in better.items() if titles]
+    notes = ["s.e.: standard error of the mean paired difference"] * (count > 1)
+    notes += [f"95 % interval: t-interval over the {count} seeds"] * (count >= MIN_SEEDS)
+    return [
         f"{first} against {second} on the search-validation lines, each trial at its best epoch by "
         f"`{objective}`. {seeds_sentence(pair)} By the sign of the difference alone, "
-        f"{' and '.join(better) or 'neither arm is better in any metric'}. A difference is "
+        f"{' and '.join(wins) or 'neither arm is better in any metric'}. A difference is "
         f"{second} minus {first}; *relative* is its percentage of {first}.",
         "",
+        table(header[:columns], rows, words=("better if", "better here")),
+        *(["", f"{'; '.join(notes)}."] if notes else []),
     ]
-    note = ""
-    if count > 1:
-        header.append("s.e.")
-        note = "s.e.: standard error of the mean paired difference"
-    if count >= MIN_SEEDS:
-        header.append("95 % interval")
-        note += f"; 95 % interval: t-interval over the {count} seeds"
-    lines.append(table(header, rows, words=("better if", "better here")))
-    return [*lines, "", f"{note}."] if note else lines
-
-
-def _winner(pair: Pair, metric: Metric, change: Difference) -> str:
-    if math.isnan(change.change):
-        return "-"
-    if not metric.visible(change.change):
-        return "neither"
-    return (pair.second if metric.is_better(change.change) else pair.first).name
-
-
-def _summary_row(pair: Pair, metric: Metric, change: Difference, count: int) -> list[str]:
-    plain, signed = f"{{:.{metric.decimals}f}}", f"{{:+z.{metric.decimals}f}}"
-    row = [
-        metric.title,
-        "higher" if metric.higher_is_better else "lower",
-        shown(change.first, plain),
-        shown(change.second, plain),
-        shown(change.change, signed),
-        shown(change.percent, "{:+z.2f} %"),
-        _winner(pair, metric, change),
-    ]
-    if count > 1:
-        row.append(shown(change.error, plain))
-    if count >= MIN_SEEDS:
-        row.append(f"{shown(change.low, signed)} to {shown(change.high, signed)}")
-    return row
 
 
 def arms_section(pair: Pair) -> list[str]:
@@ -138,15 +123,8 @@ def arms_section(pair: Pair) -> list[str]:
             ]
         )
     header = [
-        "arm",
-        "trial",
-        "seed",
-        "status",
-        "epochs",
-        "best epoch",
-        "seconds",
-        "seconds an epoch",
-        "peak memory MiB",
+        *("arm", "trial", "seed", "status", "epochs", "best epoch"),
+        *("seconds", "seconds an epoch", "peak memory MiB"),
     ]
     note = "*complete*: all epochs ran; *stopped*: no improvement within the patience."
     if all(row[-1] == "-" for row in rows):
@@ -159,10 +137,8 @@ def best_section(pair: Pair, objective: str) -> list[str]:
     rows = []
     for arm, trial in trials_of(pair):
         row = trial.row
-        figures = [
-            shown(row.metrics.get(metric.key), f"{{:.{metric.decimals}f}}") for metric in METRICS
-        ]
-        value = "-" if row.value is None else OBJECTIVES[objective].shown(row.value)
+        figures = [metric.plain(row.metrics.get(metric.key)) for metric in METRICS]
+        value = OBJECTIVES[objective].shown(row.value)
         rows.append(
             [arm.name, row.id, trial.seed_text, str(row.best_epoch or "-"), *figures, value]
         )

@@ -1,8 +1,8 @@
-"""What went wrong in a study, or limits what its figures show. Failed trials are never hidden."""
+"""What went wrong in a study, or limits its figures. Failed trials are never hidden."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any
@@ -45,178 +45,144 @@ def problems(
         *overfitted_guide(compared, references),
         *discriminator(rows),
         *failed_trials(rows, pair),
-        *unpaired_trials(pair),
+        *(unpaired_trials(pair) if pair else []),
         *unfinished_trials(rows),
     ]
     if pair is not None:
         trials = [trial for arm in pair.arms for trial in arm.trials]
         met += [*infeasible_lines(trials), *not_finite(trials)]
-    notes = len(environment.get("data", {}).get("notes", []))
-    if notes:
-        met.append(
-            Problem(
-                "notes on the data",
-                f"The data has {notes} {'note' if notes == 1 else 'notes'} (on lines that were "
-                "squeezed, skipped or changed, or are too long for CTC): see Set-up.",
-            )
+    if notes := len(environment.get("data", {}).get("notes", [])):
+        text = (
+            f"The data has {notes} {'note' if notes == 1 else 'notes'} (on lines that were "
+            "squeezed, skipped or changed, or are too long for CTC): see Set-up."
         )
+        met.append(Problem("notes on the data", text))
     return met
 
 
-def weak_recognizers(environment: Mapping[str, Any], objective: str) -> list[Problem]:
+def weak_recognizers(environment: Mapping[str, Any], objective: str) -> Iterator[Problem]:
     """Report recognizers that read even clean lines badly."""
     recognizers = environment.get("recognizers", {})
     clean = {role: recognizers.get(role, {}).get("cer_clean") for role in ("guide", "judge")}
     rates = {role: cer for role, cer in clean.items() if cer is not None}
-    if all(cer <= WEAK_RECOGNIZER for cer in rates.values()):
-        return []
-    text = " and ".join(f"{cer:.2f} ({role})" for role, cer in rates.items())
-    return [
-        Problem(
+    if any(cer > WEAK_RECOGNIZER for cer in rates.values()):
+        text = " and ".join(f"{cer:.2f} ({role})" for role, cer in rates.items())
+        yield Problem(
             "weak recognizers",
             f"The recognizers are too weak to judge text: CER on clean lines is {text}, above "
             f"{WEAK_RECOGNIZER:.2f}. Ignore CER and WER here; the search maximised {objective}, "
             "and the result rests on PSNR and SSIM.",
         )
-    ]
 
 
-def overfitted_guide(compared: list[Row], references: Mapping[str, Any]) -> list[Problem]:
+def overfitted_guide(compared: list[Row], references: Mapping[str, Any]) -> Iterator[Problem]:
     """Report trials whose lines the guide reads much better than the judge."""
-    met = []
     clean = references.get("clean", {})
     for row in compared:
-        rates = [row.metrics.get("cer"), row.metrics.get("judge_cer")]
-        rates += [clean.get("cer"), clean.get("judge_cer")]
+        rates = [
+            metrics.get(key) for metrics in (row.metrics, clean) for key in ("cer", "judge_cer")
+        ]
         guide, judge, guide_clean, judge_clean = np.array(rates, dtype=float)
         if (judge - guide) - (judge_clean - guide_clean) > OVERFIT:  # False for NaN
-            met.append(
-                Problem(
-                    f"an overfitted guide in {row.id}",
-                    f"In {row.id} the guide reads much better than the judge (CER {guide:.3f} "
-                    f"against {judge:.3f}): the generator overfits the guide. Trust the judge's "
-                    "figures.",
-                )
+            yield Problem(
+                f"an overfitted guide in {row.id}",
+                f"In {row.id} the guide reads much better than the judge (CER {guide:.3f} against "
+                f"{judge:.3f}): the generator overfits the guide. Trust the judge's figures.",
             )
-    return met
 
 
-def discriminator(rows: list[Row]) -> list[Problem]:
+def discriminator(rows: list[Row]) -> Iterator[Problem]:
     """Report discriminators that stay at chance, or that look at the text alone."""
-    met = []
     chance = [
         row.id for row in rows if row.peak_accuracy is not None and row.peak_accuracy < CHANCE
     ]
     if chance:
-        met.append(
-            Problem(
-                "a discriminator at chance",
-                f"The discriminator stayed at chance in every epoch of {len(chance)} of "
-                f"{len(rows)} trials ({', '.join(chance[:MAX_NAMED])}): its loss gave the "
-                "generator no signal.",
-            )
+        yield Problem(
+            "a discriminator at chance",
+            f"The discriminator stayed at chance in every epoch of {len(chance)} of {len(rows)} "
+            f"trials ({', '.join(chance[:MAX_NAMED])}): its loss gave the generator no signal.",
         )
-    blind = [row.id for row in rows if _decides_by_text(row)]
+    names = ("accuracy_swapped", "accuracy_real", "accuracy_fake")
+    blind = []
+    for row in rows:
+        accuracies = [row.last_metrics.get(name) for name in names]
+        swapped, real, fake = np.array(accuracies, dtype=float)
+        if swapped < (real + fake) / 2 - TEXT_ALONE:  # False for NaN
+            blind.append(row.id)
     if blind:
-        met.append(
-            Problem(
-                "a discriminator that decides by the text",
-                f"In {', '.join(blind[:MAX_NAMED])} the discriminator decides by the text rather "
-                "than by the image: with the images swapped its accuracy is much lower.",
-            )
+        yield Problem(
+            "a discriminator that decides by the text",
+            f"In {', '.join(blind[:MAX_NAMED])} the discriminator decides by the text rather than "
+            "by the image: with the images swapped its accuracy is much lower.",
         )
-    return met
 
 
-def _decides_by_text(row: Row) -> bool:
-    accuracies = [row.last_metrics.get(f"accuracy_{name}") for name in ("swapped", "real", "fake")]
-    swapped, real, fake = np.array(accuracies, dtype=float)
-    return bool(swapped < (real + fake) / 2 - TEXT_ALONE)  # False for NaN
-
-
-def failed_trials(rows: list[Row], pair: Pair | None) -> list[Problem]:
+def failed_trials(rows: list[Row], pair: Pair | None) -> Iterator[Problem]:
     """Report failed trials, those of the pair first and all of them by name."""
     in_pair = {trial.row.id for arm in (pair.arms if pair else ()) for trial in arm.trials}
     failed = [row for row in rows if row.status == TrialStatus.FAILED]
-    if not failed:
-        return []
     failed.sort(key=lambda row: row.id not in in_pair)
     count = max(MAX_NAMED, sum(row.id in in_pair for row in failed))
     named = []
     for row in failed[:count]:
         error = shorten(row.error or "the worker died, see logs/ray.log", MAX_ERROR)
         named.append(f"{row.id} ({cell(error)})")
-    more = f"; {len(failed) - count} more are in trials.csv" if len(failed) > count else ""
-    trials = "1 trial" if len(failed) == 1 else f"{len(failed)} trials"
-    text = f"{trials} failed and cannot win: {'; '.join(named)}{more}."
-    return [Problem("failed trials", text)]
+    if failed:
+        more = f"; {len(failed) - count} more are in trials.csv" if len(failed) > count else ""
+        trials = "1 trial" if len(failed) == 1 else f"{len(failed)} trials"
+        text = f"{trials} failed and cannot win: {'; '.join(named)}{more}."
+        yield Problem("failed trials", text)
 
 
-def _seed(trial: ArmTrial) -> str:
-    return "seed unknown" if trial.seed is None else f"seed {trial.seed}"
-
-
-def unpaired_trials(pair: Pair | None) -> list[Problem]:
+def unpaired_trials(pair: Pair) -> Iterator[Problem]:
     """Report the trials of the pair that do not count, because a seed is not finished in both."""
-    if pair is None:
-        return []
     counted = {trial.row.id for side in pair.compared for trial in side}
     left_out = [
-        f"{trial.row.id} ({_seed(trial)}, {trial.row.status})"
+        f"{trial.row.id} (seed {trial.seed_text}, {trial.row.status})"
         for arm in pair.arms
         for trial in arm.trials
         if trial.row.id not in counted
     ]
-    if not left_out:
-        return []
-    text = (
-        f"The comparison leaves out {listed(left_out)}: only seeds that both arms finished count."
-    )
-    return [Problem("trials without a partner", text)]
+    if left_out:
+        yield Problem(
+            "trials without a partner",
+            f"The comparison leaves out {listed(left_out)}: only seeds that both arms finished "
+            "count.",
+        )
 
 
-def unfinished_trials(rows: list[Row]) -> list[Problem]:
+def unfinished_trials(rows: list[Row]) -> Iterator[Problem]:
     """Report trials that run or wait."""
     unfinished = [row.id for row in rows if row.status in OPEN]
-    if not unfinished:
-        return []
-    count = len(unfinished) - MAX_NAMED
-    more = f" and {count} more" if count > 0 else ""
-    text = (
-        f"The study is not finished. Trials to continue: {', '.join(unfinished[:MAX_NAMED])}{more}."
-    )
-    return [Problem("an unfinished study", text)]
+    if unfinished:
+        count = len(unfinished) - MAX_NAMED
+        names = ", ".join(unfinished[:MAX_NAMED]) + (f" and {count} more" if count > 0 else "")
+        text = f"The study is not finished. Trials to continue: {names}."
+        yield Problem("an unfinished study", text)
 
 
-def infeasible_lines(trials: list[ArmTrial]) -> list[Problem]:
+def infeasible_lines(trials: list[ArmTrial]) -> Iterator[Problem]:
     """Report lines whose transcription is too long for CTC: they have no CTC loss."""
-
-    def share(name: str) -> float:
-        values = [trial.diagnostic(name) for trial in trials]
-        return mean(np.concatenate([np.empty(0), *values]))
-
-    train, validation = share("train_infeasible"), share("infeasible")
-    if not (train > 0 or validation > 0):
-        return []
-    return [
-        Problem(
+    train, validation = (
+        mean(np.concatenate([np.empty(0), *(trial.diagnostic(name) for trial in trials)]))
+        for name in ("train_infeasible", "infeasible")
+    )
+    if train > 0 or validation > 0:
+        yield Problem(
             "infeasible lines",
             f"The transcription is too long for the guide's frames in {100 * train:.2f} % of the "
             f"training lines seen and in {100 * validation:.2f} % of the search-validation lines: "
             "these have no CTC loss.",
         )
-    ]
 
 
-def not_finite(trials: list[ArmTrial]) -> list[Problem]:
+def not_finite(trials: list[ArmTrial]) -> Iterator[Problem]:
     """Report step values of a loss that are not finite; the metrics file holds null for them."""
     counts = []
     for trial in trials:
         steps = [values for entry in trial.epochs for values in entry["losses"].values()]
-        count = sum(value is None for values in steps for value in values)
-        if count:
+        if count := sum(value is None for values in steps for value in values):
             counts.append(f"{count} in {trial.row.id}")
-    if not counts:
-        return []
-    text = f"Step values of a loss are not finite: {', '.join(counts)}. The figures leave them out."
-    return [Problem("losses that are not finite", text)]
+    if counts:
+        text = f"Step values of a loss are not finite: {', '.join(counts)}."
+        yield Problem("losses that are not finite", f"{text} The figures leave them out.")

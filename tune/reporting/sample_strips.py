@@ -70,46 +70,38 @@ def sample_section(
         return ["This report was written without images."]
     lines = []
     for name, trial in shown_trials.items():
-        trial_id = trial.row.id
+        trial_id, samples = trial.row.id, f"trials/{trial.row.id}/samples"
         title = trial_id if name == trial_id else f"{name} ({trial_id}, seed {trial.seed_text})"
-        samples = f"trials/{trial_id}/samples"
-        images_by_name = comparisons(folder.path / samples)
-        best = [path for file, path in images_by_name.items() if file.epoch is None]
+        all_images = comparisons(folder.path / samples)
+        best = [path for (_, epoch), path in all_images.items() if epoch is None]
         if best:
             epoch = trial.row.best_epoch
             lines += [f"**{title}, best epoch {epoch}**: degraded, restored, clean.", ""]
-            for path in best:
-                lines += [f"![{trial_id}, {path.stem}]({samples}/{path.name})", ""]
+        for path in best:
+            lines += [f"![{trial_id}, {path.stem}]({samples}/{path.name})", ""]
         for sample in range(SAMPLES):
-            epochs = {
-                file.epoch: path
-                for file, path in images_by_name.items()
-                if file.sample == sample and file.epoch is not None
+            by_epoch = {
+                epoch: path
+                for (line, epoch), path in all_images.items()
+                if line == sample and epoch is not None
             }
-            lines += _strip_lines(folder, trial_id, f"{title}, sample {sample}", sample, epochs)
+            kept = thinned(by_epoch)
+            strip = f"{STRIPS}/{trial_id}_sample_{sample}.png"
+            broken = write_strip(folder.path / strip, kept)
+            if len(broken) < len(kept):
+                links = [f"[{epoch}]({samples}/{path.name})" for epoch, path in kept.items()]
+                left_out = f" ({len(by_epoch)} in total)" if len(kept) < len(by_epoch) else ""
+                lines += [
+                    f"**{title}, sample {sample}**: degraded, restored, clean at the epochs "
+                    f"{', '.join(links)}{left_out}.",
+                    "",
+                    f"![{trial_id}, sample {sample}, by epoch]({strip})",
+                    "",
+                ]
+            if broken:
+                lines += [
+                    f"{title}, sample {sample}: the images of epoch {listed(broken)} cannot be "
+                    "opened.",
+                    "",
+                ]
     return lines or ["There are no images: no trial reached an epoch whose samples are kept."]
-
-
-def _strip_lines(
-    folder: StudyFolder, trial_id: str, title: str, sample: int, images: Mapping[int, Path]
-) -> list[str]:
-    """Write the strip of one line and return the lines that show it."""
-    kept = thinned(images)
-    strip = f"{STRIPS}/{trial_id}_sample_{sample}.png"
-    broken = write_strip(folder.path / strip, kept)
-    lines = []
-    if len(broken) < len(kept):
-        links = ", ".join(
-            f"[{epoch}]({image.relative_to(folder.path).as_posix()})"
-            for epoch, image in kept.items()
-        )
-        left_out = f" ({len(images)} in total)" if len(kept) < len(images) else ""
-        lines += [
-            f"**{title}**: degraded, restored, clean at the epochs {links}{left_out}.",
-            "",
-            f"![{trial_id}, sample {sample}, by epoch]({strip})",
-            "",
-        ]
-    if broken:
-        lines += [f"{title}: the images of epoch {listed(broken)} cannot be opened.", ""]
-    return lines

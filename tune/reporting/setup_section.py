@@ -144,7 +144,7 @@ def setup_section(
         for role in ("guide", "judge")
     ]
     opened = folder.read_json(f"{CONFIRM}/openings.json").get("openings", [])
-    test = "used for the verdict only" if opened else "not used"
+    test = "opened for the verdict only" if opened else "not opened"
     ended = [row for row in rows if row.status not in OPEN]
     lines = [
         *machine_lines(environment),

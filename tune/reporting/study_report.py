@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial
 
 from ganhtr.atomic import write_atomically
 from tune.metric import METRICS, OBJECTIVES
-from tune.report_markup import cell, shown, table
+from tune.report_markup import cell, table
 from tune.reporting.conclusion import EXPERIMENT, conclusions, headline
 from tune.reporting.pair import ArmTrial, Pair, default_pair, named_pair
 from tune.reporting.pair_sections import files_section, pair_sections, problem_section
@@ -39,10 +39,7 @@ def result_table(
         "clean": references.get("clean", {}),
     }
     cells = [
-        [
-            name,
-            *(shown(values.get(metric.key), f"{{:.{metric.decimals}f}}") for metric in METRICS),
-        ]
+        [name, *(metric.plain(values.get(metric.key)) for metric in METRICS)]
         for name, values in rows.items()
     ]
     return table(["", *(metric.title for metric in METRICS)], cells)
@@ -77,18 +74,16 @@ def findings(rows: list[Row], objective: str, judged: bool = False) -> list[str]
             f"The best contrastive trial, {on.id}, is {quality} than OFF in {objective}: "
             f"{value(on.value)} against {value(off.value)}. `best/` holds {best.id}."
         )
-    if judged:
-        lines.append(
-            "These are single runs of the search; the best of several is chosen on the lines that "
-            "it is scored on. The verdict rests on other runs and on the test lines."
-        )
-    else:
-        lines.append(
-            "Each trial is one run with one seed, and the best of several is chosen on the lines "
-            "that it is scored on. The best trial shows where to look, not whether the contrastive "
-            "loss helps."
-        )
-    return lines
+    limit = (
+        "The verdict rests on other runs and on the test lines."
+        if judged
+        else "It shows where to look, not whether the contrastive loss helps."
+    )
+    return [
+        *lines,
+        "Each trial is one run with one seed, and the best trial is chosen on the lines that it is "
+        f"scored on. {limit}",
+    ]
 
 
 def write_report(

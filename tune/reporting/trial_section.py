@@ -45,37 +45,31 @@ def trial_section(
     if off and off not in best:
         best.append(off)
     counts: Counter[str] = Counter(row.status for row in rows)
-    lines = []
-    if len(best) < len(rows):
-        totals = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
-        lines += [
-            f"{len(best)} of {len(rows):,} trials are shown, the best first; `trials.csv` has all "
-            f"({totals}).",
-            "",
-        ]
-    lines.append(
-        "*Top-1* is the share of lines whose own transcription the matcher picks from the batch; "
-        "*length* is the share that the line's length alone would pick; *ratio* is the norm of the "
-        "contrastive gradient at the restored image over that of the pixel term. All are from the "
-        "last epoch."
-    )
-    statuses = [f"*{status}*: {text}" for status, text in STATUSES.items() if counts[status]]
-    notes = [f"{'; '.join(statuses)}."] if statuses else []
+    totals = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
+    some = [
+        f"{len(best)} of {len(rows):,} trials are shown, the best first; `trials.csv` has all "
+        f"({totals}).",
+        "",
+    ]
+    notes = [f"*{status}*: {text}." for status, text in STATUSES.items() if counts[status]]
     if constraints:
         notes.append(f"Constraints that the winner must meet: {listed(map(str, constraints))}.")
-    if notes:
-        lines.append(" ".join(notes))
     header = [
-        "trial",
-        "proposed by",
-        "status",
-        objective,
-        "epoch",
+        *("trial", "proposed by", "status", objective, "epoch"),
         *(metric.name for metric in METRICS),
         *DIAGNOSTICS.values(),
         "values",
     ]
-    return [*lines, "", table(header, [_trial_row(row, objective) for row in best])]
+    return [
+        *(some if len(best) < len(rows) else []),
+        "*Top-1* is the share of lines whose own transcription the matcher picks from the batch; "
+        "*length* is the share that the line's length alone would pick; *ratio* is the norm of the "
+        "contrastive gradient at the restored image over that of the pixel term. All are from the "
+        "last epoch.",
+        *([" ".join(notes)] if notes else []),
+        "",
+        table(header, [_trial_row(row, objective) for row in best]),
+    ]
 
 
 def _trial_row(row: Row, objective: str) -> list[str]:
@@ -83,9 +77,9 @@ def _trial_row(row: Row, objective: str) -> list[str]:
         row.id,
         row.proposed_by,
         row.status if row.feasible else f"{row.status}, breaks a constraint",
-        "-" if row.value is None else OBJECTIVES[objective].shown(row.value),
+        OBJECTIVES[objective].shown(row.value),
         f"{row.best_epoch or '-'}",
-        *(shown(row.metrics.get(metric.key), f"{{:.{metric.decimals}f}}") for metric in METRICS),
+        *(metric.plain(row.metrics.get(metric.key)) for metric in METRICS),
         *(shown(row.last_metrics.get(key), "{:.2f}") for key in DIAGNOSTICS),
         cell(short(row.values)),
     ]

@@ -1,11 +1,11 @@
-"""The section "Verdict" of a report: the judgements, the choice, the uses of the test lines."""
+"""The section "Verdict" of a report: the judgements, the choice, the openings of the test lines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from tune.metric import OBJECTIVES
+from tune.metric import OBJECTIVES, formatted
 from tune.report_markup import cell, listed, short, table
 from tune.study.folder import CONFIRM, StudyError, StudyFolder
 from tune.verdict.judgement import Judgement, Verdict
@@ -121,46 +121,53 @@ def choice_lines(choice: Mapping[str, Any], judged: Mapping[str, Runs]) -> list[
     The gap shows the winner's curse: the best of many runs is partly lucky.
     """
     objective, seeds = choice["objective"], [str(seed) for seed in choice["seeds"]]
+    shown = OBJECTIVES[objective].shown
     candidates = [(arm, entry) for arm, side in choice["arms"].items() for entry in side]
     contested = any(entry["values_by_seed"] for _, entry in candidates)
     rows, failed = [], []
     for arm, entry in candidates:
         chosen = entry["id"] == choice["chosen"].get(arm)
         fresh, final = entry["values_by_seed"], judged.get(arm, {}) if chosen else {}
-        for runs in (fresh, final):
-            failed += [
-                f"{cell(entry['id'])} with seed {seed}"
-                for seed, value in runs.items()
-                if value is None
+        search_value, trial = entry["search_value"], cell(entry["id"])
+        again = [
+            *(shown(fresh.get(seed)) for seed in seeds),
+            shown(_mean(fresh)),
+            _gap(objective, search_value, _mean(fresh)),
+        ]
+        rows.append(
+            [
+                trial,
+                ARM_NAMES.get(arm, cell(arm)),
+                "yes" if chosen else "",
+                shown(search_value),
+                *(again if contested else []),
+                shown(_mean(final)),
+                _gap(objective, search_value, _mean(final)),
+                cell(short(entry["values"])),
             ]
-        search_value, fresh_mean, final_mean = entry["search_value"], _mean(fresh), _mean(final)
-        row = [cell(entry["id"]), ARM_NAMES.get(arm, cell(arm)), "yes" if chosen else ""]
-        row.append(_shown(objective, search_value))
-        if contested:
-            row += [_shown(objective, fresh.get(seed)) for seed in seeds]
-            row += [_shown(objective, fresh_mean), _gap(objective, search_value, fresh_mean)]
-        row += [_shown(objective, final_mean), _gap(objective, search_value, final_mean)]
-        rows.append([*row, cell(short(entry["values"]))])
+        )
+        runs = [*fresh.items(), *final.items()]
+        failed += [f"{trial} with seed {seed}" for seed, value in runs if value is None]
     how = (
         f"The best configurations of the search ran again with the seeds {listed(seeds)}. The one "
         "with the best mean on the search-validation lines was judged, with other seeds."
         if contested
         else "Each arm had one configuration, so there was nothing to choose."
     )
-    header = ["trial", "arm", "judged", f"{objective} in the search"]
-    if contested:
-        header += [*(f"seed {seed}" for seed in seeds), "mean", "gap"]
-    header += ["mean of judged runs", "gap", "values"]
-    lines = [
+    again = [*(f"seed {seed}" for seed in seeds), "mean", "gap"]
+    header = [
+        *("trial", "arm", "judged", f"{objective} in the search"),
+        *(again if contested else []),
+        *("mean of judged runs", "gap", "values"),
+    ]
+    return [
         f"**How the configuration was chosen.** {how} *Gap* is the search's value minus the mean "
         "of fresh runs on the same search-validation lines: the best of many runs is partly lucky. "
         "`-`: no run, or a failed one.",
         "",
         table(header, rows, words=("arm", "judged", "values")),
+        *(["", f"Failed runs, which count against their arm: {listed(failed)}."] if failed else []),
     ]
-    if failed:
-        lines += ["", f"Failed runs, which count against their arm: {listed(failed)}."]
-    return lines
 
 
 def _mean(runs: Runs) -> float | None:
@@ -169,19 +176,14 @@ def _mean(runs: Runs) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _shown(objective: str, value: float | None) -> str:
-    return "-" if value is None else OBJECTIVES[objective].shown(value)
-
-
 def _gap(objective: str, search_value: float | None, fresh: float | None) -> str:
     """Return by how much the search's value is better; in both, higher is better."""
-    if search_value is None or fresh is None:
-        return "-"
-    return f"{search_value - fresh:+z.{OBJECTIVES[objective].decimals}f}"
+    gap = None if search_value is None or fresh is None else search_value - fresh
+    return formatted(gap, f"+z.{OBJECTIVES[objective].decimals}f")
 
 
 def opening_lines(folder: StudyFolder) -> list[str]:
-    """Return every use of the test lines; empty if they were never used."""
+    """Return every opening of the test lines; empty if they were never opened."""
     openings = folder.read_json(f"{CONFIRM}/openings.json").get("openings", [])
     if not openings:
         return []
@@ -189,11 +191,11 @@ def opening_lines(folder: StudyFolder) -> list[str]:
     weaker = (
         ""
         if len(openings) == 1
-        else " What one use showed may have influenced the next, so the verdict is weaker than "
+        else " What one opening showed may have influenced the next, so the verdict is weaker than "
         "its figures say."
     )
     return [
-        f"**The test lines were used {times}.**{weaker}",
+        f"**The test lines were opened {times}.**{weaker}",
         "",
         *(
             f"- {cell(opening['when'])}: {cell(opening['why'])} "

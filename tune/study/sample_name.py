@@ -3,44 +3,25 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
-_NAME = re.compile(r"(comparison_)?(?:epoch_(\d+)|best)_sample_(\d+)\.png")
+_COMPARISON = re.compile(r"comparison_(?:epoch_(\d+)|best)_sample_(\d+)\.png")
 
 
-@dataclass(frozen=True)
-class SampleName:
-    """A sample image of a trial.
+def sample_name(sample: int, epoch: int | None, comparison: bool = False) -> str:
+    """Return the file name of a sample image.
 
-    sample: the number of the line. epoch: None for the best epoch.
-    comparison: whether it shows degraded, restored and clean side by side, or the restored line.
+    sample: number of the line. epoch: None for the best epoch. comparison: whether it shows the
+    degraded, restored and clean line side by side, or the restored line alone.
     """
-
-    sample: int
-    epoch: int | None = None
-    comparison: bool = False
-
-    def __str__(self) -> str:
-        kind = "comparison_" if self.comparison else ""
-        when = "best" if self.epoch is None else f"epoch_{self.epoch:04d}"
-        return f"{kind}{when}_sample_{self.sample}.png"
-
-    @classmethod
-    def parse(cls, name: str) -> SampleName | None:
-        """Read a file name; None if it is no sample image."""
-        match = _NAME.fullmatch(name)
-        if match is None:
-            return None
-        comparison, epoch, sample = match.groups()
-        return cls(int(sample), None if epoch is None else int(epoch), bool(comparison))
+    when = "best" if epoch is None else f"epoch_{epoch:04d}"
+    return f"{'comparison_' if comparison else ''}{when}_sample_{sample}.png"
 
 
-def comparisons(folder: Path) -> dict[SampleName, Path]:
-    """Return the comparison images of a folder, sorted by line and epoch, the best epoch first."""
-    names = {}
+def comparisons(folder: Path) -> dict[tuple[int, int | None], Path]:
+    """Return (sample, epoch) -> comparison image of a folder, in order; epoch None is the best."""
+    images = {}
     for path in folder.glob("*.png"):
-        name = SampleName.parse(path.name)
-        if name is not None and name.comparison:
-            names[name] = path
-    return dict(sorted(names.items(), key=lambda item: (item[0].sample, item[0].epoch or 0)))
+        if match := _COMPARISON.fullmatch(path.name):
+            images[int(match[2]), int(match[1]) if match[1] else None] = path
+    return dict(sorted(images.items(), key=lambda item: (item[0][0], item[0][1] or 0)))

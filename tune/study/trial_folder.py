@@ -14,7 +14,7 @@ import numpy as np
 from ganhtr.atomic import to_json, write_atomically, write_png
 from ganhtr.train.fit import NORMS
 from tune.metric import ORIGINAL_METRICS
-from tune.study.sample_name import SampleName
+from tune.study.sample_name import sample_name
 from tune.study.trial_status import TrialStatus
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class TrialFolder:
             gap = np.full((len(restored), 8), 128, dtype=np.uint8)
             beside = np.concatenate([degraded, gap, restored, gap, clean], axis=1)
             for comparison, image in ((False, restored), (True, beside)):
-                name = str(SampleName(sample, epoch, comparison))
+                name = sample_name(sample, epoch, comparison)
                 write_png(self.path / "samples" / name, np.ascontiguousarray(image))
 
     def write_failure(self, error: BaseException) -> None:

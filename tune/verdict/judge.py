@@ -8,8 +8,7 @@ difference is claimed by the adjusted p-value, practical equality by the 95 % in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import isnan, nan
+from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,78 +42,53 @@ if TYPE_CHECKING:
     from tune.space.settings import VerdictSettings
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One metric of an arm beside OFF; crossed is None with too few seeds or lines for a test."""
-
-    arm: str
-    metric: str
-    pair: PairedRuns
-    crossed: CrossedDifference | None
-
-    @property
-    def p(self) -> float:
-        return self.crossed.p if self.crossed else nan
-
-
 def judge(table: LineTable, settings: VerdictSettings, primary: str | None = None) -> Verdict:
     """Return the verdict on a table.
 
     primary: the primary metric; by default that of the settings, or the only one of the table.
     Raises: ValueError if the table lacks the primary metric.
     """
-    primary = _primary(table, settings, primary)
-    metrics = sorted(table.metrics, key=lambda name: name != primary)
-    comparisons = [compare(table, arm, metric) for arm in table.arms for metric in metrics]
-    judgements = []
-    for comparison in comparisons:
-        is_primary = comparison.metric == primary
-        family = [other.p for other in comparisons if (other.metric == primary) == is_primary]
-        margin = settings.margins.get(comparison.metric, 0.0)
-        judgements.append(judge_one(comparison, is_primary, margin, family))
-    return Verdict(primary, tuple(judgements), table.notes)
-
-
-def _primary(table: LineTable, settings: VerdictSettings, chosen: str | None) -> str:
     metrics = list(table.metrics)
-    if chosen is None:
-        chosen = metrics[0] if len(metrics) == 1 else settings.primary
-    if chosen not in metrics:
+    if primary is None:
+        primary = metrics[0] if len(metrics) == 1 else settings.primary
+    if primary not in metrics:
         raise ValueError(
-            f"{table.source}: the table has no lines of the primary metric {chosen}; its metrics "
+            f"{table.source}: the table has no lines of the primary metric {primary}; its metrics "
             f"are {listed(metrics)}. Add its lines, or choose another with --primary or with "
             "verdict.primary in a space"
         )
-    return chosen
+    metrics.sort(key=lambda name: name != primary)
+    pairs = {(arm, name): table.pair(arm, name) for arm in table.arms for name in metrics}
+    crossed = {key: cross(pair) for key, pair in pairs.items()}
+    judgements = []
+    for (arm, name), pair in pairs.items():
+        family = [
+            test.p
+            for (_, other), test in crossed.items()
+            if test and (other == primary) == (name == primary)
+        ]
+        difference, margin = crossed[arm, name], settings.margins.get(name, 0.0)
+        evidence = Evidence(
+            arm,
+            BY_KEY[name],
+            name == primary,
+            margin,
+            pair.runs,
+            mean_difference(pair),
+            interval(pair, difference) if difference else Interval(),
+            significance(difference.p if difference else nan, family),
+            sample_size(difference, margin, len(family)) if difference else SampleSize(),
+        )
+        word, reason = conclude(evidence)
+        judgements.append(Judgement(**vars(evidence), word=word, reason=reason))
+    return Verdict(primary, tuple(judgements), table.notes)
 
 
-def compare(table: LineTable, arm: str, metric: str) -> Comparison:
-    """Pair one metric of an arm with OFF, and test the difference if there are enough runs."""
-    pair = table.pair(arm, metric)
-    enough = len(pair.runs.seeds) >= MIN_SEEDS and pair.runs.lines >= MIN_LINES
-    crossed = crossed_difference(pair.off, pair.on, pair.weights) if enough else None
-    return Comparison(arm, metric, pair, crossed)
-
-
-def judge_one(
-    comparison: Comparison, primary: bool, margin: float, family: Sequence[float]
-) -> Judgement:
-    """Return the judgement on a comparison. family: the p-values of all tests of its family."""
-    pair, crossed = comparison.pair, comparison.crossed
-    test = significance(comparison.p, family)
-    evidence = Evidence(
-        comparison.arm,
-        BY_KEY[comparison.metric],
-        primary,
-        margin,
-        pair.runs,
-        mean_difference(pair),
-        interval(pair, crossed) if crossed else Interval(),
-        test,
-        sample_size(crossed, margin, test.tests) if crossed else SampleSize(),
-    )
-    word, reason = conclude(evidence)
-    return Judgement(**vars(evidence), word=word, reason=reason)
+def cross(pair: PairedRuns) -> CrossedDifference | None:
+    """Return the crossed difference, None with too few seeds or lines."""
+    if len(pair.runs.seeds) < MIN_SEEDS or pair.runs.lines < MIN_LINES:
+        return None
+    return crossed_difference(pair.off, pair.on, pair.weights)
 
 
 def mean_difference(pair: PairedRuns) -> Difference:
@@ -142,11 +116,9 @@ def interval(pair: PairedRuns, crossed: CrossedDifference) -> Interval:
 
 
 def significance(p: float, family: Sequence[float]) -> Significance:
-    """Return a p-value of the family with its Holm-adjusted value; NaN stands for no test."""
-    tests = [other for other in family if not isnan(other)]
-    if isnan(p):
-        return Significance(nan, nan, len(tests))
-    return Significance(p, holm(tests)[tests.index(p)], len(tests))
+    """Return a p-value with its Holm adjustment over its family; NaN stands for no test."""
+    adjusted = dict(zip(family, holm(family), strict=True))
+    return Significance(p, adjusted.get(p, nan), len(family))
 
 
 def sample_size(crossed: CrossedDifference, margin: float, tests: int) -> SampleSize:

@@ -143,33 +143,21 @@ class Judgement(Evidence):
         return max(SETTLED_SEEDS, seeds_needed or 0, count) - count
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the judgement as one flat mapping."""
-        plain: dict[str, Any] = {
-            "arm": self.arm,
-            "metric": self.metric.key,
-            "primary": self.primary,
-            "word": self.word,
-            "reason": self.reason,
-            "margin": self.margin,
-        }
+        """Return the judgement as one flat mapping, its parts laid side by side."""
+        plain = {name: getattr(self, name) for name in _PLAIN_FIELDS} | {"metric": self.metric.key}
         for name in _PARTS:
             plain |= asdict(getattr(self, name))
         return {**plain, "provisional": self.provisional, "more_seeds": self.more_seeds}
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Judgement:
-        parts = {name: _part(part, plain) for name, part in _PARTS.items()}
-        return cls(
-            arm=plain["arm"],
-            metric=BY_KEY[plain["metric"]],
-            primary=plain["primary"],
-            word=plain["word"],
-            reason=plain["reason"],
-            margin=plain["margin"],
-            **parts,
-        )
+        """Read the mapping of `to_plain`. Raises: KeyError or TypeError for anything else."""
+        values = {name: plain[name] for name in _PLAIN_FIELDS}
+        values |= {name: _part(part, plain) for name, part in _PARTS.items()}
+        return cls(**{**values, "metric": BY_KEY[plain["metric"]]})
 
 
+_PLAIN_FIELDS = ("arm", "metric", "primary", "margin", "word", "reason")
 _PARTS: dict[str, type] = {
     "runs": Runs,
     "difference": Difference,

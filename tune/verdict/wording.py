@@ -60,14 +60,13 @@ def table(verdict: Verdict) -> str:
 
 def _row(judgement: Judgement) -> list[str]:
     metric, runs, difference = judgement.metric, judgement.runs, judgement.difference
-    plain, signed = f"{{:.{metric.decimals}f}}", f"{{:+z.{metric.decimals}f}}"
     return [
         cell(judgement.arm),
         f"{metric.title}{' (primary)' if judgement.primary else ''}",
         judgement.title,
-        shown(difference.off, plain),
-        shown(difference.on, plain),
-        shown(difference.estimate, signed),
+        metric.plain(difference.off),
+        metric.plain(difference.on),
+        metric.signed(difference.estimate),
         "-" if isnan(judgement.interval.low) else _interval(judgement),
         shown(judgement.significance.p, "{:.2g}"),
         shown(judgement.significance.p_adjusted, "{:.2g}"),

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -21,6 +21,7 @@ def test_three_seeds_by_hand(pair_of):
     assert result.percent == pytest.approx(-100 / 21) and not result.excludes_zero
 
 
+@settings(deadline=None)  # the first example imports SciPy
 @given(st.lists(st.tuples(*[st.floats(-100, 100)] * 2), min_size=3, max_size=12))
 def test_the_interval_is_the_one_of_the_paired_t_test(values):
     first, second = np.array(values).T

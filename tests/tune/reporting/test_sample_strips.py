@@ -4,22 +4,22 @@ import numpy as np
 from PIL import Image
 
 from tune.reporting.sample_strips import GAP, MARGIN, MAX_EPOCHS, thinned, write_strip
-from tune.study.sample_name import SampleName, comparisons
+from tune.study.sample_name import comparisons, sample_name
 
 
 def draw(folder, epochs, size=(6, 20), sample=0):
     folder.mkdir(exist_ok=True)
     for epoch in epochs:
         Image.fromarray(np.full(size, epoch, dtype=np.uint8)).save(
-            folder / str(SampleName(sample, epoch, comparison=True))
+            folder / sample_name(sample, epoch, comparison=True)
         )
 
 
 def sampled_epochs(folder, sample):
     return {
-        name.epoch: path
-        for name, path in comparisons(folder).items()
-        if name.sample == sample and name.epoch is not None
+        epoch: path
+        for (line, epoch), path in comparisons(folder).items()
+        if line == sample and epoch is not None
     }
 
 

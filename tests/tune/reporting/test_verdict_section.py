@@ -224,26 +224,28 @@ def test_with_one_configuration_for_each_arm_nothing_was_chosen(confirmed):
     )
 
 
-def test_every_use_of_the_test_lines_is_listed(confirmed):
+def test_every_opening_of_the_test_lines_is_listed(confirmed):
     once = "\n".join(verdict_section(whole(confirmed)))
     assert (
-        "used once" in once
+        "opened once" in once
         and "- 2026-01-02T03:04:05+00:00: judge on-001 and off-000 over 3 seeds (6 runs, 400 lines)"
         in once
     )
     twice = {"openings": [*OPENINGS["openings"], {**OPENINGS["openings"][0], "why": "again <b>"}]}
     text = "\n".join(verdict_section(whole(confirmed, openings=twice)))
     assert (
-        "used 2 times" in text and "weaker than its figures say" in text and "again &lt;b>" in text
+        "opened 2 times" in text
+        and "weaker than its figures say" in text
+        and "again &lt;b>" in text
     )
 
 
-def test_uses_are_listed_even_without_a_verdict(confirmed):
+def test_openings_are_listed_even_without_a_verdict(confirmed):
     """As after --extend."""
     text = "\n".join(verdict_section(confirmed(choice=CHOICE, judged=JUDGED, openings=OPENINGS)))
     assert (
         "no verdict of the study in its current state" in text
-        and "used once" in text
+        and "opened once" in text
         and "python tune/confirm.py" in text
     )
 
@@ -279,10 +281,7 @@ def test_a_report_starts_with_the_verdict(tmp_path, request_of):
     folder, request, rows = make_study(tmp_path, request_of(), search, experiment=False)
     before = write_report(folder, request, rows, images=False)
     text = (folder.path / "report.md").read_text()
-    assert (
-        "The best trial shows where to look" in before + text
-        and "## Verdict\n\nThere is no verdict." in text
-    )
+    assert "shows where to look" in before + text and "## Verdict\n\nThere is no verdict." in text
     assert text.index("| degraded") < text.index("## Verdict")
     (folder.path / "confirm").mkdir()
     for name, plain in {
@@ -303,7 +302,7 @@ def test_a_report_starts_with_the_verdict(tmp_path, request_of):
     )
     assert (
         terminal.index(first) < terminal.index("| degraded")
-        and "The best trial shows" not in terminal + text
+        and "shows where to look" not in terminal + text
         and "rests on other runs" in text
     )
 
