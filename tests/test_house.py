@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 DOORWAYS = ("search", "confirm", "control", "report")
 # The folders and modules of tune/, lowest first. A module imports from lower levels and from its own folder.
 LEVELS = (
-    ("metric", "report_markup", "faults"),
+    ("report_markup",),
+    ("metric",),
     ("space",),
     ("study", "verdict"),
     ("searcher", "landscape"),

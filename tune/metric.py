@@ -5,7 +5,6 @@ To add a metric, measure it in `ganhtr.train.evaluate` and describe it here.
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from tune.report_markup import shown
+
 _LARGEST_SSIM = 1.000001  # 1 after rounding to FP32
-
-
-def formatted(value: float | None, spec: str) -> str:
-    """Return a formatted number, or `-` if it is missing or not finite."""
-    return "-" if value is None or not math.isfinite(value) else format(value, spec)
 
 
 @dataclass(frozen=True)
@@ -51,10 +47,10 @@ class Metric:
         return bool(self.recognizer)
 
     def plain(self, value: float | None) -> str:
-        return formatted(value, f".{self.decimals}f")
+        return shown(value, f"{{:.{self.decimals}f}}")
 
     def signed(self, value: float | None) -> str:
-        return formatted(value, f"+z.{self.decimals}f")
+        return shown(value, f"{{:+z.{self.decimals}f}}")
 
     def visible(self, change: float) -> bool:
         """Whether a change is not 0 after rounding."""
@@ -136,7 +132,7 @@ class Objective:
         return self.formula(*(BY_KEY[name].line_values(arrays) for name in self.metrics))
 
     def shown(self, value: float | None) -> str:
-        return formatted(None if value is None else self.sign * value, f".{self.decimals}f")
+        return shown(None if value is None else self.sign * value, f"{{:.{self.decimals}f}}")
 
 
 OBJECTIVES = {

@@ -67,8 +67,10 @@ def headline(pair: Pair) -> str:
         if change.excludes_zero
     ]
     result = f"excludes 0 only for {listed(apart)}" if apart else "contains 0 for every metric"
-    names = f"{pair.second.name} against {pair.first.name}"
-    return f"{names}, {len(pair.seeds)} seeds: the 95 % interval of the difference {result}."
+    return (
+        f"{pair.second.name} against {pair.first.name}, {len(pair.seeds)} seeds: the 95 % interval "
+        f"of the difference {result}."
+    )
 
 
 def caution(pair: Pair, differ: list[bool]) -> str:
@@ -117,9 +119,13 @@ def published(pair: Pair, preset: str) -> list[str]:
     ]
     for arm, side in zip(pair.arms, pair.compared, strict=True):
         means = best_means(side)
-        values = [metric.plain(means.get(metric.key)) for metric in ORIGINAL_METRICS]
-        epochs = ", ".join(str(trial.row.best_epoch) for trial in side)
-        rows.append([f"here, {arm.name}", *values, epochs])
+        rows.append(
+            [
+                f"here, {arm.name}",
+                *(metric.plain(means.get(metric.key)) for metric in ORIGINAL_METRICS),
+                ", ".join(str(trial.row.best_epoch) for trial in side),
+            ]
+        )
     sizes = (
         ""
         if preset == ORIGINAL_SIZES

@@ -49,8 +49,9 @@ class ArmTrial:
 
     def diagnostic(self, name: str) -> np.ndarray:
         """Return a diagnostic of every epoch, NaN if not measured. Shape: (epochs,)."""
-        values = [entry.get("diagnostics", {}).get(name) for entry in self.epochs]
-        return np.array(values, dtype=float)
+        return np.array(
+            [entry.get("diagnostics", {}).get(name) for entry in self.epochs], dtype=float
+        )
 
     def objective_values(self, objective: str) -> np.ndarray:
         """Return the objective of every epoch, higher is better. Shape: (epochs,)."""

@@ -137,10 +137,12 @@ def best_section(pair: Pair, objective: str) -> list[str]:
     rows = []
     for arm, trial in trials_of(pair):
         row = trial.row
-        figures = [metric.plain(row.metrics.get(metric.key)) for metric in METRICS]
-        value = OBJECTIVES[objective].shown(row.value)
         rows.append(
-            [arm.name, row.id, trial.seed_text, str(row.best_epoch or "-"), *figures, value]
+            [
+                *(arm.name, row.id, trial.seed_text, str(row.best_epoch or "-")),
+                *(metric.plain(row.metrics.get(metric.key)) for metric in METRICS),
+                OBJECTIVES[objective].shown(row.value),
+            ]
         )
     titles = [metric.title for metric in METRICS]
     header = ["arm", "trial", "seed", "epoch", *titles, f"objective ({objective})"]

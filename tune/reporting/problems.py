@@ -63,8 +63,8 @@ def problems(
 def weak_recognizers(environment: Mapping[str, Any], objective: str) -> Iterator[Problem]:
     """Report recognizers that read even clean lines badly."""
     recognizers = environment.get("recognizers", {})
-    clean = {role: recognizers.get(role, {}).get("cer_clean") for role in ("guide", "judge")}
-    rates = {role: cer for role, cer in clean.items() if cer is not None}
+    rates = {role: recognizers.get(role, {}).get("cer_clean") for role in ("guide", "judge")}
+    rates = {role: cer for role, cer in rates.items() if cer is not None}
     if any(cer > WEAK_RECOGNIZER for cer in rates.values()):
         text = " and ".join(f"{cer:.2f} ({role})" for role, cer in rates.items())
         yield Problem(
@@ -105,8 +105,7 @@ def discriminator(rows: list[Row]) -> Iterator[Problem]:
     names = ("accuracy_swapped", "accuracy_real", "accuracy_fake")
     blind = []
     for row in rows:
-        accuracies = [row.last_metrics.get(name) for name in names]
-        swapped, real, fake = np.array(accuracies, dtype=float)
+        swapped, real, fake = np.array([row.last_metrics.get(name) for name in names], dtype=float)
         if swapped < (real + fake) / 2 - TEXT_ALONE:  # False for NaN
             blind.append(row.id)
     if blind:
@@ -129,9 +128,11 @@ def failed_trials(rows: list[Row], pair: Pair | None) -> Iterator[Problem]:
         named.append(f"{row.id} ({cell(error)})")
     if failed:
         more = f"; {len(failed) - count} more are in trials.csv" if len(failed) > count else ""
-        trials = "1 trial" if len(failed) == 1 else f"{len(failed)} trials"
-        text = f"{trials} failed and cannot win: {'; '.join(named)}{more}."
-        yield Problem("failed trials", text)
+        yield Problem(
+            "failed trials",
+            f"{len(failed)} trial{'s' if len(failed) > 1 else ''} failed and cannot win: "
+            f"{'; '.join(named)}{more}.",
+        )
 
 
 def unpaired_trials(pair: Pair) -> Iterator[Problem]:
@@ -157,8 +158,9 @@ def unfinished_trials(rows: list[Row]) -> Iterator[Problem]:
     if unfinished:
         count = len(unfinished) - MAX_NAMED
         names = ", ".join(unfinished[:MAX_NAMED]) + (f" and {count} more" if count > 0 else "")
-        text = f"The study is not finished. Trials to continue: {names}."
-        yield Problem("an unfinished study", text)
+        yield Problem(
+            "an unfinished study", f"The study is not finished. Trials to continue: {names}."
+        )
 
 
 def infeasible_lines(trials: list[ArmTrial]) -> Iterator[Problem]:
@@ -184,5 +186,8 @@ def not_finite(trials: list[ArmTrial]) -> Iterator[Problem]:
         if count := sum(value is None for values in steps for value in values):
             counts.append(f"{count} in {trial.row.id}")
     if counts:
-        text = f"Step values of a loss are not finite: {', '.join(counts)}."
-        yield Problem("losses that are not finite", f"{text} The figures leave them out.")
+        yield Problem(
+            "losses that are not finite",
+            f"Step values of a loss are not finite: {', '.join(counts)}. The figures leave them "
+            "out.",
+        )

@@ -65,8 +65,7 @@ def undominated(values: np.ndarray) -> list[int]:
     kept: list[int] = []
     for index in np.lexsort(-values.T[::-1]):  # a point comes after all points that dominate it
         point, others = values[index], values[kept]
-        dominating = (others >= point).all(axis=1) & (others > point).any(axis=1)
-        if not dominating.any():
+        if not ((others >= point).all(axis=1) & (others > point).any(axis=1)).any():
             kept.append(int(index))
     return kept
 

@@ -18,6 +18,10 @@ from tune.study.trial_table import Row
 
 # Parameters without effect if there is no contrastive term
 CONTRASTIVE = ("contrastive.", "head.", "text_encoder.", "train.contrastive_")
+IN_PARTS = (
+    "were run in parts. The gradient is that of the whole batch, also of the contrastive loss, but "
+    "batch norm takes its statistics from a part."
+)
 MAIN = (
     "loss.pixel",
     "loss.feature",
@@ -84,25 +88,23 @@ def parameter_tables(pair: Pair | None, request: Request) -> list[str]:
         if key in chosen or pair.first.config.get(key) != pair.second.config.get(key)
     ]
     preset = [f"{key} {value_of({**first, **second}, key)}" for key in keys if key not in differ]
-    lines = ["The arms differ in no parameter but the seed.", ""]
-    if differ:
-        names = [arm.name for arm in pair.arms]
-        rows = [[key, value_of(first, key), value_of(second, key)] for key in differ]
-        lines = [
-            "Parameters in which the arms differ, except the seed (`-`: not used in that arm):",
-            "",
-            table(["parameter", *names], rows, words=names),
-            "",
-        ]
-    if preset:
-        lines += [
-            "Other parameters of the contrastive term, from the preset (some formulations and "
-            f"heads do not use all of them): {', '.join(preset)}.",
-            "",
-        ]
+    names = [arm.name for arm in pair.arms]
+    rows = [[key, value_of(first, key), value_of(second, key)] for key in differ]
+    differing = [
+        "Parameters in which the arms differ, except the seed (`-`: not used in that arm):",
+        "",
+        table(["parameter", *names], rows, words=names),
+        "",
+    ]
+    others = [
+        "Other parameters of the contrastive term, from the preset (some formulations and heads do "
+        f"not use all of them): {', '.join(preset)}.",
+        "",
+    ]
     shared = [key for key in main if key in first and key not in differ]
     return [
-        *lines,
+        *(differing if differ else ["The arms differ in no parameter but the seed.", ""]),
+        *(others if preset else []),
         "Main parameters that both share (all are in `study.yaml` and in each trial's "
         "`config.json`):",
         "",
@@ -113,19 +115,21 @@ def parameter_tables(pair: Pair | None, request: Request) -> list[str]:
 def machine_lines(environment: Mapping[str, Any]) -> list[str]:
     """Return hardware and software."""
     machine, packages = environment.get("machine", {}), environment.get("packages", {})
+    memory = machine.get("memory_gb")
     hardware = [
         cell(machine.get("processor") or "unknown processor"),
         f"{machine.get('cpus') or 'unknown'} CPUs",
-        *([f"{machine['memory_gb']:g} GiB of memory"] if machine.get("memory_gb") else []),
+        *([f"{memory:g} GiB of memory"] if memory else []),
         cell(environment.get("gpu") or "no GPU"),
     ]
     versions = ", ".join(f"{name} {version}" for name, version in packages.items())
     commit = environment.get("commit") or "unknown"
     changes = " with uncommitted changes" if environment.get("uncommitted_changes") else ""
+    commit = f"{environment.get('commit') or 'unknown'}{changes}"
     return [
         f"- Hardware: {', '.join(hardware)}; {cell(machine.get('system') or 'unknown system')}.",
         f"- Software: Python {environment.get('python') or 'unknown'}, "
-        f"{versions or 'packages unknown'}; commit {commit}{changes}.",
+        f"{versions or 'packages unknown'}; commit {commit}.",
     ]
 
 
@@ -146,7 +150,9 @@ def setup_section(
     opened = folder.read_json(f"{CONFIRM}/openings.json").get("openings", [])
     test = "opened for the verdict only" if opened else "not opened"
     ended = [row for row in rows if row.status not in OPEN]
-    lines = [
+    parts = config.train.micro_batch
+    settings = ", ".join(f"{key} {value}" for key, value in request.settings.items())
+    return [
         *machine_lines(environment),
         # Reports are passed on, so the folder's path stays out; it is in study.yaml.
         f"- Data: {cell(Path(str(data.get('name'))).name)}: {data.get('train')} training and "
@@ -156,20 +162,11 @@ def setup_section(
         *(f"- Note: {cell(note)}" for note in data.get("notes", [])),
         f"- Recognizers: CER on clean search-validation lines {', '.join(clean)}.",
         f"- Preset {request.preset} ({cell(request.preset_reason)}), study seed {request.seed}.",
-    ]
-    if config.train.micro_batch:
-        lines.append(
-            f"- Batches of more than {config.train.micro_batch} lines were run in parts. The "
-            "gradient is that of the whole batch, also of the contrastive loss, but batch norm "
-            "takes its statistics from a part."
-        )
-    if request.settings:
-        settings = ", ".join(f"{key} {value}" for key, value in request.settings.items())
-        lines.append(f"- Set on the command line: {cell(settings)}.")
-    lines += [
+        *([f"- Batches of more than {parts} lines {IN_PARTS}"] if parts else []),
+        *([f"- Set on the command line: {cell(settings)}."] if settings else []),
         f"- {len(ended)} of {request.trials} trials ended: "
         f"{clock(sum(row.seconds for row in rows))} of training in total, "
         f"{clock(Sessions(folder).spent_seconds())} from start to end.",
         "",
+        *parameter_tables(pair, request),
     ]
-    return [*lines, *parameter_tables(pair, request)]

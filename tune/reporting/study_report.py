@@ -133,8 +133,8 @@ def write_report(
     parts += [*_lines({title: []}, "##"), *_lines(sections, "###")]
     write_atomically(folder.path / "report.md", "\n".join(parts).encode())
     lines = [*(conclusions(repeated) if repeated else single), *(problem.text for problem in met)]
-    head = ["", judged] if judged else []
-    return "\n".join([*head, "", result, "", *(f"- {line}" for line in lines), ""])
+    verdict = ["", judged] if judged else []
+    return "\n".join([*verdict, "", result, "", *(f"- {line}" for line in lines), ""])
 
 
 def _shown_trials(folder: StudyFolder, rows: list[Row], pair: Pair | None) -> dict[str, ArmTrial]:
@@ -150,9 +150,7 @@ def _head(
     folder: StudyFolder, objective: str, result: str, lines: list[str], met: list[Problem]
 ) -> list[str]:
     """Return the part above the sections: verdict, result table, findings, problems."""
-    if met:
-        titles = "; ".join(problem.title for problem in met)
-        lines = [*lines, f"Problems met, explained below: {titles}."]
+    titles = "; ".join(problem.title for problem in met)
     return [
         f"# {cell(folder.path.name)}",
         "",
@@ -162,6 +160,7 @@ def _head(
         result,
         "",
         *(f"- {line}" for line in lines),
+        *([f"- Problems met, explained below: {titles}."] if met else []),
         "",
     ]
 

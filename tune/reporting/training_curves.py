@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +21,10 @@ TITLES = {
 WEIGHTED = ("pixel", "feature", "ctc", "adversarial")  # generator terms except the contrastive one
 WITHOUT, TOTAL = "total without the contrastive term", "total"
 NORM = "generator_norm"
+NO_NORMS = (
+    "These trials did not record the gradient norm of each step, so clipped steps cannot be "
+    "counted."
+)
 SHARE = 0.95  # of the gain, in the section "Convergence"
 
 
@@ -93,18 +96,6 @@ def loss_section(pair: Pair) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
-class Fluctuation:
-    """Fluctuation of one loss over the last half of a trial's epochs; NaN with too few values.
-
-    between: standard deviation (n - 1) of the epoch means. within: mean over the epochs of the
-    standard deviation (n - 1) of the step values over the absolute value of their mean.
-    """
-
-    between: float
-    within: float
-
-
 def epoch_mean(entry: dict, name: str) -> float:
     """Return the mean of a loss, or of the generator's gradient norm, over an epoch's steps."""
     losses = entry["training_losses"]
@@ -124,34 +115,33 @@ def spread(values: np.ndarray) -> float:
     return float(finite.std(ddof=1)) if len(finite) > 1 else math.nan
 
 
-def fluctuation(trial: ArmTrial, name: str) -> Fluctuation:
-    """Return the fluctuation of a loss; of an odd number of epochs the larger half counts."""
+def fluctuation(trial: ArmTrial, name: str) -> tuple[float, float]:
+    """Return how much a loss fluctuates between and within the last half of a trial's epochs.
+
+    Between: standard deviation (n - 1) of the epoch means. Within: mean over the epochs of the
+    standard deviation (n - 1) of the step values over the absolute value of their mean. NaN with
+    too few values. Of an odd number of epochs the larger half counts.
+    """
     half = trial.epochs[len(trial.epochs) // 2 :]
-    relative = []
-    for entry in half:
-        values = step_values(entry, name)
-        centre = abs(mean(values))
-        relative.append(spread(values) / centre if centre else math.nan)
-    means = np.array([epoch_mean(entry, name) for entry in half])
-    return Fluctuation(spread(means), mean(np.array(relative)))
+    steps = [step_values(entry, name) for entry in half]
+    relative = [spread(values) / (abs(mean(values)) or math.nan) for values in steps]
+    means = [epoch_mean(entry, name) for entry in half]
+    return spread(np.array(means)), mean(np.array(relative))
 
 
 def clipping_row(name: str, trials: list[ArmTrial]) -> list[str]:
     """Return an arm's steps, clipped steps, their share, and the largest norm before clipping."""
-    largest, steps, clipped = [], 0, 0
-    for trial in trials:
-        limit = trial.config.get("train.clip_norm", math.inf)
-        for entry in trial.epochs:
-            norms = step_values(entry, NORM)
-            steps += len(norms)
-            clipped += int((norms > limit).sum())
-            norm = entry["training_losses"]["gradient_norm"].get("generator_max")
-            if norm is not None:
-                largest.append(norm)
-    counts = ["-", "-", "-"]
-    if steps:
-        counts = [str(steps), str(clipped), f"{100 * clipped / steps:.1f} %"]
-    return [name, *counts, shown(max(largest, default=None))]
+    epochs = [(trial.config, entry) for trial in trials for entry in trial.epochs]
+    exceeded = [
+        step_values(entry, NORM) > config.get("train.clip_norm", math.inf)
+        for config, entry in epochs
+    ]
+    steps, clipped = sum(map(len, exceeded)), sum(int(step.sum()) for step in exceeded)
+    norms = [entry["training_losses"]["gradient_norm"].get("generator_max") for _, entry in epochs]
+    largest = max((norm for norm in norms if norm is not None), default=None)
+    share = f"{100 * clipped / steps:.1f} %" if steps else ""
+    counts = [str(steps), str(clipped), share] if steps else ["-", "-", "-"]
+    return [name, *counts, shown(largest)]
 
 
 def stability_section(pair: Pair) -> list[str]:
@@ -160,8 +150,7 @@ def stability_section(pair: Pair) -> list[str]:
     rows = []
     for name in [*(name for name in components(pair) if name != WITHOUT), NORM]:
         sides = [[fluctuation(trial, name) for trial in side] for side in pair.compared]
-        between = [mean(np.array([each.between for each in side])) for side in sides]
-        within = [mean(np.array([each.within for each in side])) for side in sides]
+        between, within = ([mean(np.array(side)[:, i]) for side in sides] for i in (0, 1))
         rows.append(
             [
                 cell(titles.get(name, name)),
@@ -178,7 +167,7 @@ def stability_section(pair: Pair) -> list[str]:
         *(f"between epochs, {name}" for name in names),
         *(f"within, {name}" for name in names),
     ]
-    lines = [
+    return [
         "*Between epochs* is the standard deviation (n - 1) of the epoch means over the last half "
         "of a trial's epochs. *Within* is the standard deviation (n - 1) of an epoch's step values "
         "over the absolute value of their mean, averaged over the same epochs. Both are means over "
@@ -190,14 +179,8 @@ def stability_section(pair: Pair) -> list[str]:
         "count.",
         "",
         table(["arm", "steps", "clipped", "share", "largest norm"], clipped),
+        *([] if any(row[1] != "-" for row in clipped) else ["", NO_NORMS]),
     ]
-    if all(row[1] == "-" for row in clipped):
-        lines += [
-            "",
-            "These trials did not record the gradient norm of each step, so clipped steps cannot "
-            "be counted.",
-        ]
-    return lines
 
 
 def gain_epoch(trial: ArmTrial, objective: str) -> int | None:

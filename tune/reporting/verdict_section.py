@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tune.metric import OBJECTIVES, formatted
-from tune.report_markup import cell, listed, short, table
+from tune.metric import OBJECTIVES
+from tune.report_markup import cell, listed, short, shown, table
 from tune.study.folder import CONFIRM, StudyError, StudyFolder
 from tune.verdict.judgement import Judgement, Verdict
 from tune.verdict.wording import by_seed, method, next_steps, sentence
@@ -51,8 +51,8 @@ def _primary_first(verdict: Verdict) -> list[Judgement]:
 
 def _seeds_option(folder: StudyFolder, verdict: Verdict) -> str:
     """Return the option that adds the missing seeds. It counts the seeds that ran before."""
-    judged = folder.read_json(f"{CONFIRM}/judged.json")
-    ran = max((len(runs) for runs in judged.values()), default=0)
+    judged = folder.read_json(f"{CONFIRM}/judged.json").values()
+    ran = max(map(len, judged), default=0)
     return f"--seeds {ran + verdict.more_seeds}"
 
 
@@ -121,7 +121,7 @@ def choice_lines(choice: Mapping[str, Any], judged: Mapping[str, Runs]) -> list[
     The gap shows the winner's curse: the best of many runs is partly lucky.
     """
     objective, seeds = choice["objective"], [str(seed) for seed in choice["seeds"]]
-    shown = OBJECTIVES[objective].shown
+    value_text = OBJECTIVES[objective].shown
     candidates = [(arm, entry) for arm, side in choice["arms"].items() for entry in side]
     contested = any(entry["values_by_seed"] for _, entry in candidates)
     rows, failed = [], []
@@ -130,8 +130,8 @@ def choice_lines(choice: Mapping[str, Any], judged: Mapping[str, Runs]) -> list[
         fresh, final = entry["values_by_seed"], judged.get(arm, {}) if chosen else {}
         search_value, trial = entry["search_value"], cell(entry["id"])
         again = [
-            *(shown(fresh.get(seed)) for seed in seeds),
-            shown(_mean(fresh)),
+            *(value_text(fresh.get(seed)) for seed in seeds),
+            value_text(_mean(fresh)),
             _gap(objective, search_value, _mean(fresh)),
         ]
         rows.append(
@@ -139,15 +139,19 @@ def choice_lines(choice: Mapping[str, Any], judged: Mapping[str, Runs]) -> list[
                 trial,
                 ARM_NAMES.get(arm, cell(arm)),
                 "yes" if chosen else "",
-                shown(search_value),
+                value_text(search_value),
                 *(again if contested else []),
-                shown(_mean(final)),
+                value_text(_mean(final)),
                 _gap(objective, search_value, _mean(final)),
                 cell(short(entry["values"])),
             ]
         )
-        runs = [*fresh.items(), *final.items()]
-        failed += [f"{trial} with seed {seed}" for seed, value in runs if value is None]
+        failed += [
+            f"{trial} with seed {seed}"
+            for runs in (fresh, final)
+            for seed, value in runs.items()
+            if value is None
+        ]
     how = (
         f"The best configurations of the search ran again with the seeds {listed(seeds)}. The one "
         "with the best mean on the search-validation lines was judged, with other seeds."
@@ -179,7 +183,7 @@ def _mean(runs: Runs) -> float | None:
 def _gap(objective: str, search_value: float | None, fresh: float | None) -> str:
     """Return by how much the search's value is better; in both, higher is better."""
     gap = None if search_value is None or fresh is None else search_value - fresh
-    return formatted(gap, f"+z.{OBJECTIVES[objective].decimals}f")
+    return shown(gap, f"{{:+z.{OBJECTIVES[objective].decimals}f}}")
 
 
 def opening_lines(folder: StudyFolder) -> list[str]:

@@ -71,8 +71,8 @@ class MetricRuns:
 
     def values(self, arm: str, seeds: Sequence[int]) -> np.ndarray:
         """Return the values of complete runs. Shape: (seeds, lines)."""
-        rows = [self.runs[arm, seed] for seed in seeds]
-        return np.array(rows, dtype=float).reshape(len(seeds), len(self.lines))
+        values = np.array([self.runs[arm, seed] for seed in seeds], dtype=float)
+        return values.reshape(len(seeds), len(self.lines))
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,8 +259,8 @@ class _MetricRows:
         runs: dict[tuple[str, int], np.ndarray | None] = {}
         if not self.faults.count:
             for run, values in self.values.items():
-                whole = run not in self.diverged
-                runs[run] = np.array([values[line] for line in counted]) if whole else None
+                array = np.array([values.get(line, math.nan) for line in counted])
+                runs[run] = None if run in self.diverged else array
         return MetricRuns(counted, weights, runs)
 
     def _check_lines(self, run: tuple[str, int], lines: list[str]) -> None:

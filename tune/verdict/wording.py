@@ -37,13 +37,12 @@ _HEADER = [
 
 def report(verdict: Verdict) -> str:
     """Return table, sentences, differences by seed and method, in Markdown."""
-    notes = [cell(note) for note in (*verdict.notes, *method(verdict))]
     parts = [
         table(verdict),
         _bullets(sentence(judgement) for judgement in verdict.judgements),
         _bullets(by_seed(verdict)),
         next_steps(verdict),
-        _bullets(notes),
+        _bullets(cell(note) for note in (*verdict.notes, *method(verdict))),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -54,8 +53,7 @@ def _bullets(lines: Iterable[str]) -> str:
 
 def table(verdict: Verdict) -> str:
     """Return one row for each metric and arm, in Markdown."""
-    rows = [_row(judgement) for judgement in verdict.judgements]
-    return markdown_table(_HEADER, rows, words=("metric", "verdict"))
+    return markdown_table(_HEADER, list(map(_row, verdict.judgements)), ("metric", "verdict"))
 
 
 def _row(judgement: Judgement) -> list[str]:
@@ -183,7 +181,7 @@ def method(verdict: Verdict) -> list[str]:
     secondary = len(verdict.judgements) - arms
     holm = f"Holm's adjustment: the primary metric over {arms} judged arm{'s' if arms > 1 else ''}"
     if secondary:
-        holm += f"; {secondary} secondary test{'s' if secondary > 1 else ''} among themselves"
+        holm += f"; the other tests ({secondary}) among themselves"
     return [
         f"A difference is the arm minus {REFERENCE} on the same lines and seed. A seed counts if "
         "it is complete in both arms. An error rate is sum(weight x value) / sum(weight): with the "

@@ -9,7 +9,10 @@ from tune.reporting.training_curves import loss_rows, loss_section
 
 
 def test_the_last_epoch_counts_and_totals_come_last(pair_of):
-    """OFF: 200 * .02 + 5 * .3 + 12 + 3 = 20.5. ON: pixel .05, so 26.5; with 2 * 1.1 for the contrastive term 28.7."""
+    """OFF: 200 * .02 + 5 * .3 + 12 + 3 = 20.5.
+
+    ON: pixel .05, so 26.5; with 2 * 1.1 for the contrastive term 28.7.
+    """
     pair = pair_of(
         Made("off-000", 0), Made("on-000", 0, steps={"pixel": [[9.0, 9.0], [0.04, 0.06]]})
     )
@@ -60,7 +63,7 @@ def test_means_go_over_the_paired_seeds(pair_of):
 
 
 def test_a_term_measured_at_weight_0_is_shown_and_explained(pair_of):
-    """OFF computes the term but does not train with it: the value stands in the table, and in no total."""
+    """OFF computes the term but does not train with it: it is in the table and in no total."""
     off = Made(
         "off-000", 0, values={"contrastive.formulation": "infonce", "contrastive.weight": 0.0}
     )

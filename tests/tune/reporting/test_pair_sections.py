@@ -295,7 +295,7 @@ def command(folder, *words):
 
 
 def test_a_true_study(study, inputs):
-    """OFF and two contrastive trials through Ray; then the same report from the command line, with and without a choice of arms."""
+    """OFF and two contrastive trials through Ray; then reports from the command line."""
     folder, request = study(trials=3, epochs=6)
     out = io.StringIO()
     assert tune.driver.run_search(folder, request, inputs.pairs, None, out)

@@ -1,4 +1,4 @@
-"""The search's own part of report.md: trials, importance, region and front; at the size of a long search."""
+"""The part of report.md on the search: trials, importance, region, front; in a long search too."""
 
 import json
 import shutil
@@ -17,7 +17,10 @@ from tune.space.constraint import Constraint
 
 @pytest.fixture
 def searched(tmp_path, request_of):
-    """searched(rows): the report of an OFF trial and these rows, the best of which has a folder; its text and the study's folder."""
+    """searched(rows): text and study folder of a report on an OFF trial and these rows.
+
+    Only the best of the rows has a folder.
+    """
 
     def write(rows, space=SPACE):
         folder, request, made = make_study(
