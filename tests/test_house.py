@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 DOORWAYS = ("search", "confirm", "control", "report")
 # The folders and modules of tune/, lowest first. A module imports from lower levels and from its own folder.
 LEVELS = (
-    ("report_markup",),
+    ("report_markup", "faults"),
     ("metric",),
     ("space",),
     ("study", "verdict"),

@@ -1,32 +1,43 @@
-"""Faults of a file or a table, collected so that one error reports all of them."""
+"""Collects the faults of an input file, so that they are reported together."""
 
 from __future__ import annotations
 
 
 class Faults:
-    """The faults of a source; all are counted, and the first `most` are kept."""
+    """Faults with their places.
 
-    def __init__(self, source: str, most: int | None = None):
-        self.source, self.most, self.count = source, most, 0
-        self._entries: list[tuple[str, int, str]] = []  # source, line (0 if none), text
+    limit: how many are listed; the others are only counted.
+    """
 
-    def add(self, text: str, line: int | None = None, source: str | None = None) -> None:
-        """Note a fault, by default of the collector's own source."""
+    def __init__(self, file: str, limit: int | None = None):
+        self.file, self.limit, self.count = file, limit, 0
+        self._listed: list[tuple[str, int, str]] = []
+
+    def add(self, text: str, line: int = 0, file: str | None = None) -> None:
+        """Add a fault. line: 0 if unknown. file: if it is not the main file."""
         self.count += 1
-        if self.most is None or self.count <= self.most:
-            self._entries.append((source or self.source, line or 0, text))
+        if self.limit is None or self.count <= self.limit:
+            # An escape can make a lone surrogate, which cannot be printed.
+            printable = text.encode(errors="backslashreplace").decode()
+            self._listed.append((file or self.file, line, printable))
 
-    def take(self, other: Faults) -> None:
-        """Add the faults of another source to these."""
+    def extend(self, other: Faults) -> None:
         self.count += other.count
-        self._entries += other._entries
+        self._listed += other._listed
 
-    def lines(self) -> list[str]:
-        """Return the faults by line, those of this source first, and the number of others."""
-        in_order = sorted(self._entries, key=lambda entry: (entry[0] != self.source, *entry[:2]))
-        lines = [
-            f"{source}:{line}: {text}" if line else f"{source}: {text}"
-            for source, line, text in in_order
+    def texts(self) -> list[str]:
+        """Return the faults by line, those of the main file first."""
+        ordered = sorted(self._listed, key=lambda fault: (fault[0] != self.file, *fault[:2]))
+        more = self.count - len(ordered)
+        return [
+            *(
+                f"{file}:{line}: {text}" if line else f"{file}: {text}"
+                for file, line, text in ordered
+            ),
+            *([f"and {more} more"] if more else []),
         ]
-        others = self.count - len(lines)
-        return [*lines, f"and {others} more"] if others else lines
+
+    def check(self) -> None:
+        """Raises: ValueError with all faults, if there are any."""
+        if self.count:
+            raise ValueError("\n".join(self.texts()))

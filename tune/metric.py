@@ -8,11 +8,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from tune.report_markup import shown
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _LARGEST_SSIM = 1.000001  # 1 after rounding to FP32
 
@@ -65,7 +66,7 @@ class Metric:
         if not self.is_error_rate:
             return arrays[self.key]
         edits = arrays[f"{self.recognizer}_{self.token}_edits"]
-        return edits / np.maximum(self.line_weights(arrays), 1)
+        return edits / self.line_weights(arrays).clip(min=1)
 
     def line_weights(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the weight of each line in the corpus value. Shape: (N,).
@@ -73,6 +74,8 @@ class Metric:
         An error rate weights a line by the length of its transcription, so that the weighted mean
         is the corpus rate; all other metrics weight each line by 1.
         """
+        import numpy as np  # here, so that reading a space does not load NumPy
+
         if not self.is_error_rate:
             return np.ones(len(arrays[self.key]))
         return arrays[f"{self.recognizer}_{self.token}_lengths"]

@@ -26,7 +26,7 @@ from tune.searcher.limits import Limits
 from tune.searcher.proposal import OFF, ON, Proposal
 from tune.searcher.proposer import Proposer
 from tune.searcher.pruners import build_pruner
-from tune.space.constraint import violations
+from tune.space.constraint import mean_metrics, violations
 from tune.space.space import Space
 from tune.study.journal import open_journal
 from tune.study.trial_status import TrialStatus
@@ -295,7 +295,7 @@ class OptunaSearcher(Searcher):
 
     @property
     def off_metrics(self) -> dict[str, float] | None:
-        """The mean of OFF's finished trials, for constraints; None while there is none."""
+        """The mean of OFF's finished trials, for constraints; None before there is one."""
         return mean_metrics(self._off_metrics)
 
     def _violations(self, frozen: FrozenTrial) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tune.metric import BY_KEY
@@ -59,6 +59,13 @@ class Constraint:
         metric = BY_KEY[self.metric]
         limit = CONSTRAINT_RULES[self.rule].words.format(f"{self.amount:g}{metric.unit}")
         return f"{metric.name} {limit}"
+
+
+def mean_metrics(trials: Sequence[Mapping[str, float]]) -> dict[str, float] | None:
+    """Return the mean of each metric over trials, as OFF's for constraints; None without trials."""
+    if not trials:
+        return None
+    return {name: sum(trial[name] for trial in trials) / len(trials) for name in trials[0]}
 
 
 def violations(

@@ -83,8 +83,8 @@ def _merged(base: Source, source: Source) -> Source:
     merged.lines = {**base.lines, (): source.lines.get((), 1)}
     merged.files = {path: base.files.get(path, base.file) for path in base.lines if path}
     merged.refused = base.refused | source.refused
-    merged.faults.take(source.faults)
-    merged.faults.take(base.faults)
+    merged.faults.extend(source.faults)
+    merged.faults.extend(base.faults)
     for key, value in source.value.items():
         if key in SECTIONS and isinstance(value, dict) and isinstance(base.value.get(key), dict):
             section = merged.value[key] = dict(base.value[key])

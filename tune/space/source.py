@@ -65,7 +65,7 @@ class Source:
         file = self.file
         if line is None:
             file, line = self._place(path)
-        self.faults.add(text, line, file)
+        self.faults.add(f"{key}: {text}" if key else text, line, file)
 
     def must_be(self, path: KeyPath, rule: str, value: str, fix: str = "") -> None:
         """Note that the value at `path` does not follow a rule."""
@@ -80,9 +80,9 @@ class Source:
         return self.file, 0
 
     def check(self) -> None:
-        """Raise SpaceError if there are faults."""
+        """Raise SpaceError with every fault so far: by line, those of this file first."""
         if self.faults.count:
-            raise SpaceError(self.faults.lines())
+            raise SpaceError(self.faults.texts())
 
 
 def is_experiment(source: Source) -> bool:

@@ -12,8 +12,8 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from ganhtr.atomic import to_json, write_atomically
-from tune.metric import METRICS, mean_metrics
-from tune.space.constraint import Constraint, keeps
+from tune.metric import METRICS
+from tune.space.constraint import Constraint, keeps, mean_metrics
 from tune.study.folder import StudyFolder
 from tune.study.trial_status import FINISHED, TrialStatus
 

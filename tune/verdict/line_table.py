@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from tune.faults import Faults
 from tune.metric import BY_KEY
 from tune.report_markup import listed
 from tune.verdict.judgement import Runs
@@ -16,7 +17,7 @@ from tune.verdict.judgement import Runs
 REFERENCE = "off"  # the arm that all others are compared with
 _HIGH_RATE = 2  # a mean error rate above this is probably not a fraction
 _MAX_NAMED = 3  # lines named in a fault
-_MAX_FAULTS = 20  # faults listed in an error
+MAX_FAULTS = 20  # faults listed in an error
 
 
 class LineValue(NamedTuple):
@@ -110,28 +111,6 @@ class LineTable:
         return set().union(*(table.diverged(arm) for table in self.metrics.values()))
 
 
-@dataclass
-class Faults:
-    """The faults of a source; the first 20 are listed."""
-
-    source: str
-    texts: list[str] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, text: str, row: int | None = None) -> None:
-        self.count += 1
-        if self.count <= _MAX_FAULTS:
-            place = self.source if row is None else f"{self.source}:{row}"
-            self.texts.append(f"{place}: {text}")
-
-    def check(self) -> None:
-        """Raises: ValueError with all faults, if there are any."""
-        if not self.count:
-            return
-        more = self.count - len(self.texts)
-        raise ValueError("\n".join([*self.texts, *([f"and {more} more"] if more else [])]))
-
-
 def table_of(
     values: Iterable[LineValue],
     source: str = "lines",
@@ -142,7 +121,7 @@ def table_of(
 
     Raises: ValueError with up to 20 faults.
     """
-    rows, faults = list(values), Faults(source)
+    rows, faults = list(values), Faults(source, MAX_FAULTS)
     arms = tuple(dict.fromkeys(row.arm for row in rows))
     if REFERENCE not in arms or len(arms) < 2:
         faults.add(

@@ -15,8 +15,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ganhtr.atomic import write_atomically
+from tune.faults import Faults
 from tune.metric import BY_KEY, METRICS, Metric
-from tune.verdict.line_table import REFERENCE, Faults, LineTable, LineValue, table_of
+from tune.verdict.line_table import MAX_FAULTS, REFERENCE, LineTable, LineValue, table_of
 
 COLUMNS = LineValue._fields
 MAX_BYTES, MAX_ROWS = 400 * 2**20, 3_000_000
@@ -43,7 +44,7 @@ def write_line_values(path: Path, values: Iterable[LineValue]) -> None:
 
 def read_line_values(path: Path) -> LineTable:
     """Read a CSV file (UTF-8). Raises: ValueError with up to 20 faults, each with its row."""
-    faults = Faults(str(path))
+    faults = Faults(str(path), MAX_FAULTS)
     rows, places = list[LineValue](), list[int]()
     records = _records(path)
     header = [name.strip() for name in next(records, (1, []))[1]]
