@@ -163,12 +163,12 @@ def test_8_an_experiment_runs_both_arms_for_several_seeds_and_tells_paired_diffe
             row[3] == f"{np.mean(on) - np.mean(off):+.3f}"
             and row[-1] == f"{interval.low:+.3f} to {interval.high:+.3f}"
         )
-        assert "over 3 seeds); the interval" in report.split("### Conclusion")[1]
+        assert ", 3 seeds); the interval" in report.split("### Conclusion")[1]
 
     check(experiment.report)
     write_report(experiment.folder, experiment.request, experiment.rows, (["off-000"], ["on-000"]))
     one_run = report_of(experiment.folder)
-    assert "one seed cannot tell" in one_run and "95 % interval" not in one_run
+    assert "One seed cannot tell" in one_run and "95 % interval" not in one_run
     caught(check, one_run)
 
 
