@@ -6,7 +6,7 @@ To add a metric, measure it in `ganhtr.train.evaluate` and describe it here.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -150,10 +150,3 @@ OBJECTIVES = {
 def objective_value(name: str, metrics: Mapping[str, float]) -> float:
     """Return the value of an objective, higher is better."""
     return OBJECTIVES[name].value(metrics)
-
-
-def mean_metrics(runs: Sequence[Mapping[str, float]]) -> dict[str, float] | None:
-    """Return the mean of each metric over several runs; None if there is no run."""
-    if not runs:
-        return None
-    return {key: sum(run[key] for run in runs) / len(runs) for key in runs[0]}

@@ -20,7 +20,7 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 from ray.tune.search import Searcher
 
-from tune.metric import mean_metrics, objective_value
+from tune.metric import objective_value
 from tune.searcher.arm_study import ArmStudy
 from tune.searcher.limits import Limits
 from tune.searcher.proposal import OFF, ON, Proposal
