@@ -1,4 +1,4 @@
-"""search_spaces/README.md is complete: its tables are those of the declared rules, its example loads.
+"""search_spaces/README.md is complete: its tables are those of the rules, its example loads.
 
 `python tests/tune/space/test_spaces_readme.py` writes the tables anew.
 """
