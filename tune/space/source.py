@@ -60,8 +60,6 @@ class Source:
         if any(path[:size] in self.refused for size in range(len(path) + 1)):
             return
         key = ".".join(str(part) for part in path if not isinstance(part, int))
-        # An escape can make a lone surrogate, which cannot be printed.
-        text = (f"{key}: {text}" if key else text).encode(errors="backslashreplace").decode()
         file = self.file
         if line is None:
             file, line = self._place(path)
