@@ -1,4 +1,7 @@
-"""The contrastive part of a training step: the loss of a batch and the matcher's update."""
+"""The contrastive part of a training step: the loss of a batch and the matcher's update.
+
+Legend: B lines of a batch.
+"""
 
 from __future__ import annotations
 
@@ -76,15 +79,13 @@ def _compare(
     config, loss = state.config, state.contrastive
     assert loss is not None
     if isinstance(loss, FrameLoss):
-        needs_degraded = loss.needs_degraded
-    else:
-        needs_degraded = config.contrastive.negatives == "degraded"
-    degraded = target_levels(guide, parts, "degraded", restored) if needs_degraded else {}
-    if isinstance(loss, FrameLoss):
+        degraded = target_levels(guide, parts, "degraded", restored) if loss.needs_degraded else {}
         clean = target_levels(guide, parts, "clean", restored)
         return compare_frames(
             matcher, loss, config.contrastive, restored, clean, degraded, frames_B
         )
+    is_candidate = config.contrastive.negatives == "degraded"
+    degraded = target_levels(guide, parts, "degraded", restored) if is_candidate else {}
     return compare_lines(
         matcher, loss, config, state.charset, restored, degraded, frames_B, texts, state.step
     )
