@@ -187,6 +187,6 @@ def test_7_every_validation_line_counts_once(bench, monkeypatch, caught):
     ] == [count] * 4
     monkeypatch.setattr(evaluate_module, "chunks", drop_remainder)
     with pytest.raises(
-        ValueError, match=f"one for each reference, got {EVALUATION_BATCH} for {count}"
+        ValueError, match=f"one reading per reference, got {EVALUATION_BATCH} for {count}"
     ):
         evaluate(REFERENCES["degraded"], bench.validation, bench.guide, bench.judge)

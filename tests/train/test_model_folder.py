@@ -142,7 +142,7 @@ def test_a_config_that_is_no_config(folder, text):
         ({"charset": None}, ["preset and charset must be strings", "NoneType"]),
         ({"config": [1]}, ["config an object", "list"]),
         ({"charset": "aa"}, ["characters must be distinct"]),
-        ({"charset": ""}, ["characters must be at least one"]),
+        ({"charset": ""}, ["charset: must have at least one character"]),
     ],
 )
 def test_faults_of_the_config_are_named(folder, changes, words):
