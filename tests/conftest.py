@@ -72,14 +72,17 @@ VALIDATION = (
 
 
 def pytest_collection_modifyitems(items):
-    """Runs the files with Ray first: they take longest, and at the end only one process would be busy."""
+    """Run the slow files with Ray first; run last, they would keep only one process busy."""
     with_ray = {item.path for item in items if "cluster" in item.fixturenames}
     items.sort(key=lambda item: item.path not in with_ray)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
-    """A cache that is no user's, unless GANHTR_CACHE names one; the processes of pytest-xdist share it."""
+    """A temporary cache, unless GANHTR_CACHE names one.
+
+    The processes of pytest-xdist share it.
+    """
     base = tmp_path_factory.getbasetemp()
     os.environ.setdefault(
         "GANHTR_CACHE",

@@ -1,4 +1,7 @@
-"""A plugin of coverage.py for `make coverage`: Ray kills its workers, so each of them saves what it has measured twice a second."""
+"""A coverage.py plugin for `make coverage`.
+
+Ray kills its workers, so each worker saves its measurements twice a second.
+"""
 
 import sys
 import threading

@@ -1,4 +1,4 @@
-"""Characters and class indices: blank 0, characters from 1, unknown behind them; charset files read strictly."""
+"""Tests of charsets: blank is 0, characters start at 1, unknown is last; strict charset files."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The layout: imports point one way, without circles; names shadow nothing; every file says what it is."""
+"""Tests of the layout: imports point one way, names shadow nothing, every file has a docstring."""
 
 import ast
 import graphlib
@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DOORWAYS = ("search", "confirm", "control", "report")
-# The folders and modules of tune/, lowest first. A module imports from lower levels and from its own folder.
+# The folders and modules of tune/, lowest first.
+# A module imports from lower levels and from its folder.
 LEVELS = (
     ("report_markup", "faults"),
     ("metric",),
@@ -25,7 +26,8 @@ LEVELS = (
 )
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 CONFIG = ("ganhtr.config", "ganhtr.config_faults", "ganhtr.config_sections")
-# What the modules under a name may import of the two packages. Where several names fit, each rule holds.
+# What the modules under a name may import from the two packages.
+# If several names match, every rule applies.
 MAY = {
     "ganhtr": ("ganhtr",),
     "ganhtr.config": CONFIG,
@@ -82,7 +84,10 @@ def nodes(node, types):
 
 
 def imports_of(name, modules, types):
-    """The names that a module imports, anywhere in it. A submodule counts as itself, not as its package."""
+    """Return the names that a module imports, anywhere in it.
+
+    A submodule counts as itself, not as its package.
+    """
     path, names = modules[name], set()
     for node in nodes(ast.parse(path.read_text(encoding="utf-8")), types):
         if isinstance(node, ast.Import):
@@ -112,7 +117,7 @@ def parents(name):
 
 
 def reached(name, graph):
-    """Everything that importing a module can bring in, with the packages that its modules lie in."""
+    """Return every module that importing a module can load, with the packages around them."""
     seen, todo = set(), [name]
     while todo:
         one = todo.pop()

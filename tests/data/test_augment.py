@@ -1,4 +1,4 @@
-"""Damage made anew: which lines, by which stream, over which columns; and none at all where none is asked for."""
+"""Tests of fresh degradation: which lines, which random stream, which columns, and when none."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""From one format to another: what each keeps, what is made or left out, and what is not overwritten."""
+"""Tests of converting between formats: what is kept, made, left out and not overwritten."""
 
 from pathlib import Path
 
@@ -111,7 +111,8 @@ def test_lines_outside_the_charset_are_left_out_and_named(tmp_path):
     assert (
         count == 8
         and notes[0]
-        == "4 lines with characters outside the charset left out: p0/1.jpg, p1/4.jpg, p1/7.jpg, p2/10.jpg"
+        == "4 lines with characters outside the charset left out: "
+        "p0/1.jpg, p1/4.jpg, p1/7.jpg, p2/10.jpg"
     )
     assert set(read_tfrecord(tmp_path / "a.tfrecord", Charset("é ac")).transcripts) == {
         "é a",
@@ -140,7 +141,8 @@ def test_a_charset_is_not_overwritten_unasked(tmp_path):
     (tmp_path / "a.charset.txt").write_text("mine")
     with pytest.raises(
         ValueError,
-        match=r"a.charset.txt: the charset file already exists. Give it with --charset, or use --force",
+        match=r"a.charset.txt: the charset file already exists. "
+        "Give it with --charset, or use --force",
     ):
         to_tfrecord("a", some_lines(), tmp_path / "a.tfrecord", None, False, told()[1])
     assert (tmp_path / "a.charset.txt").read_text() == "mine" and not (

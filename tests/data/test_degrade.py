@@ -1,4 +1,4 @@
-"""Every damage keeps the contract: nothing at strength 0, more with more strength, the same for the same seed."""
+"""Tests of degradations: none at strength 0, more with more strength, repeatable by seed."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Raw lines at one size: the width that is foretold, what counts as squeezed, twins laid down as their clean lines are."""
+"""Tests of fitting lines to one size: predicted widths, squeezed lines, degraded images."""
 
 from collections import deque
 

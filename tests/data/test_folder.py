@@ -1,4 +1,4 @@
-"""A folder of lines: what is kept untouched, what is skipped and named, what raises; and what is written is read again."""
+"""Tests of folders of lines: what is read, skipped and refused, and writing them again."""
 
 import os
 import tempfile
@@ -132,8 +132,8 @@ def test_a_bad_row_is_skipped_and_named(tmp_path, row, note, fault):
         read_folder(few)
     listed = str(caught.value).split("\n")
     assert (
-        listed[0]
-        == f"{few / 'lines.tsv'}: at least half of the lines must be usable, got 1 of 4. Correct these rows"
+        listed[0] == f"{few / 'lines.tsv'}: at least half of the lines must be usable, got 1 of 4. "
+        "Correct these rows"
     )
     assert (
         len(listed) == 4 and listed[1].startswith(f"{few / 'lines.tsv'}:3: ") and fault in listed[1]
@@ -219,7 +219,8 @@ def test_what_is_no_folder_of_lines_raises(tmp_path):
         read_folder(tmp_path / "nowhere")
     with pytest.raises(
         ValueError,
-        match=r"lines.tsv: cannot read the table of lines: No such file or directory. Write one row",
+        match=r"lines.tsv: cannot read the table of lines: No such file or directory. "
+        "Write one row",
     ):
         read_folder(tmp_path)
     with pytest.raises(

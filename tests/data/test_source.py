@@ -1,4 +1,4 @@
-"""From a name or files of any format to pairs: splits, digests, cache, notes, and a test split that stays closed."""
+"""Tests of data sources: splits, digests, the cache, notes, and a closed test split."""
 
 import dataclasses
 import hashlib
@@ -50,7 +50,10 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three lines in each of ten pages, the first of each too wide; the others lie in a folder below."""
+    """Three lines in each of ten pages; the first line of a page is too wide.
+
+    The others are in a subfolder.
+    """
     rows, rng = [], np.random.default_rng(0)
     for group in GROUPS:
         for i, width in enumerate((100, 40, 30)):
@@ -104,12 +107,15 @@ def page(folder, name, texts, image="page.png"):
         folder / image
     )
     rows = "".join(
-        f'<TextLine ID="l{i}" HPOS="0" VPOS="{64 * i}" WIDTH="120" HEIGHT="64"><String CONTENT="{text}"/></TextLine>'
+        f'<TextLine ID="l{i}" HPOS="0" VPOS="{64 * i}" WIDTH="120" HEIGHT="64">'
+        f'<String CONTENT="{text}"/></TextLine>'
         for i, text in enumerate(texts)
     )
     (folder / f"{name}.xml").write_text(
-        f"<alto><Description><sourceImageInformation><fileName>{image}</fileName></sourceImageInformation></Description><Layout>"
-        f'<Page WIDTH="120" HEIGHT="{64 * len(texts)}"><PrintSpace><TextBlock>{rows}</TextBlock></PrintSpace></Page></Layout></alto>'
+        f"<alto><Description><sourceImageInformation><fileName>{image}</fileName>"
+        "</sourceImageInformation></Description><Layout>"
+        f'<Page WIDTH="120" HEIGHT="{64 * len(texts)}"><PrintSpace><TextBlock>{rows}</TextBlock>'
+        "</PrintSpace></Page></Layout></alto>"
     )
     return folder
 
@@ -394,7 +400,8 @@ def test_what_is_no_source_names_the_accepted_forms(tmp_path, make, got):
     for read in (lambda path: read_source(path, None), lambda path: load_pairs(str(path), DATA)):
         with pytest.raises(
             ValueError,
-            match=f"it: data must be 'builtin', a folder with lines.tsv, a .tfrecord .*pages .*, got {got}",
+            match="it: data must be 'builtin', a folder with lines.tsv, a .tfrecord .*pages .*, "
+            f"got {got}",
         ):
             read(tmp_path / "it")
 
@@ -448,8 +455,8 @@ def test_a_tfrecord_is_split_in_its_order(records, cache):
     assert pairs.charset.characters == "ab"
     assert "the degraded images are those of the source" in pairs.notes
     assert (
-        "lines are split 80/10/10 by their order in the file: 17 train, 2 validation, 2 test (the original experiment: 90/10, "
-        "no test lines)"
+        "lines are split 80/10/10 by their order in the file: 17 train, 2 validation, 2 test "
+        "(the original experiment: 90/10, no test lines)"
     ) in pairs.notes
     with pytest.raises(ValueError, match="cannot be read without its charset"):
         load_pairs(str(path), DATA)
@@ -522,9 +529,12 @@ def test_the_module_and_cached_pairs_need_nothing_that_draws(records, folder):
     """Training imports the module, and must do so with little installed."""
     load_pairs(str(folder), DATA)
     program = (
-        "import sys; from pathlib import Path; from ganhtr.config import DataConfig; from ganhtr.data.source import load_pairs\n"
+        "import sys\n"
+        "from ganhtr.config import DataConfig\n"
+        "from ganhtr.data.source import load_pairs\n"
         f"load_pairs({str(folder)!r}, DataConfig(height=32, width=64, lines=16))\n"
-        "print({'PIL', 'scipy', 'defusedxml', 'crc32c', 'typer', 'rich', 'HersheyFonts'} & set(sys.modules))"
+        "heavy = {'PIL', 'scipy', 'defusedxml', 'crc32c', 'typer', 'rich', 'HersheyFonts'}\n"
+        "print(heavy & set(sys.modules))"
     )
     ran = subprocess.run(
         [sys.executable, "-c", program],

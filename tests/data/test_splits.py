@@ -1,4 +1,4 @@
-"""Splits of lines: whole groups near the shares, by seed and names alone; and by order in the file."""
+"""Tests of splits: whole groups near the shares by seed and names, or by order in the file."""
 
 import os
 from pathlib import Path
@@ -69,7 +69,8 @@ def test_no_split_is_empty(sizes):
 def test_too_few_groups_name_the_fix(groups):
     with pytest.raises(
         ValueError,
-        match=f"at least 3.*got {len(set(groups))} .*third column of lines.tsv; .*three pages or more",
+        match=f"at least 3.*got {len(set(groups))} "
+        ".*third column of lines.tsv; .*three pages or more",
     ):
         split_groups(groups, 0)
 

@@ -1,4 +1,4 @@
-"""TFRecords: exact round trips, the `tfrecord` package and protobuf as oracles in both directions, every damage named, none fatal."""
+"""Tests of TFRecords: round trips, two other libraries as oracles, and damaged files."""
 
 import os
 import struct
@@ -329,7 +329,8 @@ def test_where_the_chain_breaks_the_rest_is_one_fault(tmp_path, damage):
     tracemalloc.stop()
     assert back.names == ("f-00000", "f-00001", "f-00002") and peak < 10**6
     assert back.notes == (
-        f"1 skipped (the rest of the file cannot be read): from record 3 at byte {at} on, {left} bytes are left",
+        "1 skipped (the rest of the file cannot be read): "
+        f"from record 3 at byte {at} on, {left} bytes are left",
     )
     path.write_bytes(path.read_bytes()[at:])
     with pytest.raises(
@@ -387,7 +388,8 @@ def test_a_charset_that_is_too_small_says_so(tmp_path):
     [
         (
             {"degraded": None},
-            r"l7: the line needs a degraded image of the size of its clean image \(8, 9\), got none",
+            r"l7: the line needs a degraded image of the size of its clean image \(8, 9\), "
+            "got none",
         ),
         ({"degraded": np.zeros((8, 10), np.uint8)}, r"clean image \(8, 9\), got \(8, 10\)"),
         (
@@ -491,7 +493,8 @@ kinds = st.one_of(
 )
 keys = st.sampled_from([*NAMES, "other"]).map(lambda name: sized(1, name.encode()))
 values = shuffled(kinds).map(lambda held: sized(2, held))
-# No unknown fields between these: for one of them protobuf's Python runtime drops the whole entry, instead of the field.
+# No unknown fields between these. For one of them, protobuf's Python runtime drops the whole entry
+# instead of the field.
 entries = st.lists(st.one_of(keys, values), max_size=4).map(lambda held: sized(1, b"".join(held)))
 examples = shuffled(shuffled(entries).map(lambda held: sized(1, held)))
 
@@ -627,7 +630,7 @@ FILE = framed(WHOLE, WHOLE)
 
 
 def read_bytes(folder, data):
-    """Reads these bytes as a file: the lines, or None for a ValueError; anything else is a failure."""
+    """Read bytes as a file; return the lines, or None for a ValueError. Other errors propagate."""
     path = folder / "fuzz.tfrecord"
     path.write_bytes(data)
     try:

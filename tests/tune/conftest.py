@@ -1,4 +1,4 @@
-"""A study small enough for a test: random lines, recognizers with fresh weights, a generator of a few hundred parameters."""
+"""Fixtures for a small study: random lines, untrained recognizers, a tiny generator."""
 
 from contextlib import nullcontext
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A study folder written by hand, with known numbers: trials in the layout of tune/study/trial_folder.py."""
+"""A hand-written study folder with known numbers, laid out as tune/study/trial_folder.py does."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -19,7 +19,10 @@ OFF = {"contrastive.formulation": "none"}
 
 @dataclass
 class Made:
-    """One trial. `psnr` and `cer` have a value an epoch; `steps` a list an epoch for each loss; the rest is filled in."""
+    """One trial; what is not passed is filled in.
+
+    psnr, cer: one value per epoch. steps: one list per epoch for each loss.
+    """
 
     id: str
     seed: int

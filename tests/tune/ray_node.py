@@ -1,4 +1,7 @@
-"""Real Ray nodes on this machine, each with processes, ports and folders of its own; ended by process id, and nothing else is."""
+"""Real Ray nodes on this machine.
+
+Each node has separate processes, ports and folders. Only its processes are ended, by process id.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,10 @@ def environment() -> dict[str, str]:
 
 @dataclass
 class RayNode:
-    """What `ray start` left running: all of it belongs to one session of the operating system, which nothing else belongs to."""
+    """The processes that `ray start` left running.
+
+    They share one session of the operating system, and nothing else belongs to that session.
+    """
 
     session: int
     address: str
@@ -58,7 +64,10 @@ class RayNode:
         head: RayNode | None = None,
         dashboard: bool = False,
     ) -> RayNode:
-        """A head, or a further node of `head`'s cluster. Folders must have short names: sockets lie in them."""
+        """Start a head, or another node of the cluster of `head`.
+
+        Folders must have short names, because they contain sockets.
+        """
         address, page = (head.address if head else f"127.0.0.1:{free_port()}"), free_port()
         words = [
             RAY,

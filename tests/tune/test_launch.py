@@ -1,4 +1,4 @@
-"""The manifests for clusters: they load, have the shape that Ray's launcher and KubeRay ask for, and say what our command line knows."""
+"""Tests of the cluster manifests: valid for Ray's launcher, KubeRay and our command line."""
 
 import json
 import shlex
@@ -29,7 +29,10 @@ def kubernetes():
 
 
 def words_of(command):
-    """The options of a call of the search, and their values. Fails on an option that the search does not have."""
+    """Return the options and values of a search command.
+
+    Fails on an option that the search does not have.
+    """
     words = shlex.split(command)
     words = words[next(i for i, word in enumerate(words) if word.endswith("tune/search.py")) + 1 :]
     given = {}

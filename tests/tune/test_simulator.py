@@ -1,4 +1,4 @@
-"""The benchmarks' simulator: what it replays is what was trained, and it drives a searcher as Ray would."""
+"""Tests of the benchmark simulator: it replays trained curves and drives searchers as Ray does."""
 
 import gzip
 import inspect
@@ -51,7 +51,10 @@ def plain(*psnr):
 
 
 class Line:
-    """A landscape of five epochs whose value is a weight's distance from 2, the same for every seed; above 5 a run diverges in epoch 3."""
+    """A landscape of five epochs whose value is the distance of the weight from 2.
+
+    It is the same for every seed. With a weight above 5 a run diverges in epoch 3.
+    """
 
     epochs, best = 5, 0.0
 
@@ -128,7 +131,10 @@ def test_a_value_counts_as_the_nearest_in_the_logarithm(curves, change, same):
 
 
 def test_every_value_of_the_grid_has_its_share_of_the_space(curves):
-    """The first and the last as much as their neighbours: half a step beyond the grid's ends belongs to it."""
+    """The first and the last value have the same share as their neighbours.
+
+    Half a step beyond each end of the grid belongs to the end.
+    """
     low, high = next(
         (p.low, p.high) for p in curves.space().parameters if p.key == "train.generator_lr"
     )

@@ -1,4 +1,4 @@
-"""Cutting a line out of a page and laying it back: which pixels are the line's, what fills the rest, what stays untouched."""
+"""Tests of cutting a line out of a page and pasting it back."""
 
 from types import SimpleNamespace
 
@@ -21,7 +21,10 @@ def noise(height, width, seed=0):
 
 
 def turns_around(polygon, box):
-    """The winding number of a polygon around the centre of each pixel, as the sum of the angles under which its sides are seen."""
+    """Return the winding number of a polygon around the centre of each pixel.
+
+    It is the sum of the angles that the sides span at that point.
+    """
     left, top, right, bottom = box
     x, y = np.meshgrid(np.arange(left, right) + 0.5, np.arange(top, bottom) + 0.5)
     angles = np.stack([np.arctan2(py - y, px - x) for px, py in polygon])

@@ -1,4 +1,4 @@
-"""Reading ALTO and PAGE files: the same lines from every dialect, what is skipped and named, what raises, and files of ill will."""
+"""Tests of reading ALTO and PAGE files: dialects, skipped lines, errors, damaged files."""
 
 import os
 import re
@@ -30,7 +30,10 @@ LINES = (
 
 
 def listed(points, dialect):
-    """Points (or text as it is) as the dialects write them, quoted; ALTO 4 of eScriptorium has no commas."""
+    """Return points as a dialect writes them, quoted; text is quoted as it is.
+
+    ALTO 4 of eScriptorium has no commas.
+    """
     pairs = (
         points
         if isinstance(points, str)
@@ -41,7 +44,8 @@ def listed(points, dialect):
 
 def alto_line(key, text, points, dialect="alto4", box="", inside=""):
     shape = "" if points is None else f"<Shape><Polygon POINTS={listed(points, dialect)}/></Shape>"
-    return f"<TextLine ID={quoteattr(key)} {box}>{shape}{inside or f'<String CONTENT={quoteattr(text)}/>'}</TextLine>"
+    content = inside or f"<String CONTENT={quoteattr(text)}/>"
+    return f"<TextLine ID={quoteattr(key)} {box}>{shape}{content}</TextLine>"
 
 
 def page_line(key, text, points, dialect="page2019", inside=""):
@@ -65,13 +69,16 @@ def xml_of(
     width, height = size
     if dialect in ALTOS:
         return (
-            f'<?xml version="1.0" encoding="UTF-8"?>\n<alto xmlns="{ALTOS[dialect]}"><Description>{unit}<sourceImageInformation>'
-            f'<fileName>{escape(image)}</fileName></sourceImageInformation></Description><Layout><Page WIDTH="{width}" '
-            f'HEIGHT="{height}"><PrintSpace><TextBlock ID="b">{body}</TextBlock></PrintSpace></Page></Layout></alto>'
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<alto xmlns="{ALTOS[dialect]}">'
+            f"<Description>{unit}<sourceImageInformation><fileName>{escape(image)}</fileName>"
+            "</sourceImageInformation></Description>"
+            f'<Layout><Page WIDTH="{width}" HEIGHT="{height}"><PrintSpace>'
+            f'<TextBlock ID="b">{body}</TextBlock></PrintSpace></Page></Layout></alto>'
         )
     return (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<PcGts xmlns="{PAGES[dialect]}"><Metadata/><Page imageFilename={quoteattr(image)} '
-        f'imageWidth="{width}" imageHeight="{height}"><TextRegion id="a"><TextRegion id="b">{body}</TextRegion></TextRegion>'
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<PcGts xmlns="{PAGES[dialect]}"><Metadata/>'
+        f'<Page imageFilename={quoteattr(image)} imageWidth="{width}" imageHeight="{height}">'
+        f'<TextRegion id="a"><TextRegion id="b">{body}</TextRegion></TextRegion>'
         "</Page></PcGts>"
     )
 
@@ -153,7 +160,8 @@ def test_transcribed_lines_are_cut_named_and_grouped(tmp_path, dialect):
 
 def test_a_word_is_a_string_and_a_hyphen_follows_it(tmp_path):
     words = (
-        '<Shape/><String CONTENT="ge"/><SP WIDTH="3"/><String CONTENT="schre"/><String CONTENT=""/><HYP CONTENT="\u00ac"/>',
+        '<Shape/><String CONTENT="ge"/><SP WIDTH="3"/><String CONTENT="schre"/>'
+        '<String CONTENT=""/><HYP CONTENT="\u00ac"/>',
         '<String CONTENT=" a  b\u00ad "/>',
         '<String CONTENT="x"/><SP/><SP/><String CONTENT="y"/>',
         "<SP/>",
@@ -190,7 +198,8 @@ def equiv(text, index=""):
         (equiv("second", 'index="x"') + equiv("first", 'index="7"'), "first"),
         (f"<Word>{equiv('wrong')}<Glyph>{equiv('w')}</Glyph></Word>" + equiv("own"), "own"),
         (
-            f"<Word>{equiv('two')}<Glyph>{equiv('t')}</Glyph></Word><Word/><Word>{equiv('words', 'index=' + repr('1'))}{equiv('Words')}</Word>",
+            f"<Word>{equiv('two')}<Glyph>{equiv('t')}</Glyph></Word><Word/>"
+            f"<Word>{equiv('words', 'index=' + repr('1'))}{equiv('Words')}</Word>",
             "two Words",
         ),
         (f"<Word>{equiv('word')}</Word>{equiv('  ')}", "word"),
@@ -347,7 +356,8 @@ def test_a_line_without_a_place_is_skipped_and_named(tmp_path, kind, points, box
     with pytest.raises(ValueError) as caught:
         read_pages(xml)
     assert str(caught.value).startswith(
-        f"{xml}: at least half of the lines must be usable, got 1 of 3. Correct the page files\n{xml}: line bad: "
+        f"{xml}: at least half of the lines must be usable, got 1 of 3. Correct the page files\n"
+        f"{xml}: line bad: "
     )
 
 
@@ -424,7 +434,8 @@ def test_only_the_last_part_of_the_images_name_counts(tmp_path, dialect, said):
     (tmp_path / "x" / "p.png").unlink()
     with pytest.raises(
         ValueError,
-        match="other.xml: no image found next to the page file: neither 'p.png' nor other with .jpg",
+        match="other.xml: no image found next to the page file: "
+        "neither 'p.png' nor other with .jpg",
     ):
         read_page(xml)
 
@@ -474,7 +485,8 @@ def test_an_image_of_another_size_raises(tmp_path, dialect):
     for read in (read_page, read_pages):
         with pytest.raises(
             ValueError,
-            match=r"p.xml: p.png must be 240 x 90 px as in the page file, got 120 x 90 px\. Use the transcribed image",
+            match=r"p.xml: p.png must be 240 x 90 px as in the page file, got 120 x 90 px\. "
+            "Use the transcribed image",
         ):
             read(xml)
 
@@ -551,7 +563,8 @@ BAD_PAGES = [
     (changed("page2019", "Page", "Seite"), "PcGts must have exactly one Page, got 0."),
     (
         "<html><body/></html>",
-        "the root of a page file must be alto or PcGts, got 'html'. Export the page as ALTO or PAGE",
+        "the root of a page file must be alto or PcGts, got 'html'. "
+        "Export the page as ALTO or PAGE",
     ),
     ("", "the page file is not valid XML: no element found"),
     ("den 3 Maart", "the page file is not valid XML: syntax error"),
@@ -561,7 +574,8 @@ BAD_PAGES = [
     ('<?xml version="1.0" encoding="utf-7"?><alto/>', "the page file is not valid XML: "),
     (
         changed("alto4", "<alto ", BOMB + "<alto ").replace("den 3", "&i;"),
-        "a page file must not declare a document type or entities, got <!DOCTYPE alto>. Remove the declaration",
+        "a page file must not declare a document type or entities, got <!DOCTYPE alto>. "
+        "Remove the declaration",
     ),
     (
         changed("alto4", "<alto ", OUTSIDE + "<alto ").replace("den 3", "&i;"),
@@ -631,7 +645,8 @@ def test_a_folder_goes_on_without_its_bad_pages(tmp_path):
     with pytest.raises(ValueError) as caught:
         read_pages(tmp_path)
     assert str(caught.value).startswith(
-        f"{tmp_path}: at least half of the lines must be usable, got 2 of 5. Correct the page files\n"
+        f"{tmp_path}: at least half of the lines must be usable, got 2 of 5. "
+        "Correct the page files\n"
     )
     write(tmp_path, "e.xml", xml_of("page2013", LINES, "e.png"), "e.png")
     lines = read_pages(tmp_path)
@@ -675,7 +690,8 @@ def test_a_page_in_two_dialects_is_read_once(tmp_path):
     lines = read_pages(tmp_path)
     assert lines.names == ("p/r1",)
     assert lines.notes == (
-        "2 skipped (another file of the page was read): p.page.xml (see p.alto.xml), s.xml (see p.alto.xml)",
+        "2 skipped (another file of the page was read): "
+        "p.page.xml (see p.alto.xml), s.xml (see p.alto.xml)",
     )
 
 
@@ -787,7 +803,10 @@ def with_other_bytes(text, rng):
 
 
 def with_other_values(text, rng):
-    """A number, an attribute or an element's text changed, or an element lost; still XML, and often a page."""
+    """Change a number, an attribute or the text of an element, or remove an element.
+
+    The result is still XML, and often a page.
+    """
     kinds = (
         rb"\d+",
         rb'(?<==")[^"]*(?=")',

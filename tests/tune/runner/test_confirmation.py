@@ -1,4 +1,8 @@
-"""Confirm, then judge: who is run with which seeds, who is chosen, what is measured on the test lines; with real trials, without Ray."""
+"""Tests of the confirmation and the verdict, with real trials and without Ray.
+
+They check which candidates run with which seeds, which one is chosen, and what is measured on
+the test lines.
+"""
 
 import csv
 import json
@@ -141,7 +145,7 @@ def test_a_candidate_that_fails_with_a_seed_ranks_last(work):
 
 
 def test_the_lines_measured_are_those_of_the_chosen_epoch(work, unseen, inputs):
-    """Corpus figures of lines.csv equal an evaluation of the run's best weights on the same lines."""
+    """Corpus values of lines.csv equal an evaluation of the best weights on the same lines."""
     import torch
 
     from ganhtr.data.batches import LineBatches

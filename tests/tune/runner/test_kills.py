@@ -1,4 +1,6 @@
-"""kill -9, again and again: of the search at twenty random moments, of its workers, of two trials at a time; then --resume.
+"""Tests of kill -9 at random moments, followed by --resume.
+
+Killed are the search, its workers, and a search with two trials at a time.
 
 The moments are drawn from a seed that a failing test names; KILL_SEED sets it.
 """
@@ -44,9 +46,11 @@ def moments():
 
 @pytest.fixture
 def words(tmp_path):
-    """words(**verdict): the options of a search that prunes, one trial at a time; its verdict at the end where asked for.
+    """words(**verdict): the options of a search that prunes and runs one trial at a time.
 
-    shared: a parameter that matters without contrast too, so that OFF searches as ON does.
+    verdict: settings of the verdict at the end, if there is one.
+
+    shared: a parameter that also matters without contrast, so that OFF searches too.
     """
 
     def build(trials=TRIALS, cpus=CPUS, shared=None, **verdict):
@@ -104,7 +108,10 @@ class Session:
         return True
 
     def kill(self):
-        """kill -9 of the search alone. Ray's workers must end by themselves; its agents, which take a minute, are ended here."""
+        """Kill only the search, with SIGKILL.
+
+        Ray's workers must end by themselves. Ray's agents would take a minute: they are ended here.
+        """
         started, training = descendants(self.process.pid), workers_of(self)
         self.process.kill()
         self.process.wait()
@@ -184,7 +191,10 @@ def told(folder):
 
 
 def kill_at_random(folder, words, targets, moments, start_up):
-    """One session after the other, each killed a random while after the study has so many epochs. Returns what had ended at each kill."""
+    """Run sessions that are killed; return the trials that had ended at each kill.
+
+    Each kill comes a random time after the study has reached its target number of epochs.
+    """
     ended = {}
     for target in targets:
         session = Session(folder, words)
@@ -203,7 +213,10 @@ def kill_at_random(folder, words, targets, moments, start_up):
 
 
 def test_killed_at_twenty_random_moments_it_ends_as_an_unbroken_search(words, tmp_path, moments):
-    """In the start-up, in an epoch, at the end of a trial, in confirmation and report: the trials and the verdict of an unbroken search."""
+    """Trials and verdict equal those of an uninterrupted search.
+
+    Kills come during start-up, within an epoch, at the end of a trial, in confirmation and report.
+    """
     options = words(
         trials=12, shared={"loss.ctc": {"float": [0.5, 2]}}, seeds=3, top=2
     )  # the model proposes each arm's fifth and sixth
@@ -228,7 +241,10 @@ def test_killed_at_twenty_random_moments_it_ends_as_an_unbroken_search(words, tm
 
 
 def test_two_trials_at_a_time_killed_at_random_moments(words, tmp_path, moments):
-    """Each trial once, under the next free name, all ended, each with all its epochs once, and none run again that had ended."""
+    """Every trial runs once, under the next free name, ends, and has each of its epochs once.
+
+    No trial that had ended runs again.
+    """
     options, folder, trials = words(trials=8, cpus=CPUS / 2), tmp_path / "r/two", 8
     ended = kill_at_random(
         folder,
@@ -258,7 +274,10 @@ def test_two_trials_at_a_time_killed_at_random_moments(words, tmp_path, moments)
 
 
 def test_workers_killed_at_random_moments_leave_no_trace_in_the_study(words, tmp_path, moments):
-    """More kills than a trial outlives in one epoch, but spread: every trial goes on from its checkpoint, as if nothing had been."""
+    """Every trial continues from its checkpoint, as if nothing had happened.
+
+    There are more kills than a trial survives within one epoch, but they are spread out.
+    """
     options = words(trials=2)
     options[options.index(EPOCHS)] = 16
     whole, cut = tmp_path / "r/whole", tmp_path / "r/cut"

@@ -1,4 +1,4 @@
-"""The scheduler, as Ray calls it: deaths of workers, a trial that is given up, a disk that takes no more."""
+"""Tests of the scheduler as Ray calls it: dead workers, abandoned trials, a full disk."""
 
 from types import SimpleNamespace
 

@@ -74,7 +74,11 @@ def experiment_file(tmp_path):
 def test_a_search_through_ray_with_a_plateau_a_failure_and_a_worker_that_dies(
     study, inputs, shared_ray, monkeypatch, tmp_path
 ):
-    """One cluster, everything a driver must get right: OFF first, patience through Tune, a failure alone, a dead worker, reused ones."""
+    """The duties of a driver, on one cluster.
+
+    OFF runs first, patience works through Tune, a failure stays alone, a dead worker is replaced,
+    workers are reused.
+    """
 
     class Scripted(GanHtrTrial):
         def value_of(self, metrics):
@@ -135,7 +139,10 @@ def test_a_search_through_ray_with_a_plateau_a_failure_and_a_worker_that_dies(
 
 
 def test_a_search_ends_with_a_verdict_and_can_be_extended(search_here, space_file, tmp_path):
-    """Choice and judgement through Ray, from the command line; `--extend` adds trials and gives the verdict anew; confirm.py adds seeds."""
+    """Choice and verdict through Ray, from the command line.
+
+    `--extend` adds trials and repeats the verdict; confirm.py adds seeds.
+    """
     where = ["--results", tmp_path / "r", "--name", "judged"]
     short = ["--trials", 3, "--epochs", 1, "--seeds", 3, "--set", "train.steps_per_epoch=1"]
     done = search_here("--space", space_file, *where, *short)
@@ -169,7 +176,10 @@ def test_a_search_ends_with_a_verdict_and_can_be_extended(search_here, space_fil
 
 
 def test_the_command_searches_is_killed_and_resumed(search_here, space_file, tmp_path):
-    """kill -9 in mid-search; --resume ends with every trial once, none run again, and continues the running ones from their epoch."""
+    """After kill -9 in the middle of a search, --resume ends with every trial once.
+
+    No trial runs again; running trials continue from their epoch.
+    """
     name = ["--space", space_file, "--results", tmp_path / "r", "--name", "killed"]
     process = subprocess.Popen(
         command(*name, "--trials", 4, "--epochs", 20),
@@ -271,7 +281,10 @@ def test_single_trial_gives_the_bits_of_the_same_trial_in_a_search(
 
 
 def test_an_experiment_through_ray(study, experiment, inputs, shared_ray):
-    """Both arms for both seeds; what Ray ran is what the trial of that seed gives without Ray; best/ is whole."""
+    """Both arms run for both seeds, and best/ is complete.
+
+    A trial run by Ray equals the trial of the same seed without Ray.
+    """
     folder, request = study(
         trials=4, epochs=2, of=replace(experiment, budget=replace(experiment.budget, seeds=2))
     )

@@ -22,7 +22,10 @@ def test_a_full_disk_ends_it_with_what_to_do(study, inputs, monkeypatch):
 
 def test_it_ends_when_it_is_asked_to_and_goes_on_later(study, inputs):
     class Asking(io.StringIO):
-        """Asks for the end when the first epoch is told; a wish of before the start does not count."""
+        """Asks for the end when the first epoch is printed.
+
+        A request before the start does not count.
+        """
 
         def write(self, text):
             if text.startswith("epoch 1/3"):

@@ -13,7 +13,7 @@ from tune.runner.trainable import GanHtrTrial
 
 
 def trial_class(plan, inputs, script=None):
-    """The real trainable on given inputs; `script` gives the value of each epoch instead of the objective."""
+    """The real trainable on these inputs; `script` replaces the objective value of each epoch."""
 
     class Trial(GanHtrTrial):
         def setup(self, config):

@@ -1,4 +1,7 @@
-"""Searches on two real Ray nodes on this machine: one is killed, lines lie once on each, trials share a card, a job is submitted."""
+"""Tests of searches on two real Ray nodes on this machine.
+
+One node is killed, each node stores the lines once, trials share a GPU, a job is submitted.
+"""
 
 import contextlib
 import csv
@@ -76,7 +79,7 @@ def joined(place):
 
 @pytest.fixture
 def placed(monkeypatch):
-    """Has searches of this process run `Placed` trials; their class travels to the workers by value."""
+    """Make searches of this process run `Placed` trials; the class is pickled by value."""
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     monkeypatch.setattr("tune.runner.workers.GanHtrTrial", Placed)
     yield
@@ -143,7 +146,10 @@ def test_a_node_is_killed_and_its_trial_goes_on_on_the_other(both_arms, place, t
 
 
 class Placed(GanHtrTrial):
-    """Notes where the study's lines lie, and waits in its first epoch until as many trials run as there is room for."""
+    """A trial that records where the lines of the study are stored.
+
+    It waits in its first epoch until every slot has a running trial.
+    """
 
     def value_of(self, metrics):
         notes = self.plan.folder / "notes"
@@ -166,7 +172,10 @@ class Placed(GanHtrTrial):
 
 
 def mapping_of(address):
-    """The mapped file that an address lies in (device, inode), and where in it: the same for two processes means the same bytes."""
+    """Return the mapped file of an address as device and inode, and the offset in it.
+
+    Two processes with equal results read the same bytes.
+    """
     for line in Path("/proc/self/maps").read_text().splitlines():
         span, _, offset, device, inode, *_ = line.split()
         first, last = (int(part, 16) for part in span.split("-"))
@@ -184,7 +193,10 @@ def notes_of(folder):
 
 
 def test_lines_lie_once_on_each_node(joined, placed, study, experiment, inputs):
-    """Four trials at once on two nodes: the two of a node read the same bytes of its object store, each node has a copy of its own."""
+    """Four trials run at once on two nodes, and each node has its own copy of the lines.
+
+    The two trials of a node read the same bytes of its object store.
+    """
     nodes = joined("--num-cpus", 2, "--num-gpus", 0)
     folder, request = study(
         trials=4, epochs=2, of=replace(experiment, budget=replace(experiment.budget, seeds=2))
@@ -205,7 +217,10 @@ def test_lines_lie_once_on_each_node(joined, placed, study, experiment, inputs):
 def test_trials_share_a_card_by_fractions(
     joined, placed, study, experiment, inputs, monkeypatch, share, together
 ):
-    """The node's card is made up, and the trials train on the processor: what is tested is what the search asks Ray for."""
+    """Tests the resources that the search requests from Ray.
+
+    The node's GPU is invented, and the trials train on the CPU.
+    """
     monkeypatch.setattr(Request, "device", property(lambda self: "cpu"))
     nodes = joined("--num-cpus", 4, "--num-gpus", 1, nodes=1)
     folder, request = study(

@@ -1,4 +1,4 @@
-"""A space as plain Optuna distributions: each of its kind, read back by Optuna itself, and drawn from without us."""
+"""Tests of a space as Optuna distributions: every kind, read and sampled by Optuna itself."""
 
 import json
 import warnings

@@ -1,4 +1,4 @@
-"""Pruners: each stops trials, and lets trials go on, in scripted studies; decisions are compared with plain recomputations."""
+"""Tests of pruners in scripted studies; decisions are compared with plain recomputations."""
 
 import json
 import random
@@ -36,7 +36,10 @@ def start(study):
 
 
 def curve(study, values):
-    """Report a trial's best value so far, epoch by epoch, until it is stopped: the trial, and the epoch or None."""
+    """Report a trial's best value so far, epoch by epoch, until it is stopped.
+
+    Returns the trial, and the epoch of the stop or None.
+    """
     trial = start(study)
     for epoch in range(1, len(values) + 1):
         trial.report(max(values[:epoch]), epoch)
@@ -54,7 +57,10 @@ def noisy(count, rng):
 
 
 def interleaved(study, curves, rng, prune=lambda study, trial: trial.should_prune(), slots=5):
-    """Run curves as a search with several slots does, an epoch here and an epoch there; number -> epoch at which it is stopped."""
+    """Run curves as a search with several slots does, with their epochs interleaved.
+
+    Returns the epoch of the stop by trial number.
+    """
     waiting, running, ended = list(enumerate(curves)), [], {}
     while waiting or running:
         while waiting and len(running) < slots:
@@ -121,7 +127,10 @@ def test_a_pruner_made_anew_at_any_moment_decides_the_same(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["asha", "hyperband", "median"])
 def test_a_decision_that_a_kill_swallowed_is_made_again(name, tmp_path):
-    """The process dies after the decision and before the trial goes on or is recorded as pruned, at every rung."""
+    """The process dies after the decision, at every rung.
+
+    At that moment the trial has neither continued nor been recorded as pruned.
+    """
     path, answers = tmp_path / "journal", []
 
     def decide_three_times(study, trial):

@@ -1,4 +1,4 @@
-"""Samplers: the same history gives the same proposal, nothing forbidden is proposed, and a bounded history loses nothing that matters."""
+"""Tests of samplers: repeatable proposals, no forbidden ones, and a bounded history."""
 
 import json
 import math
@@ -236,7 +236,10 @@ def test_where_the_model_wants_what_is_forbidden_it_takes_the_next_best():
 
 @pytest.mark.parametrize("name", ["tpe", "nsga2", "qmc", "random"])
 def test_steps_are_written_as_in_the_space(name):
-    """0.1 + 2 x 0.1 is 0.30000000000000004 to Optuna: neither the rule nor the next trial would know it again."""
+    """A stepped value has the digits of the space.
+
+    Optuna computes 0.1 + 2 x 0.1 = 0.30000000000000004, which no constraint or trial would match.
+    """
     space = space_of(
         {"loss.ctc": {"float": [0.1, 0.7], "step": 0.1}, "head.layers": {"int": [1, 3]}},
         [{"loss.ctc": 0.3}, {"loss.ctc": 0.6, "head.layers": [1, 2]}],

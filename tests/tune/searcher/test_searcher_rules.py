@@ -1,4 +1,8 @@
-"""The searcher's rules: budgets, duplicates, first points, objectives, constraints, an OFF arm that searches, pruning, warm start."""
+"""Tests of the searcher's rules.
+
+Budgets, duplicates, first points, objectives, constraints, an OFF arm that searches, pruning,
+warm start.
+"""
 
 import itertools
 import json
@@ -120,7 +124,7 @@ def test_a_finite_space_stays_finished_when_it_is_opened_again(sampler, tmp_path
 
 @pytest.mark.parametrize("cut", [False, True])
 def test_a_first_point_that_was_run_before_is_passed_over(tmp_path, cut):
-    """Also one that leaves nothing new open, and where the search is opened again after each trial."""
+    """Also if no other point is left, and if the search is reopened after each trial."""
     space = space_of(
         {"head.kind": {"choice": ["none", "linear", "mlp"]}, **WEIGHT},
         first={
@@ -163,7 +167,10 @@ def test_what_cannot_be_derived_is_no_point_of_the_grid(tmp_path):
 
 
 def test_what_was_left_over_goes_on_in_the_order_of_its_proposals(tmp_path):
-    """Where OFF searches too: else the next trial would be proposed from another history than in a search that was not killed."""
+    """Unfinished trials continue in the order of their proposals where OFF searches too.
+
+    Otherwise the next proposal would follow from another history than in an uninterrupted search.
+    """
     searcher = opened(
         space_of({**WEIGHT, "loss.ctc": {"float": [0.1, 10], "log": True}}), tmp_path, trials=50
     )
@@ -356,7 +363,10 @@ def test_constraints_are_measured_against_off(tmp_path):
 
 
 def test_a_trial_that_ended_before_off_was_known_is_held_to_off_in_the_end(tmp_path):
-    """With two slots ON may end first: the journal then has no violation, and the table tells it from the figures."""
+    """With two slots ON may end first.
+
+    The journal then has no violation, and the table computes it from the metrics.
+    """
     space = space_of(constraints={"psnr": {"below_off": 0.5}})
     searcher = opened(space, tmp_path)
     names = [searcher.suggest(name)["id"] for name in "ab"]
@@ -422,7 +432,7 @@ def test_what_hangs_on_contrast_is_not_searched_without_it(tmp_path):
 
 
 def epochs_of(searcher, name, values, start=1):
-    """Tells epoch after epoch until the pruner gives the trial up; the epoch at which it does, or None."""
+    """Report epochs until the pruner stops the trial; return the epoch of the stop, or None."""
     for epoch, value in enumerate(values, start):
         result = {**told(value, epoch), "best_value": max(values[: epoch - start + 1])}
         if searcher.should_stop(name, result):
@@ -458,7 +468,10 @@ def test_a_bad_trial_is_pruned_after_the_warmup_and_told_so(pruned_search):
 
 
 def test_a_decision_that_a_crash_swallowed_is_taken_again(pruned_search, tmp_path):
-    """The epoch was reported, and the process died before the trial was told pruned: the same epoch, told once more, ends it."""
+    """The process died after an epoch was reported and before the trial was recorded as pruned.
+
+    The same epoch, reported again, ends the trial.
+    """
     pruned_search.suggest("bad")
     pruned_search.on_trial_result("bad", told(-50.0, 1))
     pruned_search.on_trial_result("bad", told(-50.0, 2))

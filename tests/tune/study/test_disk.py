@@ -1,4 +1,4 @@
-"""A disk that is full or cannot be written: told in one line, no trial's fault, and the study goes on when it is well again."""
+"""Tests of a full or read-only disk: a one-line message, no failed trial, a clean resume."""
 
 import csv
 import errno
@@ -154,7 +154,10 @@ def test_a_full_disk_in_a_trial_ends_the_search(space, tmp_path):
 
 
 def test_a_trial_whose_end_could_not_be_told_has_not_ended(space, tmp_path):
-    """Ray swallows what is raised there, and says that the trial failed: that is not to be written, even if there is room again."""
+    """Ray catches the error and reports the trial as failed.
+
+    That failure is not recorded, even if the disk has space again.
+    """
     searcher = opened(space, tmp_path)
     searcher.suggest("t")
     backend = searcher.arms["off"].study._storage._backend
@@ -178,7 +181,8 @@ def test_a_folder_that_cannot_be_written_is_told_with_the_way_on(request_of):
     with (
         pytest.raises(
             ValueError,
-            match=r"^/sys/\.lock: the disk or file cannot be written \(.*--name sys --results / --resume$",
+            match=r"^/sys/\.lock: the disk or file cannot be written \("
+            r".*--name sys --results / --resume$",
         ),
         StudyFolder(Path("/sys")).locked(),
     ):
@@ -226,8 +230,8 @@ def may_mount():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not may_mount(), reason="needs a mount namespace of its own")
-def test_a_search_on_a_disk_that_fills_up_and_is_locked_and_gets_room_again(space_file, tmp_path):  # noqa: F811
-    """A real file system, smaller than the study: one line each time, no trial lost, doubled or failed."""
+def test_a_search_survives_a_disk_that_is_full_and_then_read_only(space_file, tmp_path):  # noqa: F811
+    """On a file system smaller than the study: one-line messages, no lost, repeated or failed trial."""
     where = ["--results", tmp_path / "small"]
     start = shlex.join(
         command("--space", space_file, *where, "--name", "s", "--trials", 4, "--epochs", 6)

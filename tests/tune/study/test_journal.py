@@ -1,4 +1,4 @@
-"""The journal: read by Optuna's own backend and reading what that wrote, mended after a kill, whole after a full disk."""
+"""Tests of the journal: compatible with Optuna's backend, repaired after a kill or full disk."""
 
 import os
 import resource
@@ -256,7 +256,8 @@ import sys
 from pathlib import Path
 import optuna
 from tune.study.journal import open_journal
-study = optuna.create_study(storage=open_journal(Path(sys.argv[1])), study_name="on", direction="maximize")
+storage = open_journal(Path(sys.argv[1]))
+study = optuna.create_study(storage=storage, study_name="on", direction="maximize")
 trial = study.ask()
 for step in range(10**6):
     trial.report(1.5, step)

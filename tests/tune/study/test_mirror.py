@@ -1,4 +1,4 @@
-"""The mirror of a study's folder: what it copies, in which order, what it leaves alone, and that it takes no search down."""
+"""Tests of the mirror of a study folder: what it copies and in which order, and its failures."""
 
 import json
 import time

@@ -124,7 +124,10 @@ def test_an_older_study_gets_its_recognizers_when_it_goes_on_but_never_others(tr
 
 
 def test_the_seed_of_a_proposal_is_the_seed_of_its_trial(study, inputs):
-    """An experiment's values reach the training: another seed, other weights; the same seed for OFF and ON, the same first ones."""
+    """The values of an experiment reach the training.
+
+    Other seeds give other weights; OFF and ON with one seed start from the same weights.
+    """
     folder, request = study(epochs=1)
     make = trial_class(plan_of(request, folder, "score"), inputs)
     off = {"contrastive.formulation": "none"}

@@ -1,4 +1,7 @@
-"""Makes the sources of this folder: `python make_sources.py`, run with the Optuna version that a source is to come from (1.5 to 5)."""
+"""Make the sources of this folder: `python make_sources.py`.
+
+Run it with the Optuna version that the source should come from (1.5 to 5).
+"""
 
 import math
 import sqlite3
@@ -34,7 +37,10 @@ def objective(trial):
 
 
 def fill(storage):
-    """Three studies: one to maximise with every end that a trial can have, one to minimise, one with two values."""
+    """Create three studies: one to maximise, one to minimise, one with two values.
+
+    The first contains every state in which a trial can end.
+    """
 
     def study(name, seed=0, **goal):
         return optuna.create_study(
