@@ -231,7 +231,7 @@ def may_mount():
 @pytest.mark.slow
 @pytest.mark.skipif(not may_mount(), reason="needs a mount namespace of its own")
 def test_a_search_survives_a_disk_that_is_full_and_then_read_only(space_file, tmp_path):  # noqa: F811
-    """On a file system smaller than the study: one-line messages, no lost, repeated or failed trial."""
+    """On a file system smaller than the study: one-line messages, no trial lost, repeated, failed."""
     where = ["--results", tmp_path / "small"]
     start = shlex.join(
         command("--space", space_file, *where, "--name", "s", "--trials", 4, "--epochs", 6)
