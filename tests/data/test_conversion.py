@@ -38,8 +38,8 @@ def same(a, b):
     return (a is None) == (b is None) and (a is None or np.array_equal(a, b))
 
 
-def told():
-    """What is called with how many lines are done, and what it was told."""
+def recorder():
+    """Return a list and a progress callback that appends to it."""
     seen = []
     return seen, seen.append
 
@@ -47,7 +47,7 @@ def told():
 def test_there_and_back_gives_the_same_images_and_texts(tmp_path):
     write_folder(tmp_path / "a", some_lines().lines)
     first = read_folder(tmp_path / "a")
-    seen, tick = told()
+    seen, tick = recorder()
     count, notes = to_tfrecord("a", first, tmp_path / "b.tfrecord", None, False, tick)
     assert count == 12 and seen == list(range(1, 13)) and not any("made" in note for note in notes)
     records = read_tfrecord(tmp_path / "b.tfrecord", Charset.load(tmp_path / "b.charset.txt"))
@@ -55,24 +55,24 @@ def test_there_and_back_gives_the_same_images_and_texts(tmp_path):
     last = read_folder(tmp_path / "c")
     assert count == len(last) == 12 and seen[12:] == list(range(1, 13))
     assert last.transcripts == first.transcripts
-    for a, b, own in zip(first.lines, last.lines, some_lines().lines, strict=True):
+    for a, b, original in zip(first.lines, last.lines, some_lines().lines, strict=True):
         assert (
             same(a.clean, b.clean)
             and same(a.degraded, b.degraded)
-            and same(a.clean, own.clean)
-            and same(a.degraded, own.degraded)
+            and same(a.clean, original.clean)
+            and same(a.degraded, original.degraded)
         )
 
 
 def test_a_folder_keeps_groups_and_has_twins_only_where_they_are_given(tmp_path):
-    to_folder(some_lines(degraded=False), tmp_path / "out", told()[1])
+    to_folder(some_lines(degraded=False), tmp_path / "out", recorder()[1])
     lines = read_folder(tmp_path / "out")
     assert lines.names[:5] == ("p0_0.png", "p0_1.png", "p0_2.png", "p0_3.png", "p1_4.png")
     assert lines.groups == some_lines().groups and not (tmp_path / "out" / "degraded").exists()
 
 
 def test_stretches_of_a_file_are_groups_that_a_study_can_split(tmp_path):
-    _, notes = to_folder(some_lines(40, in_file_order=True), tmp_path / "out", told()[1])
+    _, notes = to_folder(some_lines(40, in_file_order=True), tmp_path / "out", recorder()[1])
     groups = read_folder(tmp_path / "out").groups
     assert [groups.count(group) for group in dict.fromkeys(groups)] == [4] * 10
     assert notes == [
@@ -83,17 +83,21 @@ def test_stretches_of_a_file_are_groups_that_a_study_can_split(tmp_path):
 
 def test_missing_twins_are_made_alike_each_time(tmp_path):
     lines = some_lines(degraded=False)
-    _, notes = to_tfrecord("a", lines, tmp_path / "a.tfrecord", Charset("é abc"), False, told()[1])
+    _, notes = to_tfrecord(
+        "a", lines, tmp_path / "a.tfrecord", Charset("é abc"), False, recorder()[1]
+    )
     assert "the degraded images of 12 lines were made (seed 0, strength 1)" in notes
     assert [path.name for path in tmp_path.iterdir()] == [
         "a.tfrecord"
     ]  # the charset is the one given
-    held = read_tfrecord(tmp_path / "a.tfrecord", Charset("é abc"))
-    for own, line in zip(lines.lines, held.lines, strict=True):
-        assert same(line.clean, own.clean) and same(line.degraded, with_twin(own).degraded)
+    records = read_tfrecord(tmp_path / "a.tfrecord", Charset("é abc"))
+    for original, line in zip(lines.lines, records.lines, strict=True):
+        assert same(line.clean, original.clean) and same(
+            line.degraded, with_twin(original).degraded
+        )
         assert (line.clean != line.degraded).mean() > 0.5
-    own = some_lines().lines[0]
-    assert with_twin(own) is own
+    original = some_lines().lines[0]
+    assert with_twin(original) is original
 
 
 def test_made_twins_of_the_built_in_lines_are_those_of_a_study(monkeypatch):
@@ -106,7 +110,7 @@ def test_made_twins_of_the_built_in_lines_are_those_of_a_study(monkeypatch):
 
 def test_lines_outside_the_charset_are_left_out_and_named(tmp_path):
     count, notes = to_tfrecord(
-        "a", some_lines(), tmp_path / "a.tfrecord", Charset("é ac"), False, told()[1]
+        "a", some_lines(), tmp_path / "a.tfrecord", Charset("é ac"), False, recorder()[1]
     )
     assert (
         count == 8
@@ -121,13 +125,15 @@ def test_lines_outside_the_charset_are_left_out_and_named(tmp_path):
     with pytest.raises(
         ValueError, match="b.tfrecord: every line has characters outside the charset"
     ):
-        to_tfrecord("a", some_lines(), tmp_path / "b.tfrecord", Charset("abc"), False, told()[1])
+        to_tfrecord(
+            "a", some_lines(), tmp_path / "b.tfrecord", Charset("abc"), False, recorder()[1]
+        )
 
 
 def test_tabs_and_line_breaks_become_spaces_in_either_format(tmp_path):
     lines = RawLines((RawLine("a", "g", "a\tb\nc", *np.full((2, 9, 9), 7, dtype=np.uint8)),))
-    to_folder(lines, tmp_path / "out", told()[1])
-    to_tfrecord("a", lines, tmp_path / "out.tfrecord", None, False, told()[1])
+    to_folder(lines, tmp_path / "out", recorder()[1])
+    to_tfrecord("a", lines, tmp_path / "out.tfrecord", None, False, recorder()[1])
     charset = Charset.load(tmp_path / "out.charset.txt")
     assert charset.characters == " abc"
     assert (
@@ -144,16 +150,16 @@ def test_a_charset_is_not_overwritten_unasked(tmp_path):
         match=r"a.charset.txt: the charset file already exists. "
         "Give it with --charset, or use --force",
     ):
-        to_tfrecord("a", some_lines(), tmp_path / "a.tfrecord", None, False, told()[1])
+        to_tfrecord("a", some_lines(), tmp_path / "a.tfrecord", None, False, recorder()[1])
     assert (tmp_path / "a.charset.txt").read_text() == "mine" and not (
         tmp_path / "a.tfrecord"
     ).exists()
-    to_tfrecord("a", some_lines(), tmp_path / "a.tfrecord", None, True, told()[1])
+    to_tfrecord("a", some_lines(), tmp_path / "a.tfrecord", None, True, recorder()[1])
     assert Charset.load(tmp_path / "a.charset.txt").characters == " abcé"
 
 
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
-    to_folder(some_lines(), tmp_path / "out", told()[1])
+    to_folder(some_lines(), tmp_path / "out", recorder()[1])
 
     def broken(done):
         raise KeyboardInterrupt
@@ -161,7 +167,7 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         to_folder(some_lines(3, degraded=False), tmp_path / "out", broken)
     assert len(read_folder(tmp_path / "out")) == 12
-    to_folder(some_lines(3, degraded=False), tmp_path / "out", told()[1])
+    to_folder(some_lines(3, degraded=False), tmp_path / "out", recorder()[1])
     assert len(read_folder(tmp_path / "out")) == 3 and not (tmp_path / "out" / "degraded").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -253,6 +259,6 @@ def test_a_place_that_cannot_be_written_is_the_users_error(tmp_path):
     (tmp_path / "file").write_text("x")
     out = tmp_path / "file" / "x.tfrecord"
     with pytest.raises(ValueError, match=r"file/x.tfrecord: cannot write: "):
-        to_folder(some_lines(), out, told()[1])
+        to_folder(some_lines(), out, recorder()[1])
     with pytest.raises(ValueError, match=r"file/x.tfrecord: cannot write the file: "):
-        to_tfrecord("a", some_lines(), out, None, False, told()[1])
+        to_tfrecord("a", some_lines(), out, None, False, recorder()[1])

@@ -228,11 +228,11 @@ def test_the_groups_are_the_strategies_of_the_configuration_and_share_out_every_
 def test_a_group_damages_every_line_with_its_own_members_at_even_chances(
     strategy, lines, monkeypatch
 ):
-    told = []
+    calls = []
 
     def note(name, damage):
         return lambda image, rng, strength: (
-            told.append((name, strength)),
+            calls.append((name, strength)),
             damage(image, rng, strength),
         )[1]
 
@@ -246,13 +246,13 @@ def test_a_group_damages_every_line_with_its_own_members_at_even_chances(
     )
     tiny = lines[0][:, :20]
     for seed in range(count):
-        told.clear()
+        calls.clear()
         degrade(tiny, np.random.default_rng(seed), 2.0, strategy)
-        names = [name for name, _ in told]
+        names = [name for name, _ in calls]
         assert names and names == [
             name for name in members if name in names
         ]  # each at most once, in their order
-        assert all(1.0 <= strength <= 2.0 for _, strength in told)
+        assert all(1.0 <= strength <= 2.0 for _, strength in calls)
         for name in names:
             seen[name] += 1
         several += len(names) > 1

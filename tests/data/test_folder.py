@@ -281,11 +281,11 @@ def raw(name="a", group="g", transcript="A", degraded=False):
 
 
 def written(folder, lines):
-    """What is read of lines that were written, and what was said of the writing."""
+    """Write lines and read them again; return the lines read and the notes of writing."""
     count, notes = write_folder(folder, lines)
-    held = read_folder(folder)
-    assert len(held) == count
-    return held, notes
+    back = read_folder(folder)
+    assert len(back) == count
+    return back, notes
 
 
 def test_what_is_written_is_read_again(tmp_path):
@@ -296,29 +296,29 @@ def test_what_is_written_is_read_again(tmp_path):
     ]
     with pytest.raises(ValueError, match="out: at least one line must have text, got none"):
         write_folder(tmp_path / "out", iter([raw(transcript="\n")]))
-    held, notes = written(tmp_path / "out", iter(lines))
+    back, notes = written(tmp_path / "out", iter(lines))
     assert notes == ("1 lines without text were left out",)  # a line separator alone is white space
-    assert (held.names, held.groups, held.transcripts) == (
+    assert (back.names, back.groups, back.transcripts) == (
         ("a_1.png", "a_3.png"),
         ("Jan", "Piet"),
         (" é a ", "x"),
     )
-    held, notes = written(
+    back, notes = written(
         tmp_path / "twin", [raw("a/2", "Jan", "a\u2028", degraded=True), raw("b", "Jan", "x")]
     )
-    assert notes == () and held.transcripts == ("a\u2028", "x")
-    assert (held.lines[0].clean == GRADIENT).all() and (
-        held.lines[0].degraded == GRADIENT[:, ::-1]
+    assert notes == () and back.transcripts == ("a\u2028", "x")
+    assert (back.lines[0].clean == GRADIENT).all() and (
+        back.lines[0].degraded == GRADIENT[:, ::-1]
     ).all()
-    assert held.lines[1].degraded is None
+    assert back.lines[1].degraded is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "twin"]
 
 
 def test_tabs_and_line_breaks_become_spaces(tmp_path):
-    held, notes = written(
+    back, notes = written(
         tmp_path / "out", [raw("1", "g\th", "a\tb\r\nc\nd\re"), raw("2", "g\n", "plain")]
     )
-    assert held.transcripts == ("a b c d e", "plain") and held.groups == ("g h", "g")
+    assert back.transcripts == ("a b c d e", "plain") and back.groups == ("g h", "g")
     assert notes == ("1 transcriptions had tabs or line breaks, which became spaces",)
 
 
@@ -335,8 +335,8 @@ def test_tabs_and_line_breaks_become_spaces(tmp_path):
     ],
 )
 def test_names_become_file_names_of_their_own(tmp_path, names, files):
-    held, _ = written(tmp_path / "out", [raw(name, f"g{i}") for i, name in enumerate(names)])
-    assert held.names == files and len(set(held.groups)) == len(names)
+    back, _ = written(tmp_path / "out", [raw(name, f"g{i}") for i, name in enumerate(names)])
+    assert back.names == files and len(set(back.groups)) == len(names)
 
 
 @settings(max_examples=25, deadline=None)
@@ -350,11 +350,11 @@ def test_names_become_file_names_of_their_own(tmp_path, names, files):
 def test_any_line_comes_back_or_is_left_out(rows):
     with tempfile.TemporaryDirectory() as folder:
         lines = [raw(name, group, f"{text}.") for name, group, text in rows]
-        held, _ = written(Path(folder) / "out", lines)
+        back, _ = written(Path(folder) / "out", lines)
         texts = [
             unicodedata.normalize("NFC", f"{text}.".replace("\r\n", " ")) for _, _, text in rows
         ]
-        assert held.transcripts == tuple(
+        assert back.transcripts == tuple(
             text.translate(dict.fromkeys(map(ord, "\t\r\n"), " ")) for text in texts
         )
 

@@ -30,7 +30,7 @@ LINES = RawLines(
 
 
 def inspection(charset="Dena 3", split=(0, 0, 1, 2), lines=LINES, **changes):
-    held = {
+    arguments = {
         "source": "there",
         "form": "folder",
         "lines": lines,
@@ -41,21 +41,21 @@ def inspection(charset="Dena 3", split=(0, 0, 1, 2), lines=LINES, **changes):
         "infeasible": [False, True, False, False][: len(lines)],
         "stride": 4,
     }
-    return inspect_lines(**{**held, **changes})
+    return inspect_lines(**{**arguments, **changes})
 
 
 def test_lines_sizes_and_texts_are_counted():
-    found = inspection()
-    assert (found.source, found.format, found.lines, found.groups, found.degraded) == (
+    result = inspection()
+    assert (result.source, result.format, result.lines, result.groups, result.degraded) == (
         "there",
         "folder",
         4,
         2,
         1,
     )
-    assert (found.height, found.width) == (Spread(16, 48.0, 64), Spread(40, 126.0, 200))
-    assert found.length == Spread(3, 3.0, 5) and found.duplicates == 1
-    assert list(found.characters.items()) == [
+    assert (result.height, result.width) == (Spread(16, 48.0, 64), Spread(40, 126.0, 200))
+    assert result.length == Spread(3, 3.0, 5) and result.duplicates == 1
+    assert list(result.characters.items()) == [
         ("a", 4),
         ("n", 4),
         ("é", 2),
@@ -64,14 +64,14 @@ def test_lines_sizes_and_texts_are_counted():
         ("D", 1),
         ("e", 1),
     ]
-    assert found.notes == LINES.notes
+    assert result.notes == LINES.notes
 
 
 def test_what_is_outside_the_charset_is_counted_and_placed():
-    found = inspection(charset="Dna 3")
+    result = inspection(charset="Dna 3")
     assert (
-        found.outside == {"é": Counted(2, ("l3",)), "e": Counted(1, ("l0",))}
-        and found.charset == "Dna 3"
+        result.outside == {"é": Counted(2, ("l3",)), "e": Counted(1, ("l0",))}
+        and result.charset == "Dna 3"
     )
     assert inspection(charset="Dena 3é").outside == {}
     many = RawLines(LINES.lines * 3)
@@ -81,20 +81,20 @@ def test_what_is_outside_the_charset_is_counted_and_placed():
 
 
 def test_squeezed_and_infeasible_lines_are_named():
-    found = inspection()
-    assert found.squeezed == Counted(2, ("l1", "l3")) and found.infeasible == Counted(1, ("l1",))
+    result = inspection()
+    assert result.squeezed == Counted(2, ("l1", "l3")) and result.infeasible == Counted(1, ("l1",))
 
 
 def test_the_split_or_why_there_is_none():
     assert inspection().split == {"train": 2, "validation": 1, "test": 1}
     assert inspection(split=(0, 0, 0, 0)).split == {"train": 4, "validation": 0, "test": 0}
-    found = inspection(split=None)
-    assert found.split == {} and "\nsplit       by whole groups\n" in describe(found)
+    result = inspection(split=None)
+    assert result.split == {} and "\nsplit       by whole groups\n" in describe(result)
 
 
 def test_the_inspection_is_plain_values():
-    held = json.loads(json.dumps(asdict(inspection())))
-    assert list(held) == [
+    plain = json.loads(json.dumps(asdict(inspection())))
+    assert list(plain) == [
         "source",
         "format",
         "lines",
@@ -117,10 +117,10 @@ def test_the_inspection_is_plain_values():
         "split_by",
         "notes",
     ]
-    assert held["height"] == {"min": 16, "median": 48.0, "max": 64} and held["outside"] == {
+    assert plain["height"] == {"min": 16, "median": 48.0, "max": 64} and plain["outside"] == {
         "é": {"count": 2, "lines": ["l3"], "more": 0}
     }
-    assert held["squeezed"] == {"count": 2, "lines": ["l1", "l3"], "more": 0} and held[
+    assert plain["squeezed"] == {"count": 2, "lines": ["l1", "l3"], "more": 0} and plain[
         "fitted"
     ] == [16, 48]
 

@@ -373,12 +373,12 @@ def test_the_format_is_told_by_content(folder, records, pages, tmp_path):
 
 def test_a_source_is_read_by_its_format(folder, records, pages):
     assert read_source(folder, None).names == read_folder(folder).names
-    told = []
-    lines = read_source(str(records[0]), Charset("ab"), told.append)
+    progress = []
+    lines = read_source(str(records[0]), Charset("ab"), progress.append)
     assert (
         lines.transcripts == tuple(line.transcript for line in records[1]) and lines.in_file_order
     )
-    assert told[-1] == records[0].stat().st_size
+    assert progress[-1] == records[0].stat().st_size
     assert read_source(pages, None).names == ("p0/l0", "p0/l1", "p1/l0", "p1/l1", "p2/l0", "p2/l1")
     assert read_source(pages / "p1.xml", None).names == ("p1/l0", "p1/l1")
 
@@ -428,12 +428,12 @@ def test_own_degraded_images_are_used_as_they_are(folder):
         f"the degraded images of 2 of {seen} lines are those of the source, the others were made"
         in pairs.notes
     )
-    own = [name.startswith("page3") and "2" not in name for name in pairs.train.names]
-    for i, twin in enumerate(own):
+    from_source = [name.startswith("page3") and "2" not in name for name in pairs.train.names]
+    for i, twin in enumerate(from_source):
         inside = pairs.train.degraded[i, :, : pairs.train.widths[i]]
         assert (inside == 200).all() == twin
         assert np.array_equal(pairs.train.degraded[i], alone.degraded[i]) != twin
-    assert sum(own) == 2
+    assert sum(from_source) == 2
     add_twins(
         folder, [row.split("\t")[0] for row in (folder / "lines.tsv").read_text().splitlines()]
     )
@@ -508,17 +508,17 @@ def test_a_raw_line_is_let_go_when_it_is_fitted(records, monkeypatch):
     alive = []
 
     def counted(image, height, width):
-        alive.append(sum(image() is not None for image in held))
+        alive.append(sum(image() is not None for image in references))
         return fit_line(image, height, width)
 
     def read(path, charset):
         lines = tuple(
             dataclasses.replace(line, clean=line.clean.copy(), degraded=None) for line in records[1]
         )
-        held.extend(weakref.ref(line.clean) for line in lines)
+        references.extend(weakref.ref(line.clean) for line in lines)
         return RawLines(lines, in_file_order=True)
 
-    held = []
+    references = []
     monkeypatch.setattr(source, "read_source", read)
     monkeypatch.setattr("ganhtr.data.fitting.fit_line", counted)
     load_pairs(str(records[0]), DATA)

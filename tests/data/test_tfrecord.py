@@ -43,21 +43,21 @@ def datum(text="abc", **changed):
     """A record for the package's writer: {name: (value, kind)}; None takes a feature away."""
     line = make_line(text)
     label = np.append(LETTERS.encode(text), [0, 0])
-    held = {
+    features = {
         "label_raw": label.astype("<i8").tobytes(),
         "label_shape": [len(label)],
         "label_dtype": b"int64",
     }
     for name, image in (("degraded_image", line.degraded), ("clean_image", line.clean)):
-        held |= {
+        features |= {
             f"{name}_raw": (image / 255).astype("<f4").tobytes(),
             f"{name}_shape": [8, 9, 1],
             f"{name}_dtype": b"float32",
         }
-    held |= changed
+    features |= changed
     return {
         name: value if isinstance(value, tuple) else (value, DESCRIPTION[name])
-        for name, value in held.items()
+        for name, value in features.items()
         if value is not None
     }
 
@@ -436,10 +436,10 @@ def test_one_record_at_a_time_is_in_memory(tmp_path):
     written = tracemalloc.get_traced_memory()[1]
     tracemalloc.reset_peak()
     back = read_tfrecord(tmp_path / "x", LETTERS)
-    held, peak = tracemalloc.get_traced_memory()
+    current, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(back) == 60 and written < 8 * record
-    assert peak - held < 3 * record
+    assert peak - current < 3 * record
 
 
 # The wire format: what protobuf's own parser makes of the same bytes.
@@ -487,16 +487,18 @@ def shuffled(fields):
 packed = st.lists(integers, max_size=4).map(lambda values: sized(1, b"".join(map(varint, values))))
 single = integers.map(lambda value: varint(8) + varint(value))
 kinds = st.one_of(
-    shuffled(small.map(lambda value: sized(1, value))).map(lambda held: sized(1, held)),
+    shuffled(small.map(lambda value: sized(1, value))).map(lambda content: sized(1, content)),
     st.just(sized(2, sized(1, struct.pack("<2f", 1, 2)))),
-    shuffled(st.one_of(packed, single)).map(lambda held: sized(3, held)),
+    shuffled(st.one_of(packed, single)).map(lambda content: sized(3, content)),
 )
 keys = st.sampled_from([*NAMES, "other"]).map(lambda name: sized(1, name.encode()))
-values = shuffled(kinds).map(lambda held: sized(2, held))
+values = shuffled(kinds).map(lambda content: sized(2, content))
 # No unknown fields between these. For one of them, protobuf's Python runtime drops the whole entry
 # instead of the field.
-entries = st.lists(st.one_of(keys, values), max_size=4).map(lambda held: sized(1, b"".join(held)))
-examples = shuffled(shuffled(entries).map(lambda held: sized(1, held)))
+entries = st.lists(st.one_of(keys, values), max_size=4).map(
+    lambda content: sized(1, b"".join(content))
+)
+examples = shuffled(shuffled(entries).map(lambda content: sized(1, content)))
 
 
 def parsed(data):
@@ -506,12 +508,12 @@ def parsed(data):
         message.ParseFromString(data)
     except DecodeError:
         return None
-    held = {}
+    features = {}
     for name, feature in message.features.feature.items():
         kind = feature.WhichOneof("kind")
         number = {None: 0, "bytes_list": 1, "float_list": 2, "int64_list": 3}[kind]
-        held[name] = (number, list(getattr(feature, kind).value) if number in (1, 3) else [])
-    return {name: held[name] for name in held if name in NAMES}
+        features[name] = (number, list(getattr(feature, kind).value) if number in (1, 3) else [])
+    return {name: features[name] for name in features if name in NAMES}
 
 
 def few(features):
@@ -521,12 +523,12 @@ def few(features):
 
 def ours(data):
     try:
-        found = parse_example(memoryview(data), NAMES)
+        features = parse_example(memoryview(data), NAMES)
     except Malformed:
         return None
     return {
         name: (kind, [bytes(v) if kind == 1 else v for v in values])
-        for name, (kind, values) in found.items()
+        for name, (kind, values) in features.items()
     }
 
 
@@ -566,13 +568,13 @@ made = st.one_of(st.binary(max_size=300), st.lists(st.integers(0, 2**63 - 1), ma
 def test_protobuf_reads_our_encoding(features):
     message = example_pb2.Example()
     message.ParseFromString(encode_example(features))
-    held = {
+    parsed_features = {
         name: feature.bytes_list.value[0]
         if feature.HasField("bytes_list")
         else list(feature.int64_list.value)
         for name, feature in message.features.feature.items()
     }
-    assert held == features
+    assert parsed_features == features
 
 
 @pytest.mark.parametrize(

@@ -53,14 +53,15 @@ class Made:
         }
         if self.arm == "on":
             plain["contrastive"] = [1.0, 1.2]
-        held = {
+        values_of_steps = {
             **plain,
             **{
                 name: lists[epoch] for name, lists in self.steps.items() if name != "generator_norm"
             },
         }
         kept = {
-            name: [value for value in values if value is not None] for name, values in held.items()
+            name: [value for value in values if value is not None]
+            for name, values in values_of_steps.items()
         }
         means = {
             name: sum(values) / len(values) if values else None for name, values in kept.items()
@@ -68,7 +69,7 @@ class Made:
         total = sum(
             weight * (means[name] or 0) for name, weight in WEIGHTS.items()
         ) + 2 * means.get("contrastive", 0)
-        return {**held, "total": [total, total]}, {**means, "total": total}
+        return {**values_of_steps, "total": [total, total]}, {**means, "total": total}
 
     def entry(self, epoch):
         """An epoch as the metrics file has it."""

@@ -25,10 +25,10 @@ RESERVED = range(10000, 20000)  # Ray's own workers listen here
 def free_port() -> int:
     """A port that nobody listens on just now."""
     while True:
-        with socket.socket() as held:
-            held.bind(("127.0.0.1", 0))
-            if held.getsockname()[1] not in RESERVED:
-                return held.getsockname()[1]
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            if listener.getsockname()[1] not in RESERVED:
+                return listener.getsockname()[1]
 
 
 def environment() -> dict[str, str]:
@@ -115,18 +115,18 @@ class RayNode:
 
     def processes(self) -> dict[int, str]:
         """Process id -> command line, of everything that belongs to the node."""
-        found = {}
+        commands = {}
         for path in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if os.getsid(int(path.name)) == self.session:
-                    found[int(path.name)] = (
+                    commands[int(path.name)] = (
                         (path / "cmdline")
                         .read_bytes()
                         .replace(b"\0", b" ")
                         .decode(errors="replace")
                         .strip()
                     )
-        return found
+        return commands
 
     def raylet(self) -> int:
         """The process whose death is the node's."""

@@ -307,12 +307,12 @@ def test_a_trials_seed_is_drawn_for_each_replay(curves, tmp_path):
             drawn.append(seed)
             return super().run(values, seed)
 
-    held = []
+    seeds = []
     for seed in (0, 0, 1):
         drawn = []
         replay(Random(curves.space(), 0), Seeds(), 90, seed)
-        held.append(drawn)
-    assert held[0] == held[1] != held[2] and len({each % 2 for each in held[0]}) == 2
+        seeds.append(drawn)
+    assert seeds[0] == seeds[1] != seeds[2] and len({each % 2 for each in seeds[0]}) == 2
 
 
 def test_a_search_on_the_table_is_the_same_again(curves):

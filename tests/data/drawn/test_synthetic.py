@@ -187,9 +187,9 @@ def test_file_fonts_know_what_they_lack_and_draw_what_they_have(fonts_folder):
     assert [font.name for font in fonts] == sorted(font.name for font in fonts)
     for font in fonts:
         assert not font.covers("漢") and not font.covers("a漢")
-        held = "".join(c for c in CHARACTERS if font.covers(c))
-        assert len(held) > 60 and {"a", "Z", "7", "."} <= set(held), font.name
-        for character in held.replace(" ", ""):
+        covered = "".join(c for c in CHARACTERS if font.covers(c))
+        assert len(covered) > 60 and {"a", "Z", "7", "."} <= set(covered), font.name
+        for character in covered.replace(" ", ""):
             image = plain(character, font)
             assert (image < 160).any(), (font.name, character)
             assert (image[[0, -1]] == 255).all(), (font.name, character)

@@ -105,22 +105,25 @@ def test_a_crop_has_the_line_and_paper_around_it():
     page = np.full((20, 30), 30, dtype=np.uint8)  # neighbours' ink everywhere
     box = (3, 1, 19, 14)
     mask = covered(TRIANGLE, box)
-    own = page[1:14, 3:19]
-    own[mask] = 200  # paper
+    region = page[1:14, 3:19]
+    region[mask] = 200  # paper
     ink = np.flatnonzero(mask.ravel())[::3]
-    own[np.unravel_index(ink, mask.shape)] = 90
+    region[np.unravel_index(ink, mask.shape)] = 90
     crop = cut(page, line(TRIANGLE, box))
     assert crop.shape == (13, 16) and crop.dtype == np.uint8
-    assert (crop[mask] == own[mask]).all() and set(np.unique(crop[mask])) == {90, 200}
+    assert (crop[mask] == region[mask]).all() and set(np.unique(crop[mask])) == {90, 200}
     assert (crop[~mask] == 200).all() and (~mask).sum() > 50
 
 
 def test_the_paper_is_the_median_of_the_lighter_half():
     page = noise(20, 30)
     box = (3, 1, 19, 14)
-    own = np.sort(page[1:14, 3:19][covered(TRIANGLE, box)])
+    levels = np.sort(page[1:14, 3:19][covered(TRIANGLE, box)])
     paper = cut(page, line(TRIANGLE, box))[~covered(TRIANGLE, box)]
-    assert len(set(paper.tolist())) == 1 and abs(int(paper[0]) - int(own[len(own) * 3 // 4])) <= 3
+    assert (
+        len(set(paper.tolist())) == 1
+        and abs(int(paper[0]) - int(levels[len(levels) * 3 // 4])) <= 3
+    )
 
 
 def test_a_crop_is_a_copy():

@@ -415,7 +415,7 @@ def test_the_page_is_the_group(tmp_path, name, page):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "filename",
     [
         "p.png",
         "scans/1/p.png",
@@ -425,11 +425,11 @@ def test_the_page_is_the_group(tmp_path, name, page):
         "https://example.org/a/p.png",
     ],
 )
-def test_only_the_last_part_of_the_images_name_counts(tmp_path, dialect, said):
+def test_only_the_last_part_of_the_images_name_counts(tmp_path, dialect, filename):
     for elsewhere in (tmp_path / "p.png", tmp_path / "x" / "scans" / "1" / "p.png"):
         elsewhere.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(scan(7)).save(elsewhere)
-    xml = write(tmp_path / "x", "other.xml", xml_of(dialect, LINES, said))
+    xml = write(tmp_path / "x", "other.xml", xml_of(dialect, LINES, filename))
     assert read_page(xml).image == tmp_path / "x" / "p.png"
     (tmp_path / "x" / "p.png").unlink()
     with pytest.raises(
@@ -451,10 +451,13 @@ def test_only_the_last_part_of_the_images_name_counts(tmp_path, dialect, said):
         ("alto/0077.xml", "0077.png"),
     ],
 )
-@pytest.mark.parametrize("said", ["gone.png", "", "..", "/", "n" * 5000])
-def test_an_image_of_the_page_files_name_is_found(tmp_path, name, image, said):
+@pytest.mark.parametrize("filename", ["gone.png", "", "..", "/", "n" * 5000])
+def test_an_image_of_the_page_files_name_is_found(tmp_path, name, image, filename):
     xml = write(
-        tmp_path / Path(name).parent, Path(name).name, xml_of("page2019", LINES, said), image=None
+        tmp_path / Path(name).parent,
+        Path(name).name,
+        xml_of("page2019", LINES, filename),
+        image=None,
     )
     Image.fromarray(scan()).save(tmp_path / image)
     assert read_page(xml).image.resolve() == (tmp_path / image).resolve()

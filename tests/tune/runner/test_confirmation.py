@@ -64,10 +64,10 @@ def work(study, inputs):
     plan = TrialPlan(request.config(), "score", 15, 0.01, folder.path, 1, "cpu")
 
     def make(cut=10**6):
-        said = []
+        messages = []
         return Confirmation(
-            folder, request.space, plan, inputs, 0, InProcess(plan, inputs, cut), said.append
-        ), said
+            folder, request.space, plan, inputs, 0, InProcess(plan, inputs, cut), messages.append
+        ), messages
 
     return make
 
@@ -96,11 +96,11 @@ def test_candidates_are_the_best_that_can_win_each_configuration_once(space):
         row("on-004", 5.0, a=3, **{"train.seed": 4}),
         row("on-005", 4.0, a=5),
     ]
-    found = candidates(space, rows, 2)
-    assert [each.id for each in found["on"]] == ["on-003", "on-005"] and [
-        each.id for each in found["off"]
+    by_arm = candidates(space, rows, 2)
+    assert [each.id for each in by_arm["on"]] == ["on-003", "on-005"] and [
+        each.id for each in by_arm["off"]
     ] == ["off-000"]
-    assert found["on"][0].values == {"a": 3} and found["on"][0].search_value == 7.0
+    assert by_arm["on"][0].values == {"a": 3} and by_arm["on"][0].search_value == 7.0
 
 
 def test_seeds_of_search_choice_and_judgement_are_disjoint_and_common_to_the_arms(work, unseen):
@@ -124,17 +124,21 @@ def test_seeds_of_search_choice_and_judgement_are_disjoint_and_common_to_the_arm
 def test_the_one_with_the_best_mean_over_the_fresh_seeds_is_chosen(work):
     confirmation, _ = work()
     chosen = confirmation.choose(FOUND)
-    told = json.loads((confirmation.path / "choice.json").read_text())
-    means = {each["id"]: each["mean"] for each in told["arms"]["on"]}
-    trials = {each["id"]: list(each["values_by_seed"].values()) for each in told["arms"]["on"]}
+    choice = json.loads((confirmation.path / "choice.json").read_text())
+    means = {each["id"]: each["mean"] for each in choice["arms"]["on"]}
+    trials = {each["id"]: list(each["values_by_seed"].values()) for each in choice["arms"]["on"]}
     assert (
-        chosen["on"].id == told["chosen"]["on"] == max(means, key=means.get)
+        chosen["on"].id == choice["chosen"]["on"] == max(means, key=means.get)
         and chosen["off"].id == "off-000"
     )
     for name, values in trials.items():
-        runs = [confirmation.path / "trials" / f"{name}-s{seed}" for seed in told["seeds"]]
-        own = [json.loads((run / "result.json").read_text())["best_value"] for run in runs]
-        assert values == own and means[name] == pytest.approx(np.mean(own)) and len(set(own)) == 3
+        runs = [confirmation.path / "trials" / f"{name}-s{seed}" for seed in choice["seeds"]]
+        recorded = [json.loads((run / "result.json").read_text())["best_value"] for run in runs]
+        assert (
+            values == recorded
+            and means[name] == pytest.approx(np.mean(recorded))
+            and len(set(recorded)) == 3
+        )
 
 
 def test_a_candidate_that_fails_with_a_seed_ranks_last(work):
@@ -152,7 +156,7 @@ def test_the_lines_measured_are_those_of_the_chosen_epoch(work, unseen, inputs):
     from ganhtr.train.evaluate import by_generator, evaluate
     from ganhtr.train.model_folder import read_generator
 
-    confirmation, said = work()
+    confirmation, messages = work()
     chosen = {arm: side[0] for arm, side in FOUND.items()}
     confirmation.judge(chosen, 1, False, lambda: unseen)
     rows = list(csv.DictReader((confirmation.path / "lines.csv").read_text().splitlines()))
@@ -170,16 +174,15 @@ def test_the_lines_measured_are_those_of_the_chosen_epoch(work, unseen, inputs):
             inputs.judge.build(device),
         ).metrics()
         for metric in ("psnr", "ssim", "judge_cer", "judge_wer"):
-            held = [
+            pairs = [
                 (float(each["value"]), float(each["weight"]))
                 for each in rows
                 if (each["arm"], each["metric"]) == (arm, metric)
             ]
-            values, weights = np.array(held).T
-            assert len(held) == 7 and np.dot(values, weights) / weights.sum() == pytest.approx(
-                figures[metric], rel=1e-6
-            )
-    assert "opens the 7 test lines for the first time" in said[0]
+            values, weights = np.array(pairs).T
+            assert len(pairs) == 7
+            assert np.average(values, weights=weights) == pytest.approx(figures[metric], rel=1e-6)
+    assert "opens the 7 test lines for the first time" in messages[0]
 
 
 def test_every_opening_is_written_down_before_the_lines_are_opened(work, unseen):
@@ -187,11 +190,11 @@ def test_every_opening_is_written_down_before_the_lines_are_opened(work, unseen)
     chosen = {arm: side[0] for arm, side in FOUND.items()}
     confirmation.judge(chosen, 1, False, lambda: unseen)
     confirmation.judge(chosen, 2, True, lambda: unseen)
-    told = json.loads((confirmation.path / "openings.json").read_text())["openings"]
-    assert [(each["runs"], each["lines"]) for each in told] == [
+    openings = json.loads((confirmation.path / "openings.json").read_text())["openings"]
+    assert [(each["runs"], each["lines"]) for each in openings] == [
         (2, 7),
         (6, 7),
-    ] and "shuffled" in told[1]["why"]
+    ] and "shuffled" in openings[1]["why"]
 
 
 def test_interrupted_it_goes_on_where_it_was_and_opens_nothing_before(work, unseen):

@@ -16,7 +16,7 @@ from tune.runner.interrupts import sigterm_as_interrupt
 )
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_both_signals_interrupt_and_what_was_set_comes_back(before, number):
-    held = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     try:
         signal.signal(signal.SIGINT, before)
         with pytest.raises(KeyboardInterrupt), sigterm_as_interrupt():
@@ -24,7 +24,7 @@ def test_both_signals_interrupt_and_what_was_set_comes_back(before, number):
             time.sleep(1)
         assert (
             signal.getsignal(signal.SIGINT) is before
-            and signal.getsignal(signal.SIGTERM) is held[1]
+            and signal.getsignal(signal.SIGTERM) is handlers[1]
         )
     finally:
-        signal.signal(signal.SIGINT, held[0])
+        signal.signal(signal.SIGINT, handlers[0])

@@ -142,17 +142,17 @@ def stat_of(pid):
 
 
 def descendants(root):
-    """The processes below one, with when each began (a number may be given anew)."""
-    held = {
+    """Return the processes below one with their start times, because ids are reused."""
+    stats = {
         int(path.name): stat_of(path.name)
         for path in Path("/proc").iterdir()
         if path.name.isdigit()
     }
-    found, new = {}, {root}
+    below, new = {}, {root}
     while new:
-        new = {pid for pid, stat in held.items() if stat.get("parent") in new and pid not in found}
-        found |= {pid: held[pid]["began"] for pid in new}
-    return found
+        new = {pid for pid, stat in stats.items() if stat.get("parent") in new and pid not in below}
+        below |= {pid: stats[pid]["began"] for pid in new}
+    return below
 
 
 def workers_of(session):
@@ -172,7 +172,7 @@ def workers_of(session):
 
 
 def results_of(folder):
-    """How every trial stands, those of the confirmation too."""
+    """Return the result of every trial, including the trials of the confirmation."""
     return {
         str(path.parent.relative_to(folder)): json.loads(path.read_text())
         for path in folder.glob("**/trials/*/result.json")
@@ -183,8 +183,8 @@ def epochs_in(folder):
     return sum(result.get("epoch", 0) for result in results_of(folder).values())
 
 
-def told(folder):
-    """Everything that a study says of its trials but how long they took."""
+def table_of(folder):
+    """Return the trial table of a study without the durations."""
     return [
         {key: value for key, value in row.items() if key != "seconds"} for row in rows_of(folder)
     ]
@@ -229,10 +229,10 @@ def test_killed_at_twenty_random_moments_it_ends_as_an_unbroken_search(words, tm
     targets = sorted([0, *(moments.randrange(total + 1) for _ in range(18)), total])
     ended = kill_at_random(cut, options, targets, moments, start_up)
     Session(cut, options).end()
-    assert told(whole) == told(cut)
-    held = results_of(cut)
-    assert {name: held[name] for name in ended} == ended, "a trial that had ended was run again"
-    assert held.keys() == results_of(whole).keys()
+    assert table_of(whole) == table_of(cut)
+    results = results_of(cut)
+    assert {name: results[name] for name in ended} == ended, "a trial that had ended was run again"
+    assert results.keys() == results_of(whole).keys()
     assert {trial.state for _, trial in trials_in(cut / "study.journal")} <= ENDED
     for name in ("choice.json", "judged.json", "lines.csv", "verdict.json"):
         assert (whole / "confirm" / name).read_bytes() == (cut / "confirm" / name).read_bytes(), (
@@ -254,14 +254,14 @@ def test_two_trials_at_a_time_killed_at_random_moments(words, tmp_path, moments)
         10,
     )
     Session(folder, options).end()
-    held, rows = results_of(folder), rows_of(folder)
-    assert {name: held[name] for name in ended} == ended
+    results, rows = results_of(folder), rows_of(folder)
+    assert {name: results[name] for name in ended} == ended
     assert [row["trial"] for row in rows] == [
         "off-000",
         *(f"on-{number:03d}" for number in range(trials - 1)),
     ]
     assert {row["status"] for row in rows} <= {"complete", "pruned"}
-    assert sorted(held) == sorted(f"trials/{row['trial']}" for row in rows)
+    assert sorted(results) == sorted(f"trials/{row['trial']}" for row in rows)
     of_study = [
         trial for _, trial in trials_in(folder / "study.journal") if "proposal" in trial.user_attrs
     ]
@@ -295,7 +295,7 @@ def test_workers_killed_at_random_moments_leave_no_trace_in_the_study(words, tmp
                 killed += 1
     session.end()
     assert killed >= 4, "more than max_failures in one of the two trials"
-    assert told(whole) == told(cut)
+    assert table_of(whole) == table_of(cut)
 
 
 def test_a_trial_whose_worker_dies_in_the_same_epoch_every_time_fails_alone(

@@ -54,17 +54,17 @@ def test_deaths_of_workers_count_only_while_the_trial_gets_no_epoch_further(sear
     assert trial.run_metadata.num_failures == 0
 
 
-@pytest.mark.parametrize("held", [{}, {"status": "running", "epoch": 2, "best_value": 1.5}])
-def test_a_trial_that_is_given_up_has_failed_and_is_not_run_again(searcher, tmp_path, held):
+@pytest.mark.parametrize("recorded", [{}, {"status": "running", "epoch": 2, "best_value": 1.5}])
+def test_a_trial_that_is_given_up_has_failed_and_is_not_run_again(searcher, tmp_path, recorded):
     trial, scheduler = ray_trial(searcher), StudyScheduler(searcher, ControlFiles(tmp_path))
     folder = TrialFolder(tmp_path / "confirm/trials" / RUN.id)
-    if held:
+    if recorded:
         folder.path.mkdir(parents=True)
-        folder.write_result(held)
+        folder.write_result(recorded)
     scheduler.on_trial_error(None, trial)
     searcher.on_trial_complete("t", error=True)
     assert folder.result() == {
-        **held,
+        **recorded,
         "status": "failed",
         "error": "its worker died repeatedly (see logs/ray.log)",
     }

@@ -113,23 +113,23 @@ def test_a_search_through_ray_with_a_plateau_a_failure_and_a_worker_that_dies(
     assert rows["on-001"]["status"] == "failed" and "made to fail" in rows["on-001"]["error"]
     assert "made to fail" in (folder.path / "trials/on-001/traceback.txt").read_text()
     assert json.loads((folder.path / "best/config.json").read_text())["id"] in ("on-000", "on-002")
-    held = journal_of(folder.path)
-    assert [t.state for t in held["off"]] == [TrialState.COMPLETE] and held["off"][0].value == 2.0
-    assert len(held["off"][0].intermediate_values) == 17
-    assert [t.state for t in held["on"]] == [
+    arms = journal_of(folder.path)
+    assert [t.state for t in arms["off"]] == [TrialState.COMPLETE] and arms["off"][0].value == 2.0
+    assert len(arms["off"][0].intermediate_values) == 17
+    assert [t.state for t in arms["on"]] == [
         TrialState.COMPLETE,
         TrialState.FAIL,
         TrialState.COMPLETE,
     ]
-    assert [len(t.intermediate_values) for t in held["on"]] == [20, 0, 20]
+    assert [len(t.intermediate_values) for t in arms["on"]] == [20, 0, 20]
     seen = [line.split() for line in (tmp_path / "workers").read_text().splitlines()]
     epochs = [int(epoch) for _, name, epoch in seen if name == "on-002"]
     assert (tmp_path / "died").exists() and epochs == [*range(1, 8), *range(7, 21)]
     assert len({pid for pid, _, _ in seen}) <= 3, (
         "two workers serve the four trials, a third takes the place of the dead one"
     )
-    said = out.getvalue()
-    assert "| OFF (off-000)" in said and "1 trials failed" in said
+    output = out.getvalue()
+    assert "| OFF (off-000)" in output and "1 trials failed" in output
     assert not list(folder.path.rglob("*.pkl")), "nothing of a study needs unpickling"
     report = (folder.path / "report.md").read_text()
     assert all(
@@ -149,15 +149,15 @@ def test_a_search_ends_with_a_verdict_and_can_be_extended(search_here, space_fil
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "r/judged"
     verdict = json.loads((folder / "confirm/verdict.json").read_text())
-    assert {held["metric"] for held in verdict["judgements"]} == {
+    assert {judgement["metric"] for judgement in verdict["judgements"]} == {
         "psnr",
         "ssim",
         "judge_cer",
         "judge_wer",
     }
     assert all(
-        held["seeds"] == [2000, 2001, 2002] and held["lines"] == 400
-        for held in verdict["judgements"]
+        judgement["seeds"] == [2000, 2001, 2002] and judgement["lines"] == 400
+        for judgement in verdict["judgements"]
     )
     assert len(list((folder / "confirm/trials").iterdir())) == 2 * 3 + 2 * 3
     more = search_here("--extend", 1, *where)
@@ -201,9 +201,9 @@ def test_the_command_searches_is_killed_and_resumed(search_here, space_file, tmp
     stamp = (folder / "trials/off-000/lines/epoch_0001.npz").stat().st_mtime_ns
     done = search_here("--resume", "--name", "killed", "--results", tmp_path / "r")
     assert done.returncode == 0, done.stdout + done.stderr
-    held = journal_of(folder)
-    assert {t.state for trials in held.values() for t in trials} == {TrialState.COMPLETE}
-    assert len(held["off"]) == 1 and len(held["on"]) == 3
+    arms = journal_of(folder)
+    assert {t.state for trials in arms.values() for t in trials} == {TrialState.COMPLETE}
+    assert len(arms["off"]) == 1 and len(arms["on"]) == 3
     assert [row["trial"] for row in rows_of(folder)] == ["off-000", "on-000", "on-001", "on-002"]
     entries = json.loads(
         (folder / "trials/off-000/metrics/training_metrics_fp32.json").read_text()
@@ -410,7 +410,7 @@ def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words, said",
+    "words, message",
     [
         (["--space", "contrastve"], "contrastive"),
         (["--preset", "huge"], "preset must be one of tiny, small, seed"),
@@ -437,9 +437,9 @@ def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
         (["--name", "../up"], "is not a plain folder name"),
     ],
 )
-def test_bad_options_are_told_and_leave_nothing(tmp_path, words, said):
+def test_bad_options_are_told_and_leave_nothing(tmp_path, words, message):
     done = CliRunner().invoke(app, ["--results", str(tmp_path / "r"), *words])
-    assert done.exit_code == 2 and said in done.stderr and not (tmp_path / "r").exists()
+    assert done.exit_code == 2 and message in done.stderr and not (tmp_path / "r").exists()
 
 
 def test_a_name_that_exists_is_refused(study):

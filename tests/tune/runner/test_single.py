@@ -34,10 +34,10 @@ def test_it_ends_when_it_is_asked_to_and_goes_on_later(study, inputs):
 
     folder, asked = study(epochs=3)
     ControlFiles(folder.path).request_end()
-    said = Asking()
+    output = Asking()
     with pytest.raises(KeyboardInterrupt):
-        run_single(folder, asked, inputs.pairs, said)
-    assert "epoch 1/3" in said.getvalue() and "epoch 3/3" not in said.getvalue()
-    said = io.StringIO()
-    assert run_single(folder, asked, inputs.pairs, said)["status"] == "complete"
-    assert "epoch 1/3" not in said.getvalue() and "epoch 3/3" in said.getvalue()
+        run_single(folder, asked, inputs.pairs, output)
+    assert "epoch 1/3" in output.getvalue() and "epoch 3/3" not in output.getvalue()
+    output = io.StringIO()
+    assert run_single(folder, asked, inputs.pairs, output)["status"] == "complete"
+    assert "epoch 1/3" not in output.getvalue() and "epoch 3/3" in output.getvalue()

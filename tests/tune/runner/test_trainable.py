@@ -46,10 +46,10 @@ def metrics_of(folder, name="on-000"):
 
 
 def weights(folder, name="on-000"):
-    held = torch.load(folder.path / "trials" / name / "last.pt", weights_only=True)
+    checkpoint = torch.load(folder.path / "trials" / name / "last.pt", weights_only=True)
     return {
         f"{part}.{key}": tensor
-        for part, state in held["modules"].items()
+        for part, state in checkpoint["modules"].items()
         for key, tensor in state.items()
     }
 
@@ -72,11 +72,11 @@ def test_a_scripted_plateau_stops_after_fifteen_epochs(study, inputs):
         and last["status"] == "stopped"
         and (last["best_epoch"], last["best_value"]) == (3, 3.0)
     )
-    held = metrics_of(folder)
+    metrics = metrics_of(folder)
     assert (
-        held["early_stopped"]
-        and held["final_patience_counter"] == 15
-        and held["total_epochs_completed"] == 18
+        metrics["early_stopped"]
+        and metrics["final_patience_counter"] == 15
+        and metrics["total_epochs_completed"] == 18
     )
 
 
@@ -202,10 +202,10 @@ def test_what_a_trial_folder_holds(study, inputs):
     folder, request = study(epochs=6)
     drive(trial_class(plan_of(request, folder, "score"), inputs)(config_of()))
     path = folder.path / "trials/on-000"
-    held = metrics_of(folder)
-    epoch = held["epochs"][0]
+    metrics = metrics_of(folder)
+    epoch = metrics["epochs"][0]
     assert len(epoch["losses"]["pixel"]) == 2
-    assert held["best_val_psnr"] == max(e["validation"]["psnr"] for e in held["epochs"])
+    assert metrics["best_val_psnr"] == max(e["validation"]["psnr"] for e in metrics["epochs"])
     assert (path / "samples/comparison_epoch_0005_sample_0.png").exists() and (
         path / "samples/epoch_0006_sample_3.png"
     ).exists()
@@ -229,8 +229,8 @@ def test_the_metrics_file_has_the_layout_of_the_original(study, inputs, formulat
             config_of(**{"contrastive.formulation": formulation})
         )
     )
-    held = metrics_of(folder)
-    assert list(held) == [
+    metrics = metrics_of(folder)
+    assert list(metrics) == [
         "start_time",
         "hyperparameters",
         "epochs",
@@ -241,7 +241,7 @@ def test_the_metrics_file_has_the_layout_of_the_original(study, inputs, formulat
         "early_stopped",
         "final_patience_counter",
     ]
-    assert [type(value) for value in held.values()] == [
+    assert [type(value) for value in metrics.values()] == [
         str,
         dict,
         list,
@@ -253,10 +253,10 @@ def test_the_metrics_file_has_the_layout_of_the_original(study, inputs, formulat
         int,
     ]
     assert (
-        held["hyperparameters"]["contrastive.formulation"] == formulation
-        and held["total_epochs_completed"] == 2
+        metrics["hyperparameters"]["contrastive.formulation"] == formulation
+        and metrics["total_epochs_completed"] == 2
     )
-    for number, epoch in enumerate(held["epochs"], start=1):
+    for number, epoch in enumerate(metrics["epochs"], start=1):
         assert list(epoch) == [
             "epoch",
             "phase",

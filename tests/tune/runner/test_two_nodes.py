@@ -209,7 +209,7 @@ def test_lines_lie_once_on_each_node(joined, placed, study, experiment, inputs):
     for note in first:
         assert not note["writeable"]
         places.setdefault(note["node"], set()).add(tuple(note["lies"]))
-    assert [len(found) for found in places.values()] == [1, 1], places
+    assert [len(mappings) for mappings in places.values()] == [1, 1], places
     assert len(set.union(*places.values())) == 2, "each node has its own store"
 
 

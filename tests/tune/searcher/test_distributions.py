@@ -49,8 +49,8 @@ def test_each_parameter_has_its_distribution(space):
 
 def test_optuna_reads_the_json_and_draws_what_the_space_allows(space):
     read = {
-        key: json_to_distribution(json.dumps(held))
-        for key, held in json.loads(distributions_json(space)).items()
+        key: json_to_distribution(json.dumps(distribution))
+        for key, distribution in json.loads(distributions_json(space)).items()
     }
     assert read == distributions(space)
     with warnings.catch_warnings():

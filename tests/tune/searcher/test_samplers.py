@@ -90,12 +90,12 @@ def tell(study, trial, values):
 
 
 def run(study, space, name, trials, **settings):
-    found = []
+    proposals = []
     for _ in range(trials):
         trial, values = ask(study, space, name, **settings)
         tell(study, trial, values)
-        found.append(values)
-    return found
+        proposals.append(values)
+    return proposals
 
 
 def journal(path, objectives=1):
@@ -187,15 +187,15 @@ def test_a_trial_cut_off_while_its_values_were_written_down_is_proposed_as_it_wa
 
 @pytest.mark.parametrize("name", NAMES)
 def test_another_seed_proposes_other_values(name):
-    space, found = space_of(), []
+    space, weights = space_of(), []
     for seed in (1, 2):
         study = memory()
         study.add_trials(past(space, 40, random.Random(0)))
         study.sampler = build_sampler(
             space, name, space.parameters, seed, study_seed=seed, number=40
         )
-        found.append(values_of(study.ask(), space)["contrastive.weight"])
-    assert found[0] != found[1]
+        weights.append(values_of(study.ask(), space)["contrastive.weight"])
+    assert weights[0] != weights[1]
 
 
 # --- the rules of the space ---
@@ -204,10 +204,10 @@ def test_another_seed_proposes_other_values(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_forbidden_is_ever_proposed(name):
     space, study = space_of(forbidden=FORBIDDEN), memory()
-    found = run(study, space, name, 9 if name == "gp" else 60)
-    assert not any(space.forbids(values) for values in found)
-    assert all(set(values) == {each.key for each in space.active(values)} for values in found)
-    assert {values["head.kind"] for values in found} == {"none", "mlp"}
+    proposals = run(study, space, name, 9 if name == "gp" else 60)
+    assert not any(space.forbids(values) for values in proposals)
+    assert all(set(values) == {each.key for each in space.active(values)} for values in proposals)
+    assert {values["head.kind"] for values in proposals} == {"none", "mlp"}
 
 
 def test_where_the_model_wants_what_is_forbidden_it_takes_the_next_best():
@@ -244,13 +244,13 @@ def test_steps_are_written_as_in_the_space(name):
         {"loss.ctc": {"float": [0.1, 0.7], "step": 0.1}, "head.layers": {"int": [1, 3]}},
         [{"loss.ctc": 0.3}, {"loss.ctc": 0.6, "head.layers": [1, 2]}],
     )
-    study, found = memory(), set()
+    study, proposed = memory(), set()
     for _ in range(60):
         trial, values = ask(study, space, name)
         study.tell(trial, -abs(values["loss.ctc"] - 0.3))
-        found.add((values["loss.ctc"], values["head.layers"]))
-    assert found <= {(point["loss.ctc"], point["head.layers"]) for point in space.grid()}
-    assert {loss for loss, _ in found} >= {0.2, 0.4}
+        proposed.add((values["loss.ctc"], values["head.layers"]))
+    assert proposed <= {(point["loss.ctc"], point["head.layers"]) for point in space.grid()}
+    assert {loss for loss, _ in proposed} >= {0.2, 0.4}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -327,15 +327,15 @@ def test_without_rules_it_is_optunas_own_tpe():
 @pytest.mark.parametrize("name", ["tpe", "gp", "nsga2", "nsga3"])
 def test_the_models_come_nearer_to_the_best_than_chance(name):
     space = space_of()
-    found = {}
+    means = {}
     for kind in (name, "random"):
-        found[kind] = np.mean(
+        means[kind] = np.mean(
             [
                 value_of(values)
                 for values in run(memory(), space, kind, 20 if name == "gp" else 100)[-12:]
             ]
         )
-    assert found[name] > found["random"] + 0.15
+    assert means[name] > means["random"] + 0.15
 
 
 @pytest.mark.parametrize("name", ["tpe", "gp"])
@@ -380,11 +380,11 @@ def test_a_constraint_is_learned(name, objectives):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_samplers_warn_of_nothing(name):
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         run(memory(), space_of(), name, STARTUP + 2, constraints_func=lambda frozen: [0.0])
         run(memory(2), space_of(), name, STARTUP + 2, constraints_func=lambda frozen: [0.0])
-    assert not said
+    assert not caught
 
 
 def test_a_first_point_joins_the_first_generation():
@@ -397,13 +397,13 @@ def test_a_first_point_joins_the_first_generation():
     }
     trial, values = ask(study, space, "random", fixed=best)
     study.tell(trial, value_of(values))
-    found = []
-    while len(found) < POPULATION + 20:
+    proposals = []
+    while len(proposals) < POPULATION + 20:
         trial, values = ask(study, space, "nsga2")
         study.tell(trial, value_of(values))
-        found.append(values)
-    assert not any(values["contrastive.weight"] == 0.3 for values in found[: POPULATION - 1])
-    assert any(values["contrastive.weight"] == 0.3 for values in found[POPULATION - 1 :]), (
+        proposals.append(values)
+    assert not any(values["contrastive.weight"] == 0.3 for values in proposals[: POPULATION - 1])
+    assert any(values["contrastive.weight"] == 0.3 for values in proposals[POPULATION - 1 :]), (
         "no child has anything of the best point"
     )
 
@@ -465,15 +465,17 @@ def test_the_best_are_the_ones_that_tpe_takes_for_good(complete):
         )
     study = memory()
     study.add_trials(trials)
-    held = {
+    violations = {
         trial.number: rng.choice([-1.0, 0.5, 2.0]) if trial.number % 3 == 0 else -1.0
         for trial in study.trials
     }
     for trial in study.get_trials(deepcopy=False):
-        trial.system_attrs["constraints"] = [held[trial.number]]
+        trial.system_attrs["constraints"] = [violations[trial.number]]
     below, _ = _split_trials(study, study.get_trials(deepcopy=False), 25)
-    found = best_first(study.get_trials(deepcopy=False), 25, lambda trial: [held[trial.number]])
-    assert {trial.number for trial in found} == {trial.number for trial in below}
+    best = best_first(
+        study.get_trials(deepcopy=False), 25, lambda trial: [violations[trial.number]]
+    )
+    assert {trial.number for trial in best} == {trial.number for trial in below}
 
 
 def test_parents_are_shown_however_old_they_are():
@@ -491,7 +493,7 @@ def test_parents_are_shown_however_old_they_are():
 
 
 def test_tpe_proposes_as_well_from_a_part_as_from_all(monkeypatch):
-    space, found = space_of(), {}
+    space, means = space_of(), {}
     for limit in (HISTORY["tpe"], None):
         monkeypatch.setitem(HISTORY, "tpe", limit)
         study = memory()
@@ -504,9 +506,9 @@ def test_tpe_proposes_as_well_from_a_part_as_from_all(monkeypatch):
             trial = study.ask()
             values.append(value_of(values_of(trial, space)))
             study.tell(trial, values[-1])
-        found[limit] = np.mean(values)
+        means[limit] = np.mean(values)
     chance = np.mean([value_of(space.random_values(seed)) for seed in range(200)])
-    assert found[HISTORY["tpe"]] > found[None] - 0.1 * (found[None] - chance)
+    assert means[HISTORY["tpe"]] > means[None] - 0.1 * (means[None] - chance)
 
 
 def test_a_pruned_trial_counts_with_its_best_value_for_the_gp_and_a_failed_one_as_the_worst():
@@ -543,12 +545,12 @@ def test_a_pruned_trial_counts_with_its_best_value_for_the_gp_and_a_failed_one_a
 def test_qmc_spreads_more_evenly_than_chance_also_where_parameters_are_conditional():
     space, spread = space_of(), {}
     for name in ("qmc", "random"):
-        found = run(memory(), space, name, 128)
+        proposals = run(memory(), space, name, 128)
         shares = np.sort(
-            [math.log(values["contrastive.weight"] / 0.01) / math.log(3000) for values in found]
+            [math.log(values["contrastive.weight"] / 0.01) / math.log(3000) for values in proposals]
         )
         spread[name] = np.abs(shares - (np.arange(128) + 0.5) / 128).max()  # the discrepancy
-        layers = [values["head.layers"] for values in found if values["head.kind"] == "mlp"]
+        layers = [values["head.layers"] for values in proposals if values["head.kind"] == "mlp"]
     assert spread["qmc"] < 0.02 < spread["random"] and sorted(set(layers)) == [1, 2, 3]
 
 
@@ -570,18 +572,19 @@ def test_the_nth_point_of_qmc_is_scipys():
 
 def test_the_grid_is_gone_through_once_in_an_order_of_its_own():
     space = space_of(
-        {key: held for key, held in SEARCHED.items() if key != "contrastive.weight"}, FORBIDDEN
+        {key: parameter for key, parameter in SEARCHED.items() if key != "contrastive.weight"},
+        FORBIDDEN,
     )
     orders = []
     for seed in (0, 1):
-        taken, found = {}, []
+        taken, order = {}, []
         while (
             point := grid_point(shuffled_grid(space, space.parameters, seed), taken)
         ) is not None:
             assert not space.forbids(point)
-            found.append(values_key(point))
+            order.append(values_key(point))
             taken[frozenset({*values_key(point), ("loss.gan", "1.0")})] = 1  # with a derived value
-        orders.append(found)
+        orders.append(order)
     assert (
         set(orders[0]) == {values_key(point) for point in space.grid()}
         and len(orders[0]) == len(set(orders[0])) == 5 * 10
@@ -592,7 +595,9 @@ def test_the_grid_is_gone_through_once_in_an_order_of_its_own():
 
 
 def test_a_point_of_the_grid_is_proposed_as_it_is():
-    space = space_of({key: held for key, held in SEARCHED.items() if key != "contrastive.weight"})
+    space = space_of(
+        {key: parameter for key, parameter in SEARCHED.items() if key != "contrastive.weight"}
+    )
     study = memory()
     for number, point in enumerate(space.grid()[:20]):
         study.sampler = build_sampler(

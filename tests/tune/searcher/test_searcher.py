@@ -157,8 +157,11 @@ def test_what_was_running_is_continued_first_and_once(space, tmp_path, orderly):
     again.on_trial_result("c", result(3.0, 1))  # the epoch that was reported before
     again.on_trial_complete("c", result(4.0, 2, "complete"))
     assert again.suggest("d")["id"] == "on-001"
-    held = dict(enumerate(trial for _, trial in journal(again)))
-    assert held[1].state == TrialState.COMPLETE and held[1].intermediate_values == {1: 3.0, 2: 4.0}
+    trials = dict(enumerate(trial for _, trial in journal(again)))
+    assert trials[1].state == TrialState.COMPLETE and trials[1].intermediate_values == {
+        1: 3.0,
+        2: 4.0,
+    }
 
 
 def test_a_crash_between_ask_and_values_loses_nothing(space, tmp_path, monkeypatch):
@@ -247,9 +250,9 @@ def test_the_arms_of_an_experiment_take_turns_seed_by_seed(experiment, tmp_path)
         {"train.seed": 7 + n, **arm} for n in range(3) for arm in (off, {})
     ]
     assert searcher.suggest("more") == Searcher.FINISHED and searcher.remaining == 0
-    held = journal(searcher)
-    assert [arm for arm, _ in held] == [OFF] * 3 + [ON] * 3
-    assert all(trial.state == TrialState.COMPLETE and trial.params == {} for _, trial in held)
+    trials = journal(searcher)
+    assert [arm for arm, _ in trials] == [OFF] * 3 + [ON] * 3
+    assert all(trial.state == TrialState.COMPLETE and trial.params == {} for _, trial in trials)
 
 
 def test_an_experiment_cut_anywhere_has_pairs_and_ends_as_an_unbroken_one(experiment, tmp_path):

@@ -32,7 +32,7 @@ def opened(space, tmp_path, trials=8, seed=0, name="study.journal"):
     return searcher
 
 
-def told(value, epoch=1, status="running", **metrics):
+def report(value, epoch=1, status="running", **metrics):
     return {
         "value": value,
         "best_value": value,
@@ -51,7 +51,7 @@ def run(searcher, value=0.0, epochs=1, status="complete", **metrics):
     name = f"t{next(NAMES)}"
     proposal = searcher.suggest(name)
     if isinstance(proposal, dict):
-        searcher.on_trial_complete(name, told(value, epochs, status, **metrics))
+        searcher.on_trial_complete(name, report(value, epochs, status, **metrics))
     return proposal
 
 
@@ -60,7 +60,7 @@ def run_all(searcher, value=lambda proposal: 0.0, epochs=1):
     asked, names = [], itertools.count()
     while isinstance(proposal := searcher.suggest(name := f"r{next(names)}"), dict):
         asked.append(proposal)
-        searcher.on_trial_complete(name, told(value(proposal), epochs, "complete"))
+        searcher.on_trial_complete(name, report(value(proposal), epochs, "complete"))
     assert proposal == Searcher.FINISHED and searcher.remaining == 0
     return asked
 
@@ -101,9 +101,9 @@ def test_a_trial_that_runs_may_be_the_improvement_that_the_search_waits_for(tmp_
         and isinstance(searcher.suggest("c"), dict)
     )
     for name in "ab":
-        searcher.on_trial_complete(name, told(1.0, status="complete"))
+        searcher.on_trial_complete(name, report(1.0, status="complete"))
     assert searcher.spent() and searcher.suggest("d") is None, "c runs"
-    searcher.on_trial_complete("c", told(9.0, status="complete"))
+    searcher.on_trial_complete("c", report(9.0, status="complete"))
     assert not searcher.spent() and isinstance(searcher.suggest("d"), dict)
 
 
@@ -234,7 +234,7 @@ def test_what_was_cut_off_is_finished_although_the_budget_is_spent(tmp_path):
     run(searcher, epochs=9)
     again = opened(searcher.space, tmp_path, trials=50)
     assert again.remaining == 1 and again.suggest("again") == cut and again.suggest("more") is None
-    again.on_trial_complete("again", told(0.0, 6, "complete"))
+    again.on_trial_complete("again", report(0.0, 6, "complete"))
     assert again.suggest("more") == Searcher.FINISHED
 
 
@@ -371,10 +371,10 @@ def test_a_trial_that_ended_before_off_was_known_is_held_to_off_in_the_end(tmp_p
     searcher = opened(space, tmp_path)
     names = [searcher.suggest(name)["id"] for name in "ab"]
     for name, trial, psnr in (("b", names[1], 19.0), ("a", names[0], 20.0)):
-        searcher.on_trial_complete(name, told(psnr, 1, "complete", psnr=psnr))
+        searcher.on_trial_complete(name, report(psnr, 1, "complete", psnr=psnr))
         (tmp_path / "trials" / trial).mkdir(parents=True)
         (tmp_path / "trials" / trial / "result.json").write_text(
-            json.dumps(told(psnr, 1, "complete", psnr=psnr))
+            json.dumps(report(psnr, 1, "complete", psnr=psnr))
         )
     rows = {
         row.id: row
@@ -434,12 +434,12 @@ def test_what_hangs_on_contrast_is_not_searched_without_it(tmp_path):
 def epochs_of(searcher, name, values, start=1):
     """Report epochs until the pruner stops the trial; return the epoch of the stop, or None."""
     for epoch, value in enumerate(values, start):
-        result = {**told(value, epoch), "best_value": max(values[: epoch - start + 1])}
+        result = {**report(value, epoch), "best_value": max(values[: epoch - start + 1])}
         if searcher.should_stop(name, result):
             searcher.on_trial_complete(name, result)
             return epoch
     searcher.on_trial_complete(
-        name, {**told(values[-1], start + len(values) - 1, "complete"), "best_value": max(values)}
+        name, {**report(values[-1], start + len(values) - 1, "complete"), "best_value": max(values)}
     )
     return None
 
@@ -473,29 +473,29 @@ def test_a_decision_that_a_crash_swallowed_is_taken_again(pruned_search, tmp_pat
     The same epoch, reported again, ends the trial.
     """
     pruned_search.suggest("bad")
-    pruned_search.on_trial_result("bad", told(-50.0, 1))
-    pruned_search.on_trial_result("bad", told(-50.0, 2))
+    pruned_search.on_trial_result("bad", report(-50.0, 1))
+    pruned_search.on_trial_result("bad", report(-50.0, 2))
     again = opened(pruned_search.space, tmp_path, trials=20)
     assert again.suggest("again")["id"] == "on-004"
-    assert again.should_stop("again", told(-50.0, 2))
+    assert again.should_stop("again", report(-50.0, 2))
 
 
 def test_a_trial_that_was_pruned_but_not_recorded_so_is_pruned_again(pruned_search, tmp_path):
     pruned_search.suggest("bad")
-    assert not pruned_search.should_stop("bad", told(-50.0, 1))
-    assert pruned_search.should_stop("bad", told(-50.0, 2))
+    assert not pruned_search.should_stop("bad", report(-50.0, 1))
+    assert pruned_search.should_stop("bad", report(-50.0, 2))
     again = opened(pruned_search.space, tmp_path, trials=20)
     assert again.suggest("again")["id"] == "on-004"
-    assert again.should_stop("again", told(-50.0, 2))
+    assert again.should_stop("again", report(-50.0, 2))
 
 
 def test_a_trial_that_a_person_stops_is_halted_and_cannot_win(tmp_path):
     searcher = opened(space_of(), tmp_path)
     run(searcher)
     searcher.suggest("a")
-    searcher.on_trial_result("a", told(9.0, 1))
+    searcher.on_trial_result("a", report(9.0, 1))
     searcher.halt("a")
-    searcher.on_trial_complete("a", told(9.0, 2))
+    searcher.on_trial_complete("a", report(9.0, 2))
     (_, trial) = list(searcher.all_trials())[-1]
     assert (
         trial.state == TrialState.PRUNED

@@ -115,8 +115,8 @@ def test_a_trial_whose_disk_is_full_has_not_failed_and_goes_on_as_if_nothing_had
     with monkeypatch.context() as patch:
         for module in (tune.study.trial_folder, ganhtr.atomic, ganhtr.train.checkpoint):
             patch.setattr(module, "write_atomically", full)
-        told = drive(make(config_of("on-001")), 2)[-1]
-    assert told["status"] == "running" and told["disk"][2].endswith(name) and not told["done"]
+        reply = drive(make(config_of("on-001")), 2)[-1]
+    assert reply["status"] == "running" and reply["disk"][2].endswith(name) and not reply["done"]
     assert not (folder.path / "trials/on-001/traceback.txt").exists()
     last = drive(make(config_of("on-001")))[-1]
     assert (last["status"], last["epoch"], last["value"]) == ("complete", 3, 3.0)
@@ -161,13 +161,13 @@ def test_a_trial_whose_end_could_not_be_told_has_not_ended(space, tmp_path):
     searcher = opened(space, tmp_path)
     searcher.suggest("t")
     backend = searcher.arms["off"].study._storage._backend
-    held, backend._fault = backend.path.read_bytes(), FULL
+    before, backend._fault = backend.path.read_bytes(), FULL
     for report in ({"result": result(1.0, 3, "complete")}, {"error": True}):
         with pytest.raises(OSError, match="/a/file"):
             searcher.on_trial_complete("t", **report)
     with pytest.raises(OSError, match="/a/file"):
         searcher.suggest("u")
-    assert backend.path.read_bytes() == held
+    assert backend.path.read_bytes() == before
     again = opened(space, tmp_path)
     assert again.suggest("t")["id"] == "off-000"
     again.on_trial_complete("t", result(1.0, 3, "complete"))
@@ -231,7 +231,10 @@ def may_mount():
 @pytest.mark.slow
 @pytest.mark.skipif(not may_mount(), reason="needs a mount namespace of its own")
 def test_a_search_survives_a_disk_that_is_full_and_then_read_only(space_file, tmp_path):  # noqa: F811
-    """On a file system smaller than the study: one-line messages, no trial lost, repeated, failed."""
+    """A file system smaller than the study.
+
+    Every error is one line, and no trial is lost, repeated or failed.
+    """
     where = ["--results", tmp_path / "small"]
     start = shlex.join(
         command("--space", space_file, *where, "--name", "s", "--trials", 4, "--epochs", 6)

@@ -127,11 +127,11 @@ def test_damage_inside_is_named_with_its_line(tmp_path, line):
     run(study_in(open_journal(path)), 1)
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:2], line + b"\n", *lines[2:]]))
-    held = path.read_bytes()
+    damaged = path.read_bytes()
     for opens in (open_journal, read_journal):
         with pytest.raises(ValueError, match=r"study\.journal:3: .*Restore the file"):
             opens(path)
-    assert path.read_bytes() == held
+    assert path.read_bytes() == damaged
 
 
 def test_locks_of_killed_users_are_removed(tmp_path):
@@ -181,17 +181,17 @@ def test_a_full_disk_leaves_it_whole_and_says_so_until_it_is_opened_anew(tmp_pat
     study = study_in(open_journal(path))
     run(study)
     trial = study.ask()
-    held, before = path.read_bytes(), plain(study)
-    room_for(len(held) + 40)  # the system takes 40 bytes of the line and no more
+    content, before = path.read_bytes(), plain(study)
+    room_for(len(content) + 40)  # the system takes 40 bytes of the line and no more
     try:
         with pytest.raises(OSError, match="study.journal"):
             trial.report(1.0, 1)
-        assert path.read_bytes() == held and plain(study) == before
+        assert path.read_bytes() == content and plain(study) == before
     finally:
         room_for(None)
     with pytest.raises(OSError, match="study.journal"):
         study.tell(trial, 1.0)
-    assert path.read_bytes() == held
+    assert path.read_bytes() == content
     again = study_in(open_journal(path))
     assert plain(again) == before and again.trials[-1].state == TrialState.RUNNING
     again.tell(2, 1.0)
@@ -275,9 +275,9 @@ def test_what_a_killed_writer_had_written_is_there(tmp_path):
         if line == "300\n":
             process.send_signal(signal.SIGKILL)
             break
-    said = [line for line in process.stdout if line.endswith("\n")]
+    steps = [line for line in process.stdout if line.endswith("\n")]
     process.wait()
-    last = int(said[-1]) if said else 300
+    last = int(steps[-1]) if steps else 300
     ((_, trial),) = trials_in(path)
     assert (
         len(trial.intermediate_values) in (last + 1, last + 2) and trial.state == TrialState.RUNNING

@@ -44,8 +44,10 @@ def at(uri):
 
 def test_the_study_is_copied_without_what_is_no_part_of_it(folder, target):
     assert mirror(folder, target) == 4
-    held = at(target)
-    assert {name: bytes_ for name, bytes_ in held.items() if not name.endswith("mirror.json")} == {
+    copied = at(target)
+    assert {
+        name: bytes_ for name, bytes_ in copied.items() if not name.endswith("mirror.json")
+    } == {
         "first/study.yaml": b"a",
         "first/study.journal": b"one\n",
         "first/trials/on-000/last.pt": b"weights",
@@ -72,13 +74,13 @@ def test_only_what_is_new_or_changed_is_copied_and_nothing_is_deleted(folder, ta
     (folder / "report.md").write_text("result")
     mirror(folder, target)
     assert [path.rsplit("/", 1)[1] for path in sent] == ["report.md", "study.yaml"]
-    held = at(target)
+    copied = at(target)
     assert (
-        held["first/study.yaml"] == b"b"
-        and held["first/trials/on-000/last.pt"] == b"weights"
-        and held["first/report.md"] == b"result"
+        copied["first/study.yaml"] == b"b"
+        and copied["first/trials/on-000/last.pt"] == b"weights"
+        and copied["first/report.md"] == b"result"
     )
-    assert json.loads(held["first/mirror.json"])["files"].keys() == {
+    assert json.loads(copied["first/mirror.json"])["files"].keys() == {
         "study.yaml",
         "trials/on-000/last.pt",
         "logs/ray.log",
@@ -169,23 +171,23 @@ def test_a_mirror_that_cannot_be_reached_is_said_and_takes_nothing_down(
     folder, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(tune.study.mirror, "EVERY", 0.05)
-    said = []
+    messages = []
     (tmp_path / "away").write_text("a file where a folder should be")
-    with mirrored(folder, f"file://{tmp_path}/away", said.append):
+    with mirrored(folder, f"file://{tmp_path}/away", messages.append):
         time.sleep(0.5)
-    assert len(said) == 2, "once when it fails, and once at the end"
-    assert said[0].startswith("note: ") and "cannot write the mirror" in said[0]
-    assert str(folder) in said[1] and "--resume" in said[1]
+    assert len(messages) == 2, "once when it fails, and once at the end"
+    assert messages[0].startswith("note: ") and "cannot write the mirror" in messages[0]
+    assert str(folder) in messages[1] and "--resume" in messages[1]
 
 
 def test_a_mirror_that_comes_back_is_whole_in_the_end(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(tune.study.mirror, "EVERY", 0.05)
-    said, blocked = [], tmp_path / "away"
+    messages, blocked = [], tmp_path / "away"
     blocked.write_text("a file where a folder should be")
-    with mirrored(folder, f"file://{blocked}", said.append):
+    with mirrored(folder, f"file://{blocked}", messages.append):
         time.sleep(0.3)
         blocked.unlink()
-    assert len(said) == 1 and at(f"file://{blocked}")["first/study.journal"] == b"one\n"
+    assert len(messages) == 1 and at(f"file://{blocked}")["first/study.journal"] == b"one\n"
 
 
 def test_without_a_uri_nothing_is_done(folder, monkeypatch):

@@ -46,20 +46,23 @@ def written(request, study, inputs):
 
 
 def test_the_layout(written):
-    held, on = written
+    metrics, on = written
     parts = PARTS | ({"contrastive"} if on else set())
-    assert held.keys() == TOP
+    assert metrics.keys() == TOP
     assert (
-        held["hyperparameters"]["loss.pixel"] == 200 and held["hyperparameters"]["train.seed"] == 0
+        metrics["hyperparameters"]["loss.pixel"] == 200
+        and metrics["hyperparameters"]["train.seed"] == 0
     )
     assert (
-        held["start_time"]
-        and held["end_time"]
-        and held["total_epochs_completed"] == 3 == len(held["epochs"])
+        metrics["start_time"]
+        and metrics["end_time"]
+        and metrics["total_epochs_completed"] == 3 == len(metrics["epochs"])
     )
-    assert held["early_stopped"] is False and 1 <= held["best_epoch"] <= 3
-    assert held["best_val_psnr"] == max(entry["validation"]["psnr"] for entry in held["epochs"])
-    for number, entry in enumerate(held["epochs"], start=1):
+    assert metrics["early_stopped"] is False and 1 <= metrics["best_epoch"] <= 3
+    assert metrics["best_val_psnr"] == max(
+        entry["validation"]["psnr"] for entry in metrics["epochs"]
+    )
+    for number, entry in enumerate(metrics["epochs"], start=1):
         assert (
             entry.keys() == EPOCH | OURS
             and entry["epoch"] == number
@@ -82,7 +85,7 @@ def test_the_layout(written):
             "feature": 5,
             "ctc": 1,
             "adversarial": 3,
-            "contrastive": held["hyperparameters"]["contrastive.weight"],
+            "contrastive": metrics["hyperparameters"]["contrastive.weight"],
         }
         assert entry["training_losses"]["total"] == pytest.approx(
             sum(
@@ -96,8 +99,8 @@ def test_the_layout(written):
 
 def test_the_made_study_of_these_tests_has_it_too(written):
     """What the report's tests read is what a trial writes."""
-    held, on = written
-    real, made = held["epochs"][0], Made("on-000" if on else "off-000", 0).entry(0)
+    metrics, on = written
+    real, made = metrics["epochs"][0], Made("on-000" if on else "off-000", 0).entry(0)
     for part in (
         lambda entry: entry,
         lambda entry: entry["losses"],

@@ -86,11 +86,11 @@ def test_best_can_be_restored_with_from_the_folder_alone(trained, inputs, tmp_pa
         "generator.safetensors",
         "guide.safetensors",
     ]
-    held = json.loads((moved / "config.json").read_text(encoding="utf-8"))
+    description = json.loads((moved / "config.json").read_text(encoding="utf-8"))
     assert (
-        held["charset"] == inputs.guide.charset
-        and held["config"]["train.seed"] == 5
-        and held["best_epoch"] == 1
+        description["charset"] == inputs.guide.charset
+        and description["config"]["train.seed"] == 5
+        and description["best_epoch"] == 1
     )
     model = load_model(moved, CPU)
     assert model.charset == inputs.pairs.charset and model.config.train.seed == 5
