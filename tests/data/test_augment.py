@@ -36,7 +36,7 @@ def test_none_asked_for_gives_the_array_itself_and_draws_nothing(lines, monkeypa
 
 
 @pytest.mark.parametrize("strategy", ["all", "ink", "paper", "camera"])
-def test_a_fresh_line_is_degraded_over_its_own_width_and_white_beside_it(strategy, lines):
+def test_a_fresh_line_is_degraded_over_its_width_and_white_beside_it(strategy, lines):
     clean, widths, degraded = lines
     before = clean.copy(), degraded.copy()
     made = degrade_anew(*lines, augment(fresh=1.0, strategy=strategy, strength=0.7), 5, 12)

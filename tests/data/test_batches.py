@@ -48,7 +48,7 @@ def test_the_arrays_are_copied(batch):
     assert np.array_equal(LINES.clean, before[0]) and np.array_equal(TAPS, before[1])
 
 
-def test_inside_covers_each_lines_own_width(batch):
+def test_inside_covers_the_width_of_each_line(batch):
     assert batch.inside.shape == (4, 1, 1, 24) and batch.inside.dtype == torch.bool
     assert batch.inside.sum(dim=3).flatten().tolist() == [17, 16, 24, 20] == batch.widths.tolist()
     assert all(
@@ -142,7 +142,7 @@ def test_parts_are_the_batch_cut_in_order(batch, count):
     assert [part.clean_tap for part in without] == [None, None]
 
 
-def test_other_degraded_twins_take_the_place_of_the_own(batch):
+def test_other_degraded_images_replace_those_of_the_lines(batch):
     lines, other = (
         LineBatches(LINES, Charset("ab"), torch.device("cpu")),
         np.full((4, 8, 24), 51, dtype=np.uint8),

@@ -225,9 +225,7 @@ def test_the_groups_are_the_strategies_of_the_configuration_and_share_out_every_
 
 
 @pytest.mark.parametrize("strategy", ["ink", "paper", "camera"])
-def test_a_group_damages_every_line_with_its_own_members_at_even_chances(
-    strategy, lines, monkeypatch
-):
+def test_a_group_damages_every_line_with_its_members_at_even_chances(strategy, lines, monkeypatch):
     calls = []
 
     def note(name, damage):

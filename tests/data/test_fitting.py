@@ -16,7 +16,7 @@ DATA = DataConfig(height=16, width=48)
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(8, 90), st.integers(8, 400))
-def test_the_foretold_width_is_the_one_that_comes(height, width):
+def test_the_predicted_width_is_the_fitted_width(height, width):
     image = np.zeros((height, width), dtype=np.uint8)
     assert (
         fitted_width(image.shape, DATA.height, DATA.width)

@@ -54,7 +54,7 @@ def test_transcripts_are_untouched_but_for_nfc(tmp_path):
     assert len(lines.notes) == 1 and lines.notes[0].startswith("each line is a group of its own")
 
 
-def test_images_keep_their_own_size_and_values(tmp_path):
+def test_images_keep_their_size_and_values(tmp_path):
     write(tmp_path, "a_1.png\tA\na_2.png\tB\n", ["a_1.png"])
     Image.fromarray(GRADIENT.T.copy()).save(tmp_path / "a_2.png")
     images = [line.clean for line in read_folder(tmp_path).lines]
@@ -242,7 +242,7 @@ def with_twin(folder, size=(24, 10), name="a_l1.png"):
     return folder
 
 
-def test_a_twin_in_the_folder_degraded_is_the_lines_own(tmp_path):
+def test_an_image_in_the_folder_degraded_belongs_to_its_line(tmp_path):
     lines = read_folder(with_twin(tmp_path)).lines
     assert [line.degraded is None for line in lines] == [False, True, True, True]
     assert (
@@ -334,7 +334,7 @@ def test_tabs_and_line_breaks_become_spaces(tmp_path):
         (("é" * 200, "é" * 201), ("é" * 100 + ".png", "é" * 100 + "-2.png")),
     ],
 )
-def test_names_become_file_names_of_their_own(tmp_path, names, files):
+def test_names_become_distinct_file_names(tmp_path, names, files):
     back, _ = written(tmp_path / "out", [raw(name, f"g{i}") for i, name in enumerate(names)])
     assert back.names == files and len(set(back.groups)) == len(names)
 

@@ -151,7 +151,7 @@ def test_a_second_call_reads_what_the_first_made(monkeypatch):
     assert content(load_pairs("builtin", DATA)) == content(first)
 
 
-def test_a_process_of_its_own_makes_the_same_bytes(tmp_path):
+def test_another_process_makes_the_same_bytes(tmp_path):
     here = Path(__file__)
     environment = {**os.environ, "GANHTR_CACHE": str(tmp_path / "other"), "PYTHONHASHSEED": "5"}
     there = subprocess.run(
@@ -357,7 +357,7 @@ def test_fonts_beside_a_folder_are_refused(folder, tmp_path):
         load_pairs(str(folder), DATA, fonts=tmp_path)
 
 
-def test_the_format_is_told_by_content(folder, records, pages, tmp_path):
+def test_the_format_is_detected_by_content(folder, records, pages, tmp_path):
     cases = {
         "builtin": "builtin",
         folder: "folder",
@@ -419,7 +419,7 @@ def test_builtin_lines_are_those_of_the_pairs():
     )
 
 
-def test_own_degraded_images_are_used_as_they_are(folder):
+def test_degraded_images_of_the_source_are_used_as_they_are(folder):
     alone = load_pairs(str(folder), DATA).train
     add_twins(folder, ["page3_0.png", "page3/1.png"])
     pairs = load_pairs(str(folder), DATA)

@@ -43,7 +43,7 @@ def words_of(command):
     return given
 
 
-def test_the_launcher_file_is_valid_by_rays_own_schema(launcher):
+def test_the_launcher_file_is_valid_by_rays_schema(launcher):
     schema = json.loads((Path(ray.autoscaler.__file__).parent / "ray-schema.json").read_text())
     jsonschema.validate(launcher, schema)
     assert launcher["provider"]["type"] == "local" and launcher["max_workers"] == len(

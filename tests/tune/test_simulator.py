@@ -258,7 +258,7 @@ def test_a_stop_frees_the_worker_and_the_budget_ends_the_search():
     )
 
 
-def test_a_diverged_run_is_told_as_failed_and_costs_its_epochs():
+def test_a_diverged_run_is_reported_as_failed_and_costs_its_epochs():
     searcher = Asked(7.0, 2.0)
     trace = replay(searcher, Line(), 7, 0, workers=1)
     assert ("ended", "0", 2, "failed") in searcher.calls and (
@@ -285,7 +285,7 @@ def test_the_incumbent_is_the_best_seen_and_its_worth_the_true_one():
     assert trace.first(0.9, shortlist=True) == 4 and trace.first(5.0, shortlist=True) == math.inf
 
 
-def test_our_searcher_is_told_everything_and_off_costs_nothing(ours):
+def test_our_searcher_gets_every_report_and_off_costs_nothing(ours):
     searcher = ours(Synthetic().space(trials=12, warmup=2), 12)
     trace = replay(searcher, Synthetic(), 10**6, 0)
     trials = list(searcher.all_trials())

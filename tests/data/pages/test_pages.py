@@ -208,7 +208,7 @@ def equiv(text, index=""):
         ("<Baseline points='1,1 2,2'/>", ""),
     ],
 )
-def test_a_line_of_page_has_its_own_text_before_that_of_its_words(tmp_path, inside, text):
+def test_a_line_of_page_prefers_its_text_to_that_of_its_words(tmp_path, inside, text):
     xml = write(
         tmp_path,
         "p.xml",
@@ -452,7 +452,7 @@ def test_only_the_last_part_of_the_images_name_counts(tmp_path, dialect, filenam
     ],
 )
 @pytest.mark.parametrize("filename", ["gone.png", "", "..", "/", "n" * 5000])
-def test_an_image_of_the_page_files_name_is_found(tmp_path, name, image, filename):
+def test_an_image_with_the_name_of_the_page_file_is_used(tmp_path, name, image, filename):
     xml = write(
         tmp_path / Path(name).parent,
         Path(name).name,
@@ -463,7 +463,7 @@ def test_an_image_of_the_page_files_name_is_found(tmp_path, name, image, filenam
     assert read_page(xml).image.resolve() == (tmp_path / image).resolve()
 
 
-def test_an_image_above_the_folder_page_is_found_by_its_name(tmp_path):
+def test_an_image_above_the_folder_page_is_used_by_its_name(tmp_path):
     xml = write(tmp_path / "PAGE", "0077.xml", xml_of("page2013", LINES, "scan/p.png"), image=None)
     Image.fromarray(scan()).save(tmp_path / "p.png")
     assert read_page(xml).image.resolve() == (tmp_path / "p.png").resolve()
@@ -476,7 +476,7 @@ def test_no_other_folder_is_looked_into(tmp_path):
         read_page(xml)
 
 
-def test_the_folder_above_is_found_from_within(tmp_path, monkeypatch):
+def test_the_folder_above_is_used_from_within(tmp_path, monkeypatch):
     write(tmp_path / "page", "0077.xml", xml_of("page2019", LINES), image=None)
     Image.fromarray(scan()).save(tmp_path / "p.png")
     monkeypatch.chdir(tmp_path / "page")

@@ -437,7 +437,7 @@ def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
         (["--name", "../up"], "is not a plain folder name"),
     ],
 )
-def test_bad_options_are_told_and_leave_nothing(tmp_path, words, message):
+def test_bad_options_are_reported_and_leave_nothing(tmp_path, words, message):
     done = CliRunner().invoke(app, ["--results", str(tmp_path / "r"), *words])
     assert done.exit_code == 2 and message in done.stderr and not (tmp_path / "r").exists()
 

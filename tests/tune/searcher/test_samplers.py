@@ -307,7 +307,7 @@ def test_any_clauses_that_leave_something_are_kept(data):
 # --- what they learn ---
 
 
-def test_without_rules_it_is_optunas_own_tpe():
+def test_without_rules_it_is_optunas_tpe():
     space = space_of()
     ours, plain = memory(), memory()
     for study in (ours, plain):
@@ -570,7 +570,7 @@ def test_the_nth_point_of_qmc_is_scipys():
 # --- the grid ---
 
 
-def test_the_grid_is_gone_through_once_in_an_order_of_its_own():
+def test_the_grid_is_visited_once_in_an_order_of_the_seed():
     space = space_of(
         {key: parameter for key, parameter in SEARCHED.items() if key != "contrastive.weight"},
         FORBIDDEN,

@@ -340,7 +340,7 @@ def test_derived_values_are_part_of_the_proposal(tmp_path):
 # --- several objectives, constraints ---
 
 
-def test_several_objectives_are_told_at_the_best_epoch(tmp_path):
+def test_several_objectives_are_recorded_at_the_best_epoch(tmp_path):
     searcher = opened(space_of(objective=["psnr", "cer"]), tmp_path)
     for value in (10.0, 12.0):
         run(searcher, value, psnr=value, cer=value / 100)
@@ -362,7 +362,7 @@ def test_constraints_are_measured_against_off(tmp_path):
     assert again.off_metrics == {"psnr": 20.0, "cer": 0.2}
 
 
-def test_a_trial_that_ended_before_off_was_known_is_held_to_off_in_the_end(tmp_path):
+def test_a_trial_that_ended_before_off_is_compared_with_off_in_the_end(tmp_path):
     """With two slots ON may end first.
 
     The journal then has no violation, and the table computes it from the metrics.
@@ -456,7 +456,7 @@ def pruned_search(tmp_path):
     return searcher
 
 
-def test_a_bad_trial_is_pruned_after_the_warmup_and_told_so(pruned_search):
+def test_a_bad_trial_is_pruned_after_the_warmup_and_recorded_so(pruned_search):
     pruned_search.suggest("bad")
     assert epochs_of(pruned_search, "bad", [-50.0] * 9) == 2
     (_, trial) = list(pruned_search.all_trials())[-1]

@@ -47,7 +47,7 @@ def raised(error, cause=None):
 @pytest.mark.parametrize(
     "number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO]
 )
-def test_a_disk_fault_is_found_wherever_it_surfaces(number):
+def test_a_disk_fault_is_recognized_wherever_it_surfaces(number):
     fault = OSError(number, os.strerror(number), "/a/file")
     for outer in (
         fault,
@@ -83,7 +83,7 @@ def test_other_errors_are_not_the_disks(error):
             raise error
 
 
-def test_an_error_that_is_told_already_is_left_as_it_is():
+def test_an_error_that_is_already_explained_stays_unchanged():
     with pytest.raises(ValueError, match="^its own words$"), disk_faults_explained("run it again"):
         raise ValueError("its own words") from FULL
 
@@ -153,7 +153,7 @@ def test_a_full_disk_in_a_trial_ends_the_search(space, tmp_path):
     ]
 
 
-def test_a_trial_whose_end_could_not_be_told_has_not_ended(space, tmp_path):
+def test_a_trial_whose_end_could_not_be_recorded_has_not_ended(space, tmp_path):
     """Ray catches the error and reports the trial as failed.
 
     That failure is not recorded, even if the disk has space again.
@@ -177,7 +177,7 @@ def test_a_trial_whose_end_could_not_be_told_has_not_ended(space, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/sys").exists(), reason="needs a folder that nobody can write to")
-def test_a_folder_that_cannot_be_written_is_told_with_the_way_on(request_of):
+def test_an_unwritable_folder_is_reported_with_the_next_command(request_of):
     with (
         pytest.raises(
             ValueError,

@@ -57,7 +57,7 @@ def plain(study):
     ]
 
 
-def test_optunas_own_backend_reads_it_while_it_is_written(tmp_path):
+def test_optunas_backend_reads_it_while_it_is_written(tmp_path):
     path = tmp_path / "study.journal"
     ours = study_in(open_journal(path))
     theirs = optuna.load_study(storage=stock(path), study_name="on")
@@ -67,7 +67,7 @@ def test_optunas_own_backend_reads_it_while_it_is_written(tmp_path):
     assert {t.value for t in theirs.trials} == {2.5, 3.5, 4.5, 5.5, 6.5, 7.5}
 
 
-def test_it_goes_on_with_what_optunas_own_backend_wrote(tmp_path):
+def test_it_continues_a_journal_of_optunas_backend(tmp_path):
     path = tmp_path / "study.journal"
     theirs = study_in(stock(path))
     run(theirs, 3)

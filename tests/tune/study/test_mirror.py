@@ -167,9 +167,7 @@ def test_a_search_that_breaks_leaves_a_whole_mirror(folder, target):
     assert "first/study.journal" in at(target)
 
 
-def test_a_mirror_that_cannot_be_reached_is_said_and_takes_nothing_down(
-    folder, tmp_path, monkeypatch
-):
+def test_an_unreachable_mirror_is_reported_and_stops_nothing(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(tune.study.mirror, "EVERY", 0.05)
     messages = []
     (tmp_path / "away").write_text("a file where a folder should be")

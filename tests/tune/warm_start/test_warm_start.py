@@ -397,7 +397,7 @@ NAMES = [
 
 
 @given(st.lists(st.sampled_from(NAMES), unique=True))
-def test_each_name_is_used_once_or_said(names):
+def test_each_name_is_used_once_or_reported(names):
     mapped = map_names(names, KEYS)
     matched = mapped.matched
     assert (
@@ -550,7 +550,7 @@ def test_a_key_whose_name_is_unclear_is_not_taken_to_be_at_its_default(foreign, 
     assert "Weight is not used: another name is closer to contrastive.weight" in notes
 
 
-def test_a_missing_parameter_is_the_one_of_the_searchs_own_configuration(foreign, space):
+def test_a_missing_parameter_comes_from_the_configuration_of_the_search(foreign, space):
     source, base = foreign({"weight": 1.0}), {**space.start(), "train.batch_size": 16}
     trials = read_history(source, space.bound(base), ("score",)).trials
     assert trials[0].params["train.batch_size"] == 16
@@ -699,7 +699,7 @@ def test_values_of_another_scale_are_no_history(study_folder, space, changes, ob
     assert why in text_of(history)
 
 
-def test_another_guide_and_other_settings_are_said(study_folder):
+def test_another_guide_and_other_settings_are_reported(study_folder):
     space = space_from_plain({**SPACE, "budget": {"epochs": 20}})
     history = read_history(study_folder(recognizers={}), space, ("score",), ENVIRONMENT)
     assert len(history.trials) == 3
@@ -936,7 +936,7 @@ def test_a_torn_last_line_is_passed_over(stored, space):
     assert len(read_history(f"{source}::recipe", space, ("score",)).trials) == 5
 
 
-def test_lines_behind_a_damaged_one_are_left_out_and_said(stored, space):
+def test_lines_after_a_damaged_one_are_left_out_and_reported(stored, space):
     source = stored(JOURNALS[0])
     lines = source.read_bytes().splitlines(keepends=True)
     finished = [number for number, line in enumerate(lines) if b'"op_code": 6' in line]
