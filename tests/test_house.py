@@ -14,7 +14,7 @@ DOORWAYS = ("search", "confirm", "control", "report")
 # The folders and modules of tune/, lowest first.
 # A module imports from lower levels and from its folder.
 LEVELS = (
-    ("report_markup", "faults"),
+    ("report_markup", "faults", "arm"),
     ("metric",),
     ("space",),
     ("study", "verdict"),

@@ -11,9 +11,11 @@ import numpy as np
 from scipy.stats import sobol_indices, uniform
 
 from ganhtr.seeds import generator
+from tune.arm import ON
 from tune.landscape.surrogate import Surrogate, effect_blocks, fit
 from tune.landscape.trial_points import TrialPoints
 from tune.space.space import Space
+from tune.study.trial_status import TrialStatus
 from tune.study.trial_table import Row
 
 FEWEST, MOST = 10, 2000  # finished trials needed; trials used
@@ -103,8 +105,8 @@ def observe(space: Space, rows: Sequence[Row], seed: int = 0) -> Observations:
     very bad trial would outweigh all others, so no value counts as lower than Tukey's fence of the
     trials of its kind (finished or pruned).
     """
-    ended = [row for row in rows if row.finished or row.status == "pruned"]
-    used = [row for row in ended if row.arm == "on" and row.value is not None]
+    ended = [row for row in rows if row.finished or row.status == TrialStatus.PRUNED]
+    used = [row for row in ended if row.arm == ON and row.value is not None]
     if len(used) > MOST:
         kept = generator(seed, "landscape", "kept").choice(len(used), MOST, replace=False)
         used = [used[i] for i in sorted(kept)]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tune.arm import OFF, ON
 from tune.metric import objective_value
 from tune.report_markup import listed
 from tune.study.folder import StudyError, StudyFolder
@@ -120,7 +121,7 @@ def default_pair(folder: StudyFolder, rows: Sequence[Row]) -> Pair | None:
     None until both arms have a finished trial. OFF has one configuration if only contrastive keys
     are searched, otherwise several.
     """
-    best_off, best_on = best_row(rows, "off"), best_row(rows, "on")
+    best_off, best_on = best_row(rows, OFF), best_row(rows, ON)
     if best_off is None or best_on is None:
         return None
     off, on = _repeats(folder, rows, best_off), _repeats(folder, rows, best_on)
@@ -193,8 +194,8 @@ def named_arm(folder: StudyFolder, rows: Sequence[Row], option: str, names: Sequ
 
 
 def _name_of(names: Sequence[str], arms: set[str]) -> str:
-    if arms == {"off"}:
+    if arms == {OFF}:
         return "OFF"
     if len(names) == 1:
         return names[0]
-    return "ON" if arms == {"on"} else "+".join(names)
+    return "ON" if arms == {ON} else "+".join(names)

@@ -8,6 +8,7 @@ from typing import TextIO
 from optuna.trial import FrozenTrial
 
 from ganhtr.atomic import write_atomically
+from tune.arm import OFF, ON
 from tune.metric import METRICS, OBJECTIVES
 from tune.report_markup import cell, table
 from tune.reporting.conclusion import EXPERIMENT, conclusions, headline
@@ -47,9 +48,9 @@ def result_table(
 
 def arm_rows(pair: Pair | None, rows: list[Row]) -> dict[str, Mapping[str, float]]:
     """Return name -> metrics of the two arms; the best ON trial is called best."""
-    best = best_row(rows, "on")
+    best = best_row(rows, ON)
     if pair is None:
-        off = best_row(rows, "off")
+        off = best_row(rows, OFF)
         return {
             f"OFF ({off.id})" if off else "OFF": off.metrics if off else {},
             f"best ({best.id})" if best else "best": best.metrics if best else {},
@@ -66,7 +67,7 @@ def arm_rows(pair: Pair | None, rows: list[Row]) -> dict[str, Mapping[str, float
 def findings(rows: list[Row], objective: str, judged: bool = False) -> list[str]:
     """Return what the search shows, and what single runs cannot show. judged: with a verdict."""
     lines = []
-    off, on, best = best_row(rows, "off"), best_row(rows, "on"), best_row(rows)
+    off, on, best = best_row(rows, OFF), best_row(rows, ON), best_row(rows)
     if off and on and best and off.value is not None and on.value is not None:
         value = OBJECTIVES[objective].shown
         quality = "better" if on.value > off.value else "not better"
@@ -142,7 +143,7 @@ def _shown_trials(folder: StudyFolder, rows: list[Row], pair: Pair | None) -> di
     if pair:
         sides = zip(pair.arms, pair.compared, strict=True)
         return {arm.name: side[0] for arm, side in sides if side}
-    best = [row for row in (best_row(rows, "off"), best_row(rows, "on")) if row]
+    best = [row for row in (best_row(rows, OFF), best_row(rows, ON)) if row]
     return {row.id: ArmTrial.read(folder, row) for row in best}
 
 

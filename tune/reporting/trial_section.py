@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from tune.arm import OFF
 from tune.metric import BY_KEY, OBJECTIVES
 from tune.report_markup import cell, listed, short, shown, table
 from tune.space.constraint import Constraint
@@ -41,7 +42,7 @@ def trial_section(
 ) -> list[str]:
     """Return the section: all trials, or the best fifty and the best OFF trial."""
     best = in_order(rows)[:MAX_SHOWN]
-    off = best_row(rows, "off")
+    off = best_row(rows, OFF)
     if off and off not in best:
         best.append(off)
     counts: Counter[str] = Counter(row.status for row in rows)

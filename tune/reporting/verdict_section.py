@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tune.arm import OFF, ON
 from tune.metric import OBJECTIVES
 from tune.report_markup import cell, listed, short, shown, table
 from tune.study.folder import CONFIRM, StudyError, StudyFolder
@@ -13,7 +14,7 @@ from tune.verdict.wording import by_seed, method, next_steps, sentence
 from tune.verdict.wording import table as verdict_table
 
 Runs = Mapping[str, float | None]  # seed -> value of the objective, None for a failed run
-ARM_NAMES = {"off": "OFF", "on": "ON"}
+ARM_NAMES = {OFF: "OFF", ON: "ON"}
 
 
 def read_verdict(folder: StudyFolder) -> Verdict | None:
@@ -104,7 +105,7 @@ def _judged_sentence(choice: Mapping[str, Any], judged: Mapping[str, Runs]) -> s
         "WER are the judge's. Each run is measured at the epoch with the best search-validation "
         "value, by the same rule in all arms."
     ]
-    arms = [f"`{arm}` is {cell(chosen[arm])}" for arm in ("on", "off") if arm in chosen]
+    arms = [f"`{arm}` is {cell(chosen[arm])}" for arm in (ON, OFF) if arm in chosen]
     if arms:
         sentences.append(f"{listed(arms)}.")
     if "shuffled" in judged:

@@ -27,10 +27,11 @@ from ganhtr.data.pairs import Lines
 from ganhtr.train.evaluate import Evaluation, by_generator, evaluate
 from ganhtr.train.inputs import TrialInputs
 from ganhtr.train.model_folder import read_generator
+from tune.arm import OFF, ON
 from tune.metric import BY_KEY, VERDICT_METRICS
 from tune.runner.planned_searcher import PlannedSearcher
 from tune.runner.trainable import TrialPlan, local_device
-from tune.searcher.proposal import OFF, ON, Proposal
+from tune.searcher.proposal import Proposal
 from tune.space.space import Space
 from tune.study.folder import CONFIRM, StudyFolder
 from tune.study.trial_folder import line_arrays

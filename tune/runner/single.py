@@ -6,6 +6,7 @@ import time
 from typing import Any, TextIO
 
 from ganhtr.data.pairs import Pairs
+from tune.arm import OFF, ON
 from tune.metric import OBJECTIVES
 from tune.report_markup import clock
 from tune.runner.preparation import begin
@@ -32,7 +33,7 @@ def run_single(
     with folder.locked():
         control.clear()
         inputs, plan = begin(folder, request, pairs, say)
-        arm = "off" if plan.config.contrastive.formulation == "none" else "on"
+        arm = OFF if plan.config.contrastive.formulation == "none" else ON
         config = {"id": "single", "arm": arm, "proposed_by": "user", "values": {}}
         trial = local_trial(config, plan, inputs)
         started, shown = time.monotonic(), OBJECTIVES[plan.objective].shown

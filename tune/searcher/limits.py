@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from tune.arm import ON
 from tune.metric import OBJECTIVES
 from tune.searcher.arm_study import ArmStudy
-from tune.searcher.proposal import ON
 from tune.space.settings import Budget
 
 

@@ -1,11 +1,9 @@
-"""A trial to run, and the two arms."""
+"""A trial to run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-
-OFF, ON = "off", "on"
 
 
 @dataclass(frozen=True)

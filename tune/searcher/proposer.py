@@ -9,8 +9,9 @@ from typing import Any
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ganhtr.seeds import derive_seed
+from tune.arm import OFF, ON
 from tune.searcher.arm_study import ArmStudy, values_key
-from tune.searcher.proposal import OFF, ON, Proposal
+from tune.searcher.proposal import Proposal
 from tune.searcher.samplers import build_sampler, grid_point, shuffled_grid
 from tune.space.expression import ExpressionError
 from tune.space.parameter import Parameter

@@ -20,10 +20,11 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 from ray.tune.search import Searcher
 
+from tune.arm import OFF, ON
 from tune.metric import objective_value
 from tune.searcher.arm_study import ArmStudy
 from tune.searcher.limits import Limits
-from tune.searcher.proposal import OFF, ON, Proposal
+from tune.searcher.proposal import Proposal
 from tune.searcher.proposer import Proposer
 from tune.searcher.pruners import build_pruner
 from tune.space.constraint import mean_metrics, violations

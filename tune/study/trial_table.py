@@ -12,6 +12,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from ganhtr.atomic import to_json, write_atomically
+from tune.arm import OFF
 from tune.metric import METRICS
 from tune.space.constraint import Constraint, keeps, mean_metrics
 from tune.study.folder import StudyFolder
@@ -68,11 +69,11 @@ def collect(
     if not constraints:
         return rows
     off = mean_metrics(
-        [row.metrics for row in rows if row.arm == "off" and row.finished and row.metrics]
+        [row.metrics for row in rows if row.arm == OFF and row.finished and row.metrics]
     )
     return [
         row
-        if row.arm == "off" or not row.metrics
+        if row.arm == OFF or not row.metrics
         else replace(row, feasible=keeps(constraints, row.metrics, off))
         for row in rows
     ]

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tune.arm import OFF
 from tune.faults import Faults
 from tune.metric import BY_KEY
 from tune.report_markup import listed
 from tune.verdict.judgement import Runs
 
-REFERENCE = "off"  # the arm that all others are compared with
+REFERENCE = OFF  # the arm that all others are compared with
 _HIGH_RATE = 2  # a mean error rate above this is probably not a fraction
 _MAX_NAMED = 3  # lines named in a fault
 MAX_FAULTS = 20  # faults listed in an error

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from ganhtr.older_version import is_older, refusal
+from tune.arm import ON
 from tune.space.source import LONGEST_FAULT, printable
 from tune.warm_start.optuna_journal import read_journal
 from tune.warm_start.optuna_sqlite import MAGIC, PREFIX, read_sqlite
@@ -126,7 +127,7 @@ def _from_folder(
     theirs = _mapping(path / "environment.json")
     space = request["space"] if isinstance(request.get("space"), dict) else {}
     studies, notes = _stored(path / "study.journal")
-    study = _chosen(path, [study for study in studies if study.name == "on"], name)
+    study = _chosen(path, [study for study in studies if study.name == ON], name)
     settings = {
         key: value for key, value in config.items() if isinstance(value, (str, bool, int, float))
     }
@@ -147,7 +148,7 @@ def _from_folder(
         notes.append(
             "another guide read its lines: its CER and WER may differ a little from this search's"
         )
-    label = f"{path.resolve().name}/on"
+    label = f"{path.resolve().name}/{ON}"
     return Origin(study, label, tuple(notes), True, settings, space.get("constraints"), scale)
 
 

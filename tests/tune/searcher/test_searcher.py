@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from tune.searcher.proposal import OFF, ON
+from tune.arm import OFF, ON
 from tune.searcher.proposer import STARTUP_TRIALS
 from tune.searcher.searcher import OptunaSearcher
 

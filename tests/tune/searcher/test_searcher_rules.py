@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from tune.searcher.proposal import OFF, ON
+from tune.arm import OFF, ON
 from tune.searcher.searcher import OptunaSearcher
 from tune.space.load import space_from_plain
 from tune.study.folder import StudyFolder
