@@ -74,7 +74,7 @@ def judge(table: LineTable, settings: VerdictSettings, primary: str | None = Non
             name == primary,
             margin,
             pair.runs,
-            mean_difference(pair),
+            mean_difference(pair, difference),
             interval(pair, difference) if difference else Interval(),
             significance(difference.p if difference else nan, family),
             sample_size(difference, margin, len(family)) if difference else SampleSize(),
@@ -91,8 +91,11 @@ def cross(pair: PairedRuns) -> CrossedDifference | None:
     return crossed_difference(pair.off, pair.on, pair.weights)
 
 
-def mean_difference(pair: PairedRuns) -> Difference:
-    """Return the corpus means of both arms over the complete seeds; NaN without any."""
+def mean_difference(pair: PairedRuns, crossed: CrossedDifference | None) -> Difference:
+    """Return the corpus means of both arms over the complete seeds; NaN without any.
+
+    With a crossed difference the estimate is its own, the exact middle of the interval.
+    """
     if not pair.runs.seeds:
         return Difference(nan, nan, nan, ())
     scale = pair.weights / pair.weights.sum()
@@ -100,7 +103,7 @@ def mean_difference(pair: PairedRuns) -> Difference:
     return Difference(
         float((pair.off @ scale).mean()),
         float((pair.on @ scale).mean()),
-        float(by_seed.mean()),
+        crossed.estimate if crossed else float(by_seed.mean()),
         tuple(by_seed.tolist()),
     )
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ganhtr.atomic import to_json
 from tune.space.settings import VerdictSettings
+from tune.verdict.crossed_difference import crossed_difference
 from tune.verdict.judge import holm, judge
 from tune.verdict.judgement import SampleSize, Verdict
 from tune.verdict.line_table import LineValue, table_of
@@ -153,6 +154,15 @@ def test_more_seeds_do_not_help_where_the_lines_differ():
         "more seeds alone do not suffice to detect a true difference of 0.2 dB" in judgement.reason
         and judgement.interval.line_share > 0.9
     )
+
+
+def test_the_estimate_is_that_of_the_interval():
+    rows = runs({"on": -0.2}, "judge_cer", seeds=7, lines=61, seed=3)
+    pair = table_of(rows).pair("on", "judge_cer")
+    crossed = crossed_difference(pair.off, pair.on, pair.weights)
+    judgement = judge(table_of(rows), SETTINGS).of("on")
+    assert judgement.difference.estimate == crossed.estimate
+    assert (judgement.interval.low, judgement.interval.high) == crossed.interval()
 
 
 def test_few_seeds_are_provisional_and_two_give_no_verdict():
