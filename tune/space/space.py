@@ -118,13 +118,15 @@ class Space:
 
         Raises: ValueError if a parameter is continuous, or for more than 100,000 trials.
         """
+        parameters = self.parameters if parameters is None else parameters
+        continuous = [parameter.key for parameter in parameters if not parameter.finite]
+        if continuous:
+            raise ValueError(
+                f"{self.name}: a grid needs a countable number of values, and these parameters are "
+                f"continuous: {', '.join(continuous)}. Give them a step"
+            )
         trials: list[dict[str, Any]] = [{}]
-        for parameter in self.parameters if parameters is None else parameters:
-            if not parameter.finite:
-                raise ValueError(
-                    f"{self.name}: a grid needs a countable number of values, but {parameter.key} "
-                    "is continuous. Give it a step"
-                )
+        for parameter in parameters:
             choices = parameter.every_value() if parameter.count <= LARGEST_GRID else ()
             extended = (
                 longer

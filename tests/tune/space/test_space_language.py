@@ -193,7 +193,15 @@ def test_the_grid_is_all_that_is_allowed():
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        (WEIGHT, "countable number of values, but contrastive.weight is continuous"),
+        (
+            {
+                "loss.ctc": {"float": [0, 1]},
+                "head.dim": {"int": [2, 2000]},
+                "head.width": {"int": [2, 2000]},
+                "contrastive.weight": {"float": [0, 1]},
+            },
+            "these parameters are continuous: loss.ctc, contrastive.weight. Give them a step",
+        ),
         (
             {"head.dim": {"int": [2, 2000]}, "head.width": {"int": [2, 2000]}},
             "at most 100000 trials",
