@@ -1,4 +1,4 @@
-"""The command line of a confirmation: a verdict on a study, or on a table of anyone's runs."""
+"""The command line of a confirmation: a verdict on a study, or on a table of runs."""
 
 from __future__ import annotations
 
@@ -64,9 +64,7 @@ def confirm(
     with errors_reported("interrupted. The same command continues"):
         if (study is None) == (lines is None):
             count = "both" if study else "neither"
-            raise ValueError(
-                f"Name the folder of a study, or a table with --from. The command names {count}"
-            )
+            raise ValueError(f"Name the folder of a study, or a table with --from. Got {count}")
         if lines is not None:
             of_a_study = {"seeds": seeds, "top": top, "shuffled": shuffled or None}
             refuse_options("--from", {**of_a_study, "address": address})

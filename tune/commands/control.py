@@ -91,9 +91,11 @@ def describe(name: str, result: dict[str, Any]) -> str:
 
 def results(study: Path) -> dict[str, dict[str, Any]]:
     """The latest result of each trial that has started. In its first epoch a trial has none yet."""
+    from tune.study.trial_status import TrialStatus
+
     by_trial = {}
     for path in sorted((study / "trials").glob("*")):
-        result = {"status": "running"}
+        result: dict[str, Any] = {"status": TrialStatus.RUNNING.value}
         with suppress(OSError, ValueError):
             result |= json.loads((path / "result.json").read_text(encoding="utf-8"))
         by_trial[path.name] = result

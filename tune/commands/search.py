@@ -42,7 +42,9 @@ def search(
     ] = None,
     fonts: Annotated[
         Path | None,
-        typer.Option(help="TTF or OTF files for the built-in lines, beside the stroke fonts."),
+        typer.Option(
+            help="TTF or OTF files for the built-in lines, in addition to the stroke fonts."
+        ),
     ] = None,
     preset: Annotated[
         str | None,
@@ -242,7 +244,7 @@ def run(
 
 
 def check_resources(request: Request) -> None:
-    """Refuse a trial that needs more than this machine has: it would wait for ever.
+    """Refuse a trial that needs more than this machine has: it would wait indefinitely.
 
     Raises: ValueError.
     """

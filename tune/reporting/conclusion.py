@@ -1,4 +1,4 @@
-"""What the figures of two arms allow to conclude, and the published figures beside them."""
+"""What the figures of two arms allow to conclude, and the published figures."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def conclusion_section(pair: Pair, preset: str | None) -> list[str]:
 
 
 def published(pair: Pair, preset: str) -> list[str]:
-    """Return the published figures beside ours, and why they are not comparable."""
+    """Return the published figures with ours, and why they are not comparable."""
     rows = [
         [name, *(metric.plain(figures[metric.key]) for metric in ORIGINAL_METRICS), epoch]
         for (name, figures), epoch in zip(PUBLISHED.items(), PUBLISHED_EPOCHS, strict=True)

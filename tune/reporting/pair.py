@@ -12,7 +12,7 @@ from tune.arm import OFF, ON
 from tune.metric import objective_value
 from tune.report_markup import listed
 from tune.study.folder import StudyError, StudyFolder
-from tune.study.trial_folder import METRICS
+from tune.study.trial_folder import METRICS_FILE
 from tune.study.trial_table import Row, best_row
 
 SEED = "train.seed"
@@ -38,7 +38,9 @@ class ArmTrial:
         """Read the trial of a row from its folder."""
         trial = f"trials/{row.id}"
         config = folder.read_json(f"{trial}/config.json").get("config", {})
-        return cls(row, config, tuple(folder.read_json(f"{trial}/{METRICS}").get("epochs", [])))
+        return cls(
+            row, config, tuple(folder.read_json(f"{trial}/{METRICS_FILE}").get("epochs", []))
+        )
 
     @property
     def seed(self) -> int | None:

@@ -13,6 +13,7 @@ from tune.reporting.problems import Problem
 from tune.reporting.sample_strips import STRIPS
 from tune.reporting.training_curves import convergence_section, loss_section, stability_section
 from tune.study.folder import StudyFolder
+from tune.study.trial_folder import METRICS_FILE
 
 FILES = {
     "report.md": "this report",
@@ -31,7 +32,7 @@ FILES = {
 }
 TRIAL_FILES = {
     "config.json": "configuration",
-    "metrics/training_metrics_fp32.json": "metrics of every epoch and losses of every step",
+    METRICS_FILE: "metrics of every epoch and losses of every step",
     "lines/": "metrics of every search-validation line, one file for each epoch",
     "samples/": "sample images",
     "best.safetensors": "generator at the best epoch",

@@ -39,7 +39,7 @@ MAIN = (
 
 
 def in_use(config: Mapping[str, Any], space: Space) -> dict[str, Any]:
-    """Return the parameters that take part in a training run.
+    """Return the parameters that affect a training run.
 
     Left out are those of an absent contrastive term, and searched ones that others switch off.
     """
@@ -123,7 +123,6 @@ def machine_lines(environment: Mapping[str, Any]) -> list[str]:
         cell(environment.get("gpu") or "no GPU"),
     ]
     versions = ", ".join(f"{name} {version}" for name, version in packages.items())
-    commit = environment.get("commit") or "unknown"
     changes = " with uncommitted changes" if environment.get("uncommitted_changes") else ""
     commit = f"{environment.get('commit') or 'unknown'}{changes}"
     return [

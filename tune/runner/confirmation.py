@@ -231,7 +231,7 @@ def summary(results: dict[int, dict[str, Any]]) -> dict[str, Any]:
 
 
 def rank(summary: dict[str, Any]) -> tuple[int, float]:
-    """Sort key of a candidate's summary: failed runs first, then the mean, best first."""
+    """Sort key of a summary: fewest failed runs first, then the best mean."""
     failures = sum(value is None for value in summary["values_by_seed"].values())
     return failures, -(summary["mean"] or 0.0)
 

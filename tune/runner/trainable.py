@@ -40,7 +40,7 @@ PAUSE_CHECK = 0.5  # seconds between two looks whether a pause is over
 
 @dataclass(frozen=True)
 class TrialPlan:
-    """What all trials of a study share, beside the inputs."""
+    """What all trials of a study share, in addition to the inputs."""
 
     config: Config
     objective: str
@@ -83,7 +83,7 @@ class GanHtrTrial(Trainable):
         self.seconds = 0.0
         self.last: dict[str, Any] = {"status": TrialStatus.RUNNING.value}
         self.error: Exception | None = None
-        self.reported = True  # whether the search has heard of the last epoch
+        self.reported = True  # whether the search knows of the last epoch
         try:
             self.trial_config = plan.config.replace(config["values"])
             self.state = build_state(
@@ -105,7 +105,7 @@ class GanHtrTrial(Trainable):
         self.seconds, self.last = progress["seconds"], progress["last"]
         if self.last["status"] == TrialStatus.RUNNING:
             restore_state(self.state, checkpoint)
-            # The search may have been killed before it heard of this epoch. Report it again.
+            # The search may have been killed before this epoch was reported. Report it again.
             self.reported = False
         self.folder.forget_after(self.last["epoch"])
 

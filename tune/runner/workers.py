@@ -26,7 +26,7 @@ from tune.study.control_files import ControlFiles
 from tune.study.folder import StudyError
 from tune.study.request import Request
 
-WORKER_DEATHS = 2  # of its worker in one epoch that a trial survives
+WORKER_DEATHS = 2  # how often the worker of a trial may die in one epoch
 WATCH_EVERY = 0.5  # seconds
 
 

@@ -101,7 +101,10 @@ class ArmStudy:
     def note_end(
         self, state: TrialState, value: float | None, epochs: int, ours: bool = True
     ) -> None:
-        """Count an ended trial. value: of a complete one, higher is better."""
+        """Count an ended trial.
+
+        value: of a complete one, higher is better. ours: whether the trial belongs to this study.
+        """
         self.ended += state in (TrialState.COMPLETE, TrialState.PRUNED)
         if not ours:
             return

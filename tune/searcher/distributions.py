@@ -30,8 +30,7 @@ def distribution_of(parameter: Parameter) -> BaseDistribution:
 def distributions(space: Space) -> dict[str, BaseDistribution]:
     """Return the distribution of every parameter.
 
-    Conditions, forbidden combinations and derived values are lost: distributions cannot express
-    them.
+    Distributions cannot express conditions, forbidden combinations and derived values.
     """
     return {parameter.key: distribution_of(parameter) for parameter in space.parameters}
 

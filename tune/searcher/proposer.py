@@ -82,7 +82,7 @@ class Proposer:
     def exhausted(self, arm: str) -> str | None:
         """Describe why an arm has nothing new to propose; None while it has."""
         if self.arms[arm].duplicates >= GIVE_UP_AFTER:
-            return "every configuration was run, or cannot be"
+            return "every configuration was run, or cannot be run"
         grid = self.space.search.sampler == "grid" and self.searches(arm)
         if grid and self._first_point(arm) is None and not self._grid_point(arm):
             return "every point of the grid was run"
@@ -148,7 +148,8 @@ class Proposer:
     def propose(self, arm: str, trial: Trial) -> Proposal | None:
         """Return the trial's proposal and write it into the journal.
 
-        Returns None for a configuration that is forbidden or was run before. Optuna is told so.
+        Returns None for a configuration that is forbidden or was run before. Such a trial is
+        recorded as failed.
         """
         study = self.arms[arm]
         values: dict[str, Any] | None
@@ -173,7 +174,7 @@ class Proposer:
     def _sample(self, arm: str, trial: Trial) -> dict[str, Any] | None:
         """Sample the values of a trial; None if they are forbidden or were run before.
 
-        A configuration that is repeated on purpose gets a seed of its own.
+        A configuration that is repeated on purpose gets a new seed.
         """
         sampled = self.space.sample(
             lambda parameter: suggest_value(trial, parameter), self.parameters(arm)

@@ -28,9 +28,8 @@ from tune.metric import OBJECTIVES
 REDUCTION = 3  # a rung keeps the best third
 MEDIAN_AFTER = 4  # finished trials that reached the epoch
 WILCOXON_P = 0.05
-RUNGS_PASSED = (
-    "rungs_passed"  # system attribute of a trial: at how many rungs it was allowed to go on
-)
+# System attribute of a trial: the number of rungs at which it was not stopped.
+RUNGS_PASSED = "rungs_passed"
 
 
 class ResumableHalving(BasePruner):
@@ -38,8 +37,8 @@ class ResumableHalving(BasePruner):
 
     At a rung, Optuna writes the trial's value into the journal, then decides, and never decides at
     that rung again. If the process is killed before the trial is recorded as pruned, the resumed
-    trial would go on. Here the journal also says how many rungs a trial has passed. A value that
-    was written at a later rung is forgotten, so that Optuna decides there again.
+    trial would continue. Here the journal also says how many rungs a trial has passed. A value that
+    was written at a later rung is deleted, so that Optuna decides there again.
 
     If a study's pruner is a `HyperbandPruner`, Optuna's samplers learn from one bracket only. They
     do not see the one inside this class, and learn from all trials.
@@ -71,8 +70,8 @@ class WilcoxonPruner(BasePruner):
     """Stop a trial whose lines are worse than those of the best trial at the same epoch.
 
     The test is Wilcoxon's signed-rank test over the lines, one-sided, p < 0.05. The best trial is
-    the rival with the highest value so far. If its lines of that epoch are missing, the trial goes
-    on. Optuna's `WilcoxonPruner` pairs epochs, not lines.
+    the rival with the highest value so far. If its lines of that epoch are missing, the trial
+    continues. Optuna's `WilcoxonPruner` pairs epochs, not lines.
     """
 
     def __init__(self, warmup: int, trials_folder: Path, objective: str):

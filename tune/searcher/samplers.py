@@ -1,4 +1,4 @@
-"""Samplers by name, within the rules of a space, and with a history that does not grow for ever."""
+"""Samplers by name, within the rules of a space, and with a history of bounded size."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ SAMPLERS: dict[str, Callable[[int, Sequence[str], int, int], BaseSampler]] = {
     "nsga3": lambda seed, *_: NSGAIIISampler(seed=seed, population_size=POPULATION),
     "qmc": lambda _, keys, study_seed, number: SobolSampler(keys, study_seed, number),
     "random": lambda seed, *_: RandomSampler(seed=seed),
-    # The points of a grid are fixed values; what they leave open is drawn at random.
+    # The points of a grid are fixed values; all other values are drawn at random.
     "grid": lambda seed, *_: RandomSampler(seed=seed),
 }
 
@@ -147,7 +147,7 @@ def build_sampler(
     """Build the sampler of one trial: its proposal depends on the history and these arguments only.
 
     seed: the trial's own. study_seed and number: the sequence that `qmc` follows, and the trial's
-    place in it. fixed: values that are settled, for example a point of a `grid`. history: of the
+    place in it. fixed: values that are not drawn, for example a point of a `grid`. history: of the
     study, to be kept from trial to trial.
 
     Raises: KeyError if there is no such sampler.
@@ -156,9 +156,8 @@ def build_sampler(
     keys = [parameter.key for parameter in parameters]
 
     def build() -> BaseSampler:
-        with (
-            warnings.catch_warnings()
-        ):  # TPE's `group` and NSGA-III have been experimental for years
+        # TPE's `group` and NSGA-III have been experimental for years.
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return builder(seed, keys, study_seed, number)
 

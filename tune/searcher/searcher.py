@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class RunningTrial:
     arm: str
     trial: Trial
     reported: set[int]
-    halted: bool = field(default=False)  # a person has stopped it
+    halted: bool = False  # a person has stopped it
 
     def status(self, result: Mapping[str, Any], error: bool) -> TrialStatus:
         """How the trial ended. One that was still running has been stopped from outside."""
@@ -112,7 +112,7 @@ class OptunaSearcher(Searcher):
 
     @property
     def learned_from(self) -> list[str]:
-        """The earlier studies whose trials the sampler has received."""
+        """The sources whose trials the sampler has received."""
         return self.arms[ON].study.user_attrs.get("learned_from", [])
 
     def learn_from(
@@ -279,7 +279,7 @@ class OptunaSearcher(Searcher):
             others = [objective_value(name, metrics) for name in self.objectives[1:]]
             values = [result["best_value"], *others]
         arm.study.tell(trial, values, state=status.state)
-        # Only now: a trial that could not be told has not ended.
+        # Only now: if Optuna could not store the end, the trial still runs.
         del self._running[trial_id]
         arm.note_end(status.state, values[0] if values else None, epochs)
         if running.arm == OFF and values and self.space.constraints:

@@ -23,7 +23,7 @@ from tune.space.space import DRAWS, Space
 EXTREME_TRIALS = 64  # drawn from the ends of the ranges and built
 DERIVED_TRIALS = 500  # whose derived values are computed
 COMPLETIONS = 5  # of each first point
-ENOUGH = 10  # allowed trials among `DRAWS`; with fewer, drawing one could take forever
+ENOUGH = 10  # allowed trials among `DRAWS`; with fewer, drawing one could take too long
 
 
 def load_space(path: str | Path) -> Space:

@@ -52,7 +52,7 @@ class ControlFiles:
         return (self.folder / "end").exists()
 
     def take_stop(self, trial: str) -> bool:
-        """Whether this trial shall stop. The request is removed with that."""
+        """Return whether a stop of this trial was requested, and remove the request."""
         path = self.folder / "stop" / trial
         if not path.exists():
             return False

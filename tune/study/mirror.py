@@ -18,7 +18,7 @@ from typing import Any
 from fsspec import AbstractFileSystem
 from fsspec.core import split_protocol, url_to_fs
 
-EVERY = 60.0  # seconds between two copies, the most that a lost cluster takes with it
+EVERY = 60.0  # seconds between two copies: the most that is lost with a cluster
 AT_ONCE = 100  # files in one transfer; a transfer that fails is repeated with the next copy
 JOURNAL, RECORD = "study.journal", "mirror.json"
 

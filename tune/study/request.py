@@ -35,7 +35,7 @@ class Request:
         config = build_config(
             self.preset, {**space.overrides({}), **self.settings, "train.seed": self.seed}
         )
-        # The settings of the command line may change what derived values rest on.
+        # Derived values may depend on the settings of the command line.
         return config.replace(space.bound(config.flat()).completed({})) if space.derived else config
 
     @property

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ganhtr.train.evaluate import Evaluation
     from ganhtr.train.fit import EpochReport
 
-METRICS = "metrics/training_metrics_fp32.json"
+METRICS_FILE = "metrics/training_metrics_fp32.json"
 
 
 class TrialFolder:
@@ -41,7 +41,7 @@ class TrialFolder:
 
     def metrics(self) -> dict[str, Any] | None:
         """Read the metrics written so far; None if there are none."""
-        path = self.path / METRICS
+        path = self.path / METRICS_FILE
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
     def forget_after(self, epoch: int) -> None:
@@ -49,7 +49,7 @@ class TrialFolder:
         metrics = self.metrics()
         if metrics and len(metrics["epochs"]) > epoch:
             metrics["epochs"] = metrics["epochs"][:epoch]
-            write_atomically(self.path / METRICS, to_json(metrics))
+            write_atomically(self.path / METRICS_FILE, to_json(metrics))
 
     def write_epoch(
         self, report: EpochReport, config: Config, best_epoch: int, waited: int, status: TrialStatus
@@ -75,7 +75,7 @@ class TrialFolder:
             "early_stopped": status == TrialStatus.STOPPED,
             "final_patience_counter": waited,
         }
-        write_atomically(self.path / METRICS, to_json(metrics))
+        write_atomically(self.path / METRICS_FILE, to_json(metrics))
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **line_arrays(report.evaluation))
         write_atomically(self.path / "lines" / f"epoch_{report.epoch:04d}.npz", buffer.getvalue())

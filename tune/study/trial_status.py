@@ -8,12 +8,12 @@ from optuna.trial import TrialState
 
 
 class TrialStatus(StrEnum):
-    """How a trial stands. Files and Optuna's user attributes hold the value, in lower case."""
+    """The status of a trial, stored in files and in Optuna's user attributes in lower case."""
 
     WAITING = "waiting"
     RUNNING = "running"
     COMPLETE = "complete"  # ran to its last epoch
-    STOPPED = "stopped"  # ended by patience
+    STOPPED = "stopped"  # no improvement within the patience
     PRUNED = "pruned"  # stopped by the pruner
     HALTED = "halted"  # stopped by a person
     FAILED = "failed"
@@ -29,7 +29,10 @@ class TrialStatus(StrEnum):
         return next(status for status, known in _STATES.items() if known == state)
 
 
-FINISHED = (TrialStatus.COMPLETE, TrialStatus.STOPPED)  # ran until the end, or out of patience
+FINISHED = (
+    TrialStatus.COMPLETE,
+    TrialStatus.STOPPED,
+)  # ran to the last epoch, or until the patience was exhausted
 OPEN = (TrialStatus.WAITING, TrialStatus.RUNNING)
 _STATES = {
     TrialStatus.WAITING: TrialState.WAITING,

@@ -30,7 +30,7 @@ class History:
     """What a source gives.
 
     `trials` are finished trials of the space, each with the user attribute `warm_start` that names
-    its origin; or else `points` are values to try first. `notes` tell what became of the rest.
+    its origin; or else `points` are values to try first. `notes` describe what was left out or assumed.
     """
 
     trials: tuple[FrozenTrial, ...]

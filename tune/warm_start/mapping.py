@@ -28,10 +28,10 @@ class Unfit(ValueError):
 
 @dataclass(frozen=True)
 class Names:
-    """Which name of the source stands for which of our keys.
+    """Which name of the source matches which key of the space.
 
     `matched` maps a key to its name, `ambiguous` a key without a match to the names that may mean
-    it. `notes` tell of every name that is not exactly a key.
+    it. `notes` describe every name that is not exactly a key.
     """
 
     matched: Mapping[str, str]
@@ -42,9 +42,9 @@ class Names:
 def map_names(names: Iterable[str], keys: Iterable[str]) -> Names:
     """Match the names of a source to keys.
 
-    A name stands for the key that it equals; else for the one that it equals but for case and
-    punctuation; else for the one whose last part it is. A name that may stand for several keys, or
-    one of several names for a key, stands for none.
+    A name matches the key that it equals; else the key that differs only in case and punctuation;
+    else the key whose last part it is. A name that fits several keys, or one of several names that
+    fit a key, matches none.
     """
     names, keys = sorted(set(names)), list(keys)
     matched: dict[str, str] = {}

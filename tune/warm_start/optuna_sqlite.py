@@ -46,7 +46,7 @@ COPY_ATTEMPTS = 5
 
 
 def read_sqlite(path: Path) -> list[SourceStudy]:
-    """Every study of the file. The file and what lies beside it stay as they are.
+    """Every study of the file. The file and the files next to it are not changed.
 
     Raises: ValueError for a file that is not an Optuna storage, is damaged, is too old, or is being
         written to.
