@@ -82,7 +82,7 @@ def to_json(value: Any) -> bytes:
 
 
 def write_torch(path: Path, values: dict[str, Any]) -> None:
-    """Writes a file with `torch.save`. Raises: OSError as `write_atomically` does."""
+    """Write a file with `torch.save`. Raises: OSError as `write_atomically` does."""
     import torch
 
     buffer = io.BytesIO()
@@ -98,9 +98,8 @@ def read_torch(path: Path, device: torch.device, keys: tuple[str, ...]) -> dict[
     import torch
 
     with zipfile.ZipFile(path) as archive:
-        if (
-            damaged := archive.testzip()
-        ) is not None:  # PyTorch itself does not look at the checksums
-            raise ValueError(f"{damaged} in it is damaged")
+        damaged = archive.testzip()  # PyTorch itself does not look at the checksums
+    if damaged is not None:
+        raise ValueError(f"{damaged} in it is damaged")
     entries = torch.load(path, map_location=device, weights_only=True)
     return {key: entries[key] for key in keys}

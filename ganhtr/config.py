@@ -29,6 +29,7 @@ from ganhtr.config_sections import (
     TextEncoderConfig,
     TrainConfig,
 )
+from ganhtr.older_version import RENAMED, is_older
 
 SHARED = ("data", "guide", "judge", "recognizer_training")  # equal in all trials of a study
 
@@ -177,6 +178,8 @@ class ConfigError(ValueError):
 
 def nearest(name: str, known: Mapping[str, Any] | tuple | list) -> str:
     """Return a hint: the known word most similar to `name`, or all known words if they are few."""
+    if is_older([name]):
+        return RENAMED
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     if close:
         return f"Did you mean {close[0]}?"

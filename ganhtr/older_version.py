@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 LAST_COMMIT = "fd0244b"  # the last commit that reads files with sections `recognizer` and `reader`
+RENAMED = "Section recognizer is now guide, and section reader is now recognizer_training."
 
 
 class OlderVersionError(ValueError):

@@ -7,7 +7,8 @@ import safetensors.numpy
 import torch
 import yaml
 
-from ganhtr.older_version import LAST_COMMIT, is_older
+from ganhtr.config import key_fault
+from ganhtr.older_version import LAST_COMMIT, RENAMED, is_older
 from ganhtr.recognizers.weights import RecognizerWeights
 from ganhtr.train.model_folder import load_model
 from tests.made_model import save_model
@@ -28,6 +29,12 @@ def test_sections_tell_the_version():
     assert is_older(OLD_CONFIG) and not is_older(
         {"guide.kind": 1, "judge.dim": 2, "recognizer_training.epochs": 3}
     )
+
+
+def test_a_renamed_key_names_the_new_section():
+    """The nearest key would mislead: that of reader.epochs is train.epochs."""
+    for key in OLD_CONFIG.keys() - {"data.height"}:
+        assert key in key_fault(key) and RENAMED in key_fault(key)
 
 
 def test_a_recognizer_file(tmp_path, inputs):

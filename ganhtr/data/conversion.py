@@ -109,7 +109,7 @@ def to_tfrecord(
             f"{out}: every line has characters outside the charset. Give another charset"
         )
     made = sum(line.degraded is None for line in kept)
-    count = write_tfrecord(out, map(with_twin, kept), known, tick)
+    count = write_tfrecord(out, map(with_degraded_image, kept), known, tick)
     notes = []
     if left_out:
         names = ", ".join(left_out[:5]) + (", ..." if len(left_out) > 5 else "")
@@ -127,7 +127,7 @@ def to_tfrecord(
     return count, notes
 
 
-def with_twin(line: RawLine) -> RawLine:
+def with_degraded_image(line: RawLine) -> RawLine:
     """Return the line with a degraded image, made with the default seed and strength if needed."""
     from ganhtr.data.degrade import degrade
     from ganhtr.seeds import generator

@@ -149,16 +149,16 @@ def _read_images(folder: Path, name: str, place: str) -> tuple[np.ndarray, np.nd
     Raises: Unusable.
     """
     clean = _read_image(folder, name, place)
-    twin = f"{DEGRADED}/{name}"
-    if not os.path.lexists(folder / twin):
+    degraded_name = f"{DEGRADED}/{name}"
+    if not os.path.lexists(folder / degraded_name):
         return clean, None
-    degraded = _read_image(folder, twin, place)
+    degraded = _read_image(folder, degraded_name, place)
     if degraded.shape != clean.shape:
         raise Unusable(
             "degraded image of another size",
             name,
             place,
-            f"{twin} must have the size of the clean image "
+            f"{degraded_name} must have the size of the clean image "
             f"({clean.shape[0]} x {clean.shape[1]}), "
             f"got {degraded.shape[0]} x {degraded.shape[1]}. Cut both images alike",
         )

@@ -191,8 +191,9 @@ class TransformerRecognizer(LineRecognizer):
     def trunk(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The column maxima of the last convolution (cnn) and the normalised dense layer (proj)."""
         x_BCHW = self.convolutions(images_B1HW)
-        tap_BTD = self.normalise(self.dense(x_BCHW.permute(0, 3, 1, 2).flatten(2)))
-        return column_maxima(x_BCHW), tap_BTD
+        # maxima first: the order decides how gradients are added, and so the last bits of a trial
+        cnn_BTD = column_maxima(x_BCHW)
+        return cnn_BTD, self.normalise(self.dense(x_BCHW.permute(0, 3, 1, 2).flatten(2)))
 
     def encode(self, tap_BTD: torch.Tensor) -> torch.Tensor:
         return self.transformer(self.dropout(tap_BTD + self.positions))

@@ -8,7 +8,14 @@ import pytest
 from ganhtr.charset import Charset
 from ganhtr.config_sections import DataConfig
 from ganhtr.data import source
-from ganhtr.data.conversion import FOLDER, TFRECORD, refuse_out, to_folder, to_tfrecord, with_twin
+from ganhtr.data.conversion import (
+    FOLDER,
+    TFRECORD,
+    refuse_out,
+    to_folder,
+    to_tfrecord,
+    with_degraded_image,
+)
 from ganhtr.data.folder import read_folder, write_folder
 from ganhtr.data.raw import RawLine, RawLines
 from ganhtr.data.source import builtin_lines, load_pairs
@@ -93,11 +100,11 @@ def test_missing_twins_are_made_alike_each_time(tmp_path):
     records = read_tfrecord(tmp_path / "a.tfrecord", Charset("é abc"))
     for original, line in zip(lines.lines, records.lines, strict=True):
         assert same(line.clean, original.clean) and same(
-            line.degraded, with_twin(original).degraded
+            line.degraded, with_degraded_image(original).degraded
         )
         assert (line.clean != line.degraded).mean() > 0.5
     original = some_lines().lines[0]
-    assert with_twin(original) is original
+    assert with_degraded_image(original) is original
 
 
 def test_made_twins_of_the_built_in_lines_are_those_of_a_study(monkeypatch):
@@ -105,7 +112,9 @@ def test_made_twins_of_the_built_in_lines_are_those_of_a_study(monkeypatch):
     data = DataConfig(lines=16)
     train = load_pairs("builtin", data).train
     for i, line in enumerate(builtin_lines(data).lines[:16]):
-        assert np.array_equal(with_twin(line).degraded, train.degraded[i, :, : train.widths[i]])
+        assert np.array_equal(
+            with_degraded_image(line).degraded, train.degraded[i, :, : train.widths[i]]
+        )
 
 
 def test_lines_outside_the_charset_are_left_out_and_named(tmp_path):

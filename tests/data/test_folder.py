@@ -234,7 +234,7 @@ def test_what_is_no_folder_of_lines_raises(tmp_path):
             read_folder(write(tmp_path, empty))
 
 
-def with_twin(folder, size=(24, 10), name="a_l1.png"):
+def with_degraded_image(folder, size=(24, 10), name="a_l1.png"):
     """Three good lines, one of which has a degraded image."""
     folder = with_bad_row(folder, "x.png\tX")
     (folder / "degraded" / name).parent.mkdir(parents=True)
@@ -243,7 +243,7 @@ def with_twin(folder, size=(24, 10), name="a_l1.png"):
 
 
 def test_an_image_in_the_folder_degraded_belongs_to_its_line(tmp_path):
-    lines = read_folder(with_twin(tmp_path)).lines
+    lines = read_folder(with_degraded_image(tmp_path)).lines
     assert [line.degraded is None for line in lines] == [False, True, True, True]
     assert (
         (lines[0].degraded == 90).all()
@@ -269,7 +269,7 @@ def test_an_image_in_the_folder_degraded_belongs_to_its_line(tmp_path):
     ],
 )
 def test_a_line_with_a_bad_twin_is_skipped_and_named(tmp_path, spoil, note):
-    spoil(with_twin(tmp_path) / "degraded" / "a_l1.png")
+    spoil(with_degraded_image(tmp_path) / "degraded" / "a_l1.png")
     lines = read_folder(tmp_path)
     assert lines.transcripts == ("X", "B", "C") and lines.notes[0] == f"1 skipped ({note}"
 
