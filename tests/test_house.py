@@ -30,7 +30,7 @@ CONFIG = ("ganhtr.config", "ganhtr.config_faults", "ganhtr.config_sections")
 # If several names match, every rule applies.
 MAY = {
     "ganhtr": ("ganhtr",),
-    "ganhtr.config": CONFIG,
+    "ganhtr.config": (*CONFIG, "ganhtr.older_version"),
     "ganhtr.config_faults": ("ganhtr.config_sections",),
     "ganhtr.config_sections": (),
     "ganhtr.charset": (),

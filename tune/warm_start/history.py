@@ -30,7 +30,8 @@ class History:
     """What a source gives.
 
     `trials` are finished trials of the space, each with the user attribute `warm_start` that names
-    its origin; or else `points` are values to try first. `notes` describe what was left out or assumed.
+    its origin; or else `points` are values to try first. `notes` describe what was left out or
+    assumed.
     """
 
     trials: tuple[FrozenTrial, ...]

@@ -129,7 +129,7 @@ def test_a_search_through_ray_with_a_plateau_a_failure_and_a_worker_that_dies(
         "two workers serve the four trials, a third takes the place of the dead one"
     )
     output = out.getvalue()
-    assert "| OFF (off-000)" in output and "1 trials failed" in output
+    assert "| OFF (off-000)" in output and "1 trial failed" in output
     assert not list(folder.path.rglob("*.pkl")), "nothing of a study needs unpickling"
     report = (folder.path / "report.md").read_text()
     assert all(
