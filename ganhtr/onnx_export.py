@@ -10,6 +10,7 @@ import importlib.util
 import io
 import logging
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,20 @@ def export_generator(model: Model, path: Path) -> Exported:
     return Exported(path, len(graph), differences)
 
 
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Hide the exporter's remarks, such as a missing torchvision. Its errors are raised."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
 def _graph(model: Model) -> bytes:
     """Return the checked ONNX model, without the local file paths that the exporter adds."""
     import onnx
@@ -90,9 +105,7 @@ def _graph(model: Model) -> bytes:
     data, step = model.config.data, 2**model.config.generator.levels
     example = torch.ones(2, 1, data.height, data.width)
     free = {0: torch.export.Dim("batch"), 3: step * torch.export.Dim("steps")}
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # not even a missing torchvision
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
+    with _quiet_exporter():
         program = torch.onnx.export(
             model.generator,
             (example,),

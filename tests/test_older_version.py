@@ -7,8 +7,10 @@ import safetensors.numpy
 import torch
 import yaml
 
+from ganhtr.atomic import write_torch
 from ganhtr.config import key_fault
 from ganhtr.older_version import LAST_COMMIT, RENAMED, is_older
+from ganhtr.recognizers.checkpoint import RecognizerTraining
 from ganhtr.recognizers.weights import RecognizerWeights
 from ganhtr.train.model_folder import load_model
 from tests.made_model import save_model
@@ -42,6 +44,14 @@ def test_a_recognizer_file(tmp_path, inputs):
     safetensors.numpy.save_file(inputs.guide.arrays, path, metadata={"reader": "{}"})
     assert refusal(lambda: RecognizerWeights.load(path)).startswith(
         f"{path}: written by an older version"
+    )
+
+
+def test_a_checkpoint_of_a_recognizers_training(tmp_path):
+    path = tmp_path / "guide.safetensors.part"
+    write_torch(path, {"settings": OLD_CONFIG, "epoch": 1, "cer": 0.5, "reader": {}})
+    assert str(path) in refusal(
+        lambda: RecognizerTraining.restore(None, path, {}, torch.device("cpu"))
     )
 
 

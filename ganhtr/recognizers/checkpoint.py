@@ -12,6 +12,7 @@ from torch import nn
 
 from ganhtr.atomic import UNREADABLE, read_torch, write_torch
 from ganhtr.models.recognizer import LineRecognizer
+from ganhtr.older_version import OlderVersionError, is_older, refusal
 
 
 class CheckpointError(ValueError):
@@ -95,7 +96,11 @@ class RecognizerTraining:
 def _read(path: Path, device: torch.device) -> dict[str, Any]:
     keys = ("settings", "epoch", "cer", "recognizer", "optimizer", "schedule")
     try:
+        if is_older(read_torch(path, device, keys[:1])["settings"]):
+            raise OlderVersionError(refusal(path))
         return read_torch(path, device, keys)
+    except OlderVersionError as error:
+        raise CheckpointError(str(error)) from None
     except UNREADABLE as error:
         raise CheckpointError(
             f"{path}: cannot load this file as the checkpoint of a recognizer's training "

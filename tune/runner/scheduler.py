@@ -57,11 +57,14 @@ class StudyScheduler(FIFOScheduler):
         else:
             return TrialScheduler.CONTINUE
         self.stopped[trial.trial_id] = status
-        TrialFolder(self.control.study / "trials" / name).end(status)
+        self._folder(trial).end(status)
         return TrialScheduler.STOP
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """Record that the trial failed: its worker died in the same epoch each time."""
+        reason = "its worker died repeatedly (see logs/ray.log)"
+        self._folder(trial).end(TrialStatus.FAILED, reason)
+
+    def _folder(self, trial: Any) -> TrialFolder:
         part = self.control.study / trial.config.get("within", "")
-        folder = TrialFolder(part / "trials" / trial.config["id"])
-        folder.end(TrialStatus.FAILED, "its worker died repeatedly (see logs/ray.log)")
+        return TrialFolder(part / "trials" / trial.config["id"])
