@@ -327,8 +327,8 @@ def test_a_shipped_recognizer_of_the_kind_is_where_it_starts(
             "recognizer_training.lr must be a number from 1e-07 to 1, got 'fast'",
         ),
         (
-            ["--set", "recognizer.lrr=1"],
-            "--set recognizer.lrr is not a configuration key. Did you mean recognizer_training.lr?",
+            ["--set", "recognizer_training.lrr=1"],
+            "--set recognizer_training.lrr is not a configuration key. Did you mean recognizer_training.lr?",
         ),
         (
             ["--set", "judge.dim=8"],

@@ -84,7 +84,7 @@ def test_what_is_written_is_read_again(tmp_path):
         (),
         (),
     )
-    difference = mean_difference(pair)
+    difference = mean_difference(pair, None)
     assert (difference.off, difference.on) == pytest.approx((1 + 1.4 / 6, 11 + 1.4 / 6))
 
 
