@@ -328,7 +328,8 @@ def test_a_shipped_recognizer_of_the_kind_is_where_it_starts(
         ),
         (
             ["--set", "recognizer_training.lrr=1"],
-            "--set recognizer_training.lrr is not a configuration key. Did you mean recognizer_training.lr?",
+            "--set recognizer_training.lrr is not a configuration key. "
+            "Did you mean recognizer_training.lr?",
         ),
         (
             ["--set", "judge.dim=8"],
