@@ -75,7 +75,7 @@ def verdict_section(folder: StudyFolder) -> list[str]:
         current = " of the study in its current state" if openings else ""
         lines = [
             f"There is no verdict{current}. All figures here are from single runs on "
-            f"search-validation lines. For a verdict, run `{_command(folder)}`."
+            f"search-validation lines. After the search, `{_command(folder)}` gives a verdict."
         ]
         return [*lines, "", *openings] if openings else lines
     choice = folder.read_json(f"{CONFIRM}/choice.json")

@@ -99,7 +99,8 @@ def row(text, start):
 def test_without_a_confirmation_there_is_one_line_with_the_command(confirmed):
     lines = verdict_section(confirmed())
     assert (
-        len(lines) == 1 and "For a verdict, run `python tune/confirm.py results/mine`." in lines[0]
+        len(lines) == 1
+        and "After the search, `python tune/confirm.py results/mine` gives a verdict." in lines[0]
     )
     assert verdict_for_terminal(confirmed()) == ""
 
