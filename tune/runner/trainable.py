@@ -63,7 +63,9 @@ class GanHtrTrial(Trainable):
     of the trial: the result holds it under `disk`, and the search ends, to be resumed.
     """
 
-    def setup(self, config: dict[str, Any], plan: TrialPlan, inputs: TrialInputs) -> None:  # type: ignore[override]
+    def setup(  # type: ignore[override]
+        self, config: dict[str, Any], plan: TrialPlan, inputs: TrialInputs
+    ) -> None:
         """Build the frozen bench, once for each worker, and the first trial on it."""
         self.plan, self.inputs = plan, inputs
         torch.set_num_threads(plan.threads)

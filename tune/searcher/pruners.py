@@ -24,6 +24,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from tune.metric import OBJECTIVES
+from tune.study.trial_folder import TrialFolder
 
 REDUCTION = 3  # a rung keeps the best third
 MEDIAN_AFTER = 4  # finished trials that reached the epoch
@@ -94,7 +95,7 @@ class WilcoxonPruner(BasePruner):
         Shape: (N,).
         """
         trial_id = json.loads(trial.user_attrs["proposal"])["id"]
-        path = self.folder / trial_id / "lines" / f"epoch_{epoch:04d}.npz"
+        path = TrialFolder(self.folder / trial_id).lines_of(epoch)
         try:
             with np.load(path, allow_pickle=False) as lines:
                 return OBJECTIVES[self.objective].line_values(lines)

@@ -78,7 +78,11 @@ class TrialFolder:
         write_atomically(self.path / METRICS_FILE, to_json(metrics))
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **line_arrays(report.evaluation))
-        write_atomically(self.path / "lines" / f"epoch_{report.epoch:04d}.npz", buffer.getvalue())
+        write_atomically(self.lines_of(report.epoch), buffer.getvalue())
+
+    def lines_of(self, epoch: int) -> Path:
+        """The file of an epoch's per-line values."""
+        return self.path / "lines" / f"epoch_{epoch:04d}.npz"
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Write the result: status, best value and epoch, metrics of best and last epoch."""
