@@ -2,8 +2,10 @@
 
 import os
 
-# Read when torch is imported: waiting threads take no processor time.
+# Read when torch and NumPy are imported: waiting threads take no processor time, and linear algebra
+# leaves the other processors to the other tests.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import hypothesis
 import numpy as np

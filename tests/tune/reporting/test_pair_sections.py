@@ -294,7 +294,7 @@ def command(folder, *words):
     return CliRunner().invoke(app, [str(folder.path), *words])
 
 
-def test_a_true_study(study, inputs):
+def test_a_true_study(study, inputs, shared_ray):
     """OFF and two contrastive trials through Ray; then reports from the command line."""
     folder, request = study(trials=3, epochs=6)
     out = io.StringIO()

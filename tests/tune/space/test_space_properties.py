@@ -233,7 +233,7 @@ def plain_spaces(draw):
     return plain
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(plain_spaces(), st.integers(0, 2**31))
 def test_random_trials_are_allowed(plain, seed):
     assume(plain)
@@ -265,7 +265,7 @@ def test_random_trials_are_allowed(plain, seed):
         assert all(flat[key] == value for key, value in whole.items())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(plain_spaces())
 def test_the_grid_is_what_plain_enumeration_finds(plain):
     assume(plain)
@@ -286,7 +286,7 @@ def test_the_grid_is_what_plain_enumeration_finds(plain):
     assert all(frozenset(space.random_values(seed).items()) in allowed for seed in range(20))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(plain_spaces())
 def test_a_space_comes_back_as_it_was_written(plain):
     assume(plain)
@@ -315,7 +315,7 @@ def test_a_space_comes_back_as_it_was_written(plain):
     assert all(tree.count(f" {key}: ") == 1 for key in plain["space"])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(plain_spaces(), st.randoms(use_true_random=False))
 def test_a_space_cut_in_two_files_is_the_space(tmp_path_factory, plain, chance):
     assume(plain)
