@@ -279,10 +279,10 @@ def test_help_names_the_forms_and_the_options():
 
 def test_a_terminal_that_knows_no_letters_gets_question_marks(lines):
     (lines / "lines.tsv").write_text((lines / "lines.tsv").read_text().replace("abc", "ſ"))
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(
         [sys.executable, "-m", "ganhtr", "data", "inspect", str(lines)],
-        env=environment,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        cwd=ROOT,
         capture_output=True,
     )
     assert ran.returncode == 0 and ran.stderr == b"" and b"??1 " in ran.stdout
