@@ -1,0 +1,33 @@
+"""The FP32 guard: no setting of PyTorch made before it leaves an operation in TF32."""
+
+import pytest
+import torch
+
+from ganhtr.precision import OPERATIONS, require_fp32
+
+SETTINGS = {"torch.backends": torch.backends, "torch.backends.cudnn": torch.backends.cudnn}
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    """Put the settings back after a test."""
+    places = [torch.backends, torch.backends.cudnn, *OPERATIONS.values()]
+    before = [place.fp32_precision for place in places]
+    yield
+    for place, value in zip(places, before, strict=True):
+        place.fp32_precision = value
+
+
+@pytest.mark.parametrize("name", [*SETTINGS, *OPERATIONS])
+def test_tf32_set_before_is_switched_off(name):
+    place = (SETTINGS | OPERATIONS)[name]
+    place.fp32_precision = "tf32"
+    require_fp32()
+    assert {each.fp32_precision for each in OPERATIONS.values()} == {"ieee"}
+
+
+def test_tf32_set_by_the_older_functions_is_switched_off():
+    torch.set_float32_matmul_precision("medium")
+    require_fp32()
+    assert {each.fp32_precision for each in OPERATIONS.values()} == {"ieee"}
+    assert torch.get_float32_matmul_precision() == "highest"
