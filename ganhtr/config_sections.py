@@ -183,7 +183,7 @@ class ContrastiveConfig:
     queue: int = _key(
         0,
         "texts of earlier batches kept as negatives, encoded by a momentum copy of the text "
-        "encoder",
+        "encoder; they and the batch's keys make up one half of the loss, the batch the other",
         low=0,
         high=65_536,
     )

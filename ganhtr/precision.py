@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+
+_backends: Any = torch.backends  # its type stubs lack these settings
 
 # Each operation has a setting of its own, and the one of its backend or of `torch.backends` does
 # not override it.
 OPERATIONS = {
-    "torch.backends.cuda.matmul": torch.backends.cuda.matmul,
-    "torch.backends.cudnn.conv": torch.backends.cudnn.conv,
-    "torch.backends.cudnn.rnn": torch.backends.cudnn.rnn,
-    "torch.backends.mkldnn.matmul": torch.backends.mkldnn.matmul,
-    "torch.backends.mkldnn.conv": torch.backends.mkldnn.conv,
-    "torch.backends.mkldnn.rnn": torch.backends.mkldnn.rnn,
+    "torch.backends.cuda.matmul": _backends.cuda.matmul,
+    "torch.backends.cudnn.conv": _backends.cudnn.conv,
+    "torch.backends.cudnn.rnn": _backends.cudnn.rnn,
+    "torch.backends.mkldnn.matmul": _backends.mkldnn.matmul,
+    "torch.backends.mkldnn.conv": _backends.mkldnn.conv,
+    "torch.backends.mkldnn.rnn": _backends.mkldnn.rnn,
 }
 
 
@@ -30,7 +34,7 @@ def require_fp32() -> None:
     if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
         raise RuntimeError("training must not run under autocast. Leave the autocast block first")
     torch.set_float32_matmul_precision("highest")
-    torch.backends.fp32_precision = "ieee"
+    _backends.fp32_precision = "ieee"
     for operation in OPERATIONS.values():
         operation.fp32_precision = "ieee"
     for name, operation in OPERATIONS.items():

@@ -7,6 +7,7 @@ N = B I instances, D features, P projected size.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -49,6 +50,7 @@ class LevelMatcher(nn.Module):
         """Embed texts: (B, L, D), lengths (B,) -> (N, P)."""
         return self._embed(self.text_head, self.text_pool, states_BLD, lengths_B)
 
+    @torch.no_grad()
     def embed_keys(self, states_BLD: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
         """Embed texts with the momentum copy of the head: (B, L, D), lengths (B,) -> (N, P)."""
         assert self.key_head is not None
@@ -74,8 +76,8 @@ class Matcher(nn.Module):
     """One text encoder, a LevelMatcher for each feature level, scale and bias of the cosines.
 
     `text_encoder` is None for frame losses. `inverse_temperature` is 1/temperature; the parameter
-    is its logarithm. `learned` and `learned_bias` say whether temperature and bias (SigLIP's) are
-    trained.
+    is its logarithm. `bias` is added to SigLIP's prior log odds. `learned` and `learned_bias` say
+    whether temperature and bias are trained.
     """
 
     def __init__(
@@ -84,7 +86,6 @@ class Matcher(nn.Module):
         text_encoder: nn.Module | None,
         temperature: float,
         learned: bool,
-        bias: float = 0.0,
         learned_bias: bool = False,
     ):
         super().__init__()
@@ -94,7 +95,7 @@ class Matcher(nn.Module):
             momentum_copy(text_encoder) if has_queue and text_encoder is not None else None
         )
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learned)
-        self.bias = nn.Parameter(torch.tensor(bias), requires_grad=learned_bias)
+        self.bias = nn.Parameter(torch.zeros(()), requires_grad=learned_bias)
 
     def train(self, mode: bool = True) -> Matcher:
         """Set train or eval mode; the momentum copies stay in eval mode."""
@@ -118,24 +119,24 @@ class Matcher(nn.Module):
         return self.log_scale.exp()
 
     @torch.no_grad()
-    def after_update(
-        self,
-        text_BL: torch.Tensor,
-        lengths_B: torch.Tensor,
-        labels_N: torch.Tensor,
-        momentum: float,
-        step: int,
-    ) -> None:
-        """Limit the scale to LARGEST_SCALE, update the momentum copies, push the batch's keys.
+    def key_states(self, text_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor | None:
+        """States (B, L, D) of texts by the momentum copy of the encoder; None without a queue."""
+        return None if self.key_encoder is None else self.key_encoder(text_BL, lengths_B)
 
-        Source of the limit: Radford et al. 2021 (CLIP), section 2.5.
+    @torch.no_grad()
+    def after_update(
+        self, keys: Mapping[str, torch.Tensor], labels_N: torch.Tensor, momentum: float, step: int
+    ) -> None:
+        """Limit the scale to LARGEST_SCALE, push the batch's keys, update the momentum copies.
+
+        Shapes: keys (N, P) of each level. Source of the limit: Radford et al. 2021 (CLIP), section
+        2.5.
         """
         self.log_scale.clamp_(max=math.log(LARGEST_SCALE))
         if self.key_encoder is None or self.text_encoder is None:
             return
         momentum_update(self.key_encoder, self.text_encoder, momentum, step)
-        states_BLD = self.key_encoder(text_BL, lengths_B)
-        for level in self.level_matchers().values():
+        for name, level in self.level_matchers().items():
             assert level.queue is not None and level.key_head is not None
+            level.queue.push(keys[name], labels_N)
             momentum_update(level.key_head, level.text_head, momentum, step)
-            level.queue.push(level.embed_keys(states_BLD, lengths_B), labels_N)

@@ -56,13 +56,8 @@ def update_matcher(
             parameter.grad = gradient
         values["matcher_norm"] = clip_grad_norm_(learned, config.train.contrastive_clip_norm)
         state.optimizers["matcher"].step()
-        matcher.after_update(
-            texts.rows,
-            texts.lengths,
-            instance_labels(texts.ids, config.contrastive.instances),
-            config.contrastive.key_momentum,
-            state.step,
-        )
+        labels_N = instance_labels(texts.ids, config.contrastive.instances)
+        matcher.after_update(comparison.keys, labels_N, config.contrastive.key_momentum, state.step)
     return dict(zip(features, gradients, strict=False)), values
 
 

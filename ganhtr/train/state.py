@@ -21,7 +21,7 @@ from ganhtr.models.pooling import AttentionPool, WindowPool
 from ganhtr.models.text_encoder import TextEncoder
 from ganhtr.precision import require_fp32
 from ganhtr.seeds import torch_stream
-from ganhtr.train.contrast import level_shares, starting_bias
+from ganhtr.train.contrast import level_shares
 from ganhtr.train.schedule import Schedule
 
 ADAM_EPS = 1e-7  # Keras' epsilon
@@ -111,7 +111,6 @@ def build_matcher(
         text_encoder,
         contrastive.temperature,
         loss.learned_temperature,
-        starting_bias(config) if loss.learned_bias else 0.0,
         loss.learned_bias,
     )
     return matcher, loss

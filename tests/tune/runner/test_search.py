@@ -29,7 +29,10 @@ from tune.commands.search import app
 from tune.runner.trainable import GanHtrTrial
 
 ROOT = Path(__file__).resolve().parents[3]
-ONE_WORKER = ("--cpus-per-trial", os.cpu_count() or 1)  # starting a second takes longer than a trial
+ONE_WORKER = (
+    "--cpus-per-trial",
+    os.cpu_count() or 1,
+)  # starting a second takes longer than a trial
 TINY = {
     **SMALL,
     "data.height": 16,
