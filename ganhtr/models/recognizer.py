@@ -76,6 +76,15 @@ class LineRecognizer(nn.Module, ABC):
         return tap_BTD, self.read(tap_BTD)
 
 
+def exact_gelu(x: torch.Tensor) -> torch.Tensor:
+    """GELU without approximation.
+
+    PyTorch's transformer layer recognises `F.gelu` itself, and then takes a fused path without
+    gradients that may approximate it by tanh: a recognizer would read otherwise than it teaches.
+    """
+    return F.gelu(x)
+
+
 def column_maxima(x_BCHW: torch.Tensor) -> torch.Tensor:
     """Maximum over each column as a sequence of frames: (B, C, H, W) -> (B, W, C)."""
     return x_BCHW.amax(dim=2).transpose(1, 2)
@@ -179,7 +188,7 @@ class TransformerRecognizer(LineRecognizer):
             config.heads,
             4 * config.dim,
             config.dropout,
-            activation=F.gelu,
+            activation=exact_gelu,
             layer_norm_eps=1e-3,
             batch_first=True,
             norm_first=False,

@@ -38,7 +38,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a recognizer's weights: lines, settings and initial weights."""
+    """Everything that decides a recognizer's weights: lines, settings and initial weights.
+
+    The identity of `start` is part of that of the recognizer, so one that was trained from other
+    weights is not taken from the cache.
+    """
 
     pairs: Pairs
     config: RecognizerConfig
@@ -47,7 +51,7 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """The identity of a recognizer in the cache: a hash of its lines and settings."""
+        """The identity of a recognizer in the cache: a hash of lines, settings and `start`."""
         settings = asdict(self.config)
         del settings["weights"]  # the path of a file, not a setting of the training
         content = [
@@ -55,6 +59,7 @@ class Recipe:
             self.pairs.charset.characters,
             settings,
             asdict(self.training),
+            *([self.start.digest] if self.start else []),
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
@@ -217,6 +222,7 @@ def train_step(
 def augment(clean_B1HW: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Shift a batch vertically by at most 1/16 of its height and vary the ink of each line.
 
+    What is shifted beyond an edge is cut off; white paper follows on the other side.
     Shapes: (B, 1, H, W) -> (B, 1, H, W).
     """
     height = clean_B1HW.shape[2]
@@ -226,7 +232,11 @@ def augment(clean_B1HW: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         dtype=torch.float32,
         device=clean_B1HW.device,
     )
-    return 1 - ((1 - clean_B1HW.roll(shift, dims=2)) * ink_B111).clamp(max=1)
+    shifted_B1HW = torch.ones_like(clean_B1HW)
+    rows = slice(max(0, shift), height + min(0, shift))
+    source_rows = slice(max(0, -shift), height + min(0, -shift))
+    shifted_B1HW[:, :, rows] = clean_B1HW[:, :, source_rows]
+    return 1 - ((1 - shifted_B1HW) * ink_B111).clamp(max=1)
 
 
 def warm_start(recognizer: LineRecognizer, start: RecognizerWeights, charset: Charset) -> str:

@@ -218,3 +218,16 @@ def test_a_recognizer_must_have_trunk_encoder_and_logits():
     with pytest.raises(TypeError, match="abstract methods '?ctc_logits'?, '?encode'?, '?trunk"):
         LineRecognizer()
     assert isinstance(build_recognizer(CONFIGS["crnn"], CLASSES, HEIGHT, WIDTH), CRNN)
+
+
+def test_no_gradient_changes_no_reading(recognizer, kind, images, monkeypatch):
+    """Without gradients the transformer takes no fused path, which may approximate GELU."""
+
+    def fused(*args, **kwargs):
+        raise AssertionError("the fused path was taken")
+
+    monkeypatch.setattr(torch, "_transformer_encoder_layer_fwd", fused)
+    frozen = freeze(recognizer)
+    with torch.no_grad():
+        without = frozen(images)[1]
+    assert torch.allclose(without, frozen(images.requires_grad_())[1].detach(), atol=1e-6)

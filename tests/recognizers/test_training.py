@@ -146,6 +146,16 @@ def test_variation_moves_and_tints_the_ink_alone():
     assert shifts == {-2, -1, 0, 1, 2}
 
 
+def test_ink_at_an_edge_is_cut_off_and_does_not_return_at_the_other():
+    clean = torch.ones((1, 1, 32, 4))
+    clean[:, :, :3] = 0.0
+    for seed in range(30):
+        made = augment(clean, np.random.default_rng(seed))
+        assert (made[:, :, 16:] == 1).all()
+        rows = (made[0, 0, :, 0] < 1).nonzero().flatten().tolist()
+        assert rows == list(range(rows[0], rows[-1] + 1)) and len(rows) in (1, 2, 3)
+
+
 def test_a_warm_start_copies_class_rows_by_character(config, pairs, fresh_recognizer):
     start = fresh_recognizer(config, pairs)  # charset " abcdef"
     charset = Charset("fzb a")
