@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ganhtr.models.key_queue import KeyQueue, momentum_copy, momentum_update
+from ganhtr.models.key_queue import KeyQueue
 from ganhtr.models.pooling import WindowPool
+from ganhtr.models.running_average import averaged_copy, update_average
 
 LARGEST_SCALE = 100.0  # of the cosines; a temperature of 0.01
 
@@ -40,7 +41,7 @@ class LevelMatcher(nn.Module):
         self.image_head = image_head
         self.text_head = text_head
         self.queue = queue
-        self.key_head = momentum_copy(text_head) if queue is not None else None
+        self.key_head = averaged_copy(text_head) if queue is not None else None
 
     def embed_images(self, features_BTD: torch.Tensor, frames_B: torch.Tensor) -> torch.Tensor:
         """Embed lines: (B, T, D), frame counts (B,) -> (N, P)."""
@@ -92,7 +93,7 @@ class Matcher(nn.Module):
         self.levels, self.text_encoder = nn.ModuleDict(levels), text_encoder
         has_queue = any(level.queue is not None for level in levels.values())
         self.key_encoder = (
-            momentum_copy(text_encoder) if has_queue and text_encoder is not None else None
+            averaged_copy(text_encoder) if has_queue and text_encoder is not None else None
         )
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learned)
         self.bias = nn.Parameter(torch.zeros(()), requires_grad=learned_bias)
@@ -135,8 +136,8 @@ class Matcher(nn.Module):
         self.log_scale.clamp_(max=math.log(LARGEST_SCALE))
         if self.key_encoder is None or self.text_encoder is None:
             return
-        momentum_update(self.key_encoder, self.text_encoder, momentum, step)
+        update_average(self.key_encoder, self.text_encoder, momentum, step)
         for name, level in self.level_matchers().items():
             assert level.queue is not None and level.key_head is not None
             level.queue.push(keys[name], labels_N)
-            momentum_update(level.key_head, level.text_head, momentum, step)
+            update_average(level.key_head, level.text_head, momentum, step)

@@ -42,6 +42,7 @@ class LineRecognizer(nn.Module, ABC):
     """
 
     stride: int  # pixels per frame
+    bn_momentum: float  # of the batch norms, once their statistics are settled
     widths: dict[str, int]  # D of each level
     convolutions: nn.Sequential
 
@@ -94,11 +95,13 @@ class CRNN(LineRecognizer):
     """Five convolution blocks, the maximum over each column, BiLSTM layers, and a linear CTC head.
 
     The shortcut head gives the convolutions a direct CTC loss in training; reading does not use it.
+    With `config.height` the lines are first scaled to that height; their width stays.
     Shapes: images (B, 1, H, W), H of at least 16 -> tap (B, W/4, 8 base), logits (B, W/4, K).
     Source: Shi et al. 2015; column maximum and CTC shortcut: Retsinas et al. 2022.
     """
 
     stride = STRIDES["crnn"]
+    bn_momentum = 0.1
 
     def __init__(self, config: RecognizerConfig, classes: int, height: int, width: int):
         super().__init__()
@@ -115,6 +118,7 @@ class CRNN(LineRecognizer):
             layers += [nn.MaxPool2d(pool)] if pool else []
             inputs = outputs
         self.convolutions = nn.Sequential(*layers)
+        self.height = config.height or height
         self.dropout = nn.Dropout(config.dropout)
         self.widths = {"cnn": channels[-2], "proj": inputs, "encoder": 2 * config.dim}
         self.recurrent = DifferentiableLSTM(
@@ -125,6 +129,9 @@ class CRNN(LineRecognizer):
 
     def trunk(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The column maxima after the fourth block (cnn) and after the fifth (proj)."""
+        if self.height != images_B1HW.shape[2]:
+            size = (self.height, images_B1HW.shape[3])
+            images_B1HW = F.interpolate(images_B1HW, size, mode="bilinear", antialias=True)
         fourth_BCHW = self.convolutions[:-3](images_B1HW)
         fifth_BCHW = self.convolutions[-3:](fourth_BCHW)
         return column_maxima(fourth_BCHW), column_maxima(fifth_BCHW)
@@ -150,6 +157,7 @@ class TransformerRecognizer(LineRecognizer):
     """
 
     stride = STRIDES["transformer"]
+    bn_momentum = 0.01
 
     def __init__(self, config: RecognizerConfig, classes: int, height: int, width: int):
         super().__init__()
@@ -171,7 +179,7 @@ class TransformerRecognizer(LineRecognizer):
             outputs = base * multiple
             layers += [
                 nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
-                nn.BatchNorm2d(outputs, 1e-3, 0.01),
+                nn.BatchNorm2d(outputs, 1e-3, self.bn_momentum),
                 nn.GELU(),
             ]
             layers += [nn.MaxPool2d(pool)] if pool else []

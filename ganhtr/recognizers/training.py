@@ -1,4 +1,4 @@
-"""Training of a line recognizer with CTC on clean training lines.
+"""Training of a line recognizer with CTC on clean lines.
 
 Legend: B lines of a batch, H height, W width, T frames, D features.
 """
@@ -24,6 +24,7 @@ from ganhtr.data.pairs import Pairs
 from ganhtr.losses.recognition import ctc
 from ganhtr.metrics.text import infeasible
 from ganhtr.models.recognizer import CRNN, LineRecognizer, build_recognizer
+from ganhtr.models.running_average import warm_up_norms
 from ganhtr.precision import require_fp32
 from ganhtr.recognizers.checkpoint import RecognizerTraining
 from ganhtr.recognizers.readings import recognizer_cer
@@ -114,16 +115,18 @@ def train_recognizer(
     part: Path | None = None,
     resume: bool = False,
 ) -> RecognizerWeights:
-    """Train a recognizer with CTC and one-cycle Adam on the clean training lines.
+    """Train a recognizer with CTC and one-cycle Adam on clean lines.
 
-    The search-validation lines only measure it. With `part`, a checkpoint is written there after
-    each epoch; `resume` continues from it.
+    They are the lines set aside for recognizers, else the training lines. The search-validation
+    lines only measure it. With `part`, a checkpoint is written there after each epoch; `resume`
+    continues from it.
     Raises: CheckpointError as `RecognizerTraining.restore` does; ValueError if no transcription
     fits the frames of its line, or if the loss is not finite.
     """
     require_fp32()
     pairs, training, seed = recipe.pairs, recipe.training, recipe.config.seed
-    lines = LineBatches(pairs.train, pairs.charset, device)
+    train = pairs.recognizer_lines() if pairs.recognizer_lines else pairs.train
+    lines = LineBatches(train, pairs.charset, device)
     validation = LineBatches(pairs.validation, pairs.charset, device)
     batch_size = min(training.batch_size, len(lines))
     steps = max(1, len(lines) // batch_size)
@@ -203,7 +206,7 @@ def train_step(
     recognizer = state.recognizer
     batch = lines.take(step_indices(len(lines), batch_size, step, seed))
     torch.manual_seed(derive_seed(seed, f"{STREAM} dropout", step))
-    state.warm_up_norms(step)
+    warm_up_norms(recognizer, recognizer.bn_momentum, step)
     frames_B = batch.frames(recognizer.stride)
     images_B1HW = augment(batch.clean, generator(seed, f"{STREAM} variation", step))
     tap_BTD = recognizer.tap(images_B1HW)

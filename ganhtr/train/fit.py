@@ -133,7 +133,7 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
         _require_finite(epoch, step_values)
         trained = time.perf_counter()
         evaluation = evaluate(
-            by_generator(state.generator), bench.validation, bench.guide, bench.judge
+            by_generator(state.restorer), bench.validation, bench.guide, bench.judge
         )
         for name, figure in evaluation.metrics().items():
             if not np.isfinite(figure):
@@ -182,8 +182,8 @@ def training_batch(state: TrainState, lines: LineBatches, indices: np.ndarray) -
 @torch.no_grad()
 def samples(state: TrainState, bench: Bench, count: int) -> np.ndarray:
     """The first search-validation lines as (count, 3, H, W) uint8: degraded, restored, clean."""
-    state.generator.eval()
+    state.restorer.eval()
     batch = bench.validation.take(np.arange(min(count, len(bench.validation))))
-    restored = restore(state.generator, batch.degraded, batch.inside)
+    restored = restore(state.restorer, batch.degraded, batch.inside)
     images = torch.cat([batch.degraded, restored, batch.clean], dim=1)
     return (images * 255).round().byte().cpu().numpy()

@@ -20,6 +20,7 @@ from ganhtr.losses.contrastive import LineLoss
 from ganhtr.losses.total import weighted_total
 from ganhtr.models.batch_norm import without_statistics
 from ganhtr.models.recognizer import LineRecognizer
+from ganhtr.models.running_average import update_average, warm_up_norms
 from ganhtr.seeds import derive_seed
 from ganhtr.train.contrast import length_top1
 from ganhtr.train.discriminator_update import (
@@ -56,6 +57,7 @@ def train_step(
     torch.manual_seed(derive_seed(train.seed, "dropout", state.step))
     state.schedule.apply(state.optimizers, state.step)
     state.generator.train()
+    warm_up_norms(state.generator, config.generator.bn_momentum, state.step)
     count = max(1, len(batch) // train.micro_batch) if train.micro_batch else 1
     parts = with_clean_taps(guide, batch.parts(count))
     if count == 1:
@@ -92,6 +94,8 @@ def train_step(
         means["total"] = means["total"] + config.contrastive.weight * values["contrastive"]
     values["generator_norm"] = clip_grad_norm_(state.generator.parameters(), train.clip_norm)
     state.optimizers["generator"].step()
+    if state.average is not None:
+        update_average(state.average, state.generator, train.ema, state.step)
     state.step += 1
     return {**means, **values}
 

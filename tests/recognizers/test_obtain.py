@@ -36,6 +36,7 @@ OTHER = {
         "dim": 16,
         "layers": 2,
         "heads": 4,
+        "height": 40,
         "dropout": 0.2,
         "seed": 9,
         "weights": "x",
@@ -267,7 +268,7 @@ def test_every_setting_of_a_recognizer_is_in_its_digest_but_the_name_of_weights(
         digest_of(dataclasses.replace(pairs, charset=Charset("fedcba ")), config, TRAINING)
     )
     digests.append(digest_of(dataclasses.replace(pairs, clean_digest="x"), config, TRAINING))
-    assert len(set(digests)) == len(digests) == 13
+    assert len(set(digests)) == len(digests) == 14
     assert (
         digest_of(dataclasses.replace(pairs, digest="x", name="y", notes=("z",)), config, TRAINING)
         == digests[0]
