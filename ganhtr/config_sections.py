@@ -38,6 +38,13 @@ class DataConfig:
     )
     lines: int = _key(3200, "number of training lines (built-in data only)", low=16, high=200_000)
     seed: int = _key(0, "seed of the built-in lines, the degradations and the splits", low=0)
+    epoch_lines: int = _key(
+        64,
+        "search-validation lines that each epoch is measured on, evenly spaced (0: all); the kept "
+        "weights of a trial are measured on all of them at its end",
+        low=0,
+        high=1_000_000,
+    )
     recognizer_share: float = _key(
         0.5,
         "share of the training lines, in whole groups, that only guide and judge are trained on; "

@@ -38,6 +38,17 @@ class Lines:
     def __len__(self) -> int:
         return len(self.transcripts)
 
+    def spaced(self, count: int) -> Lines:
+        """Return `count` lines evenly spaced over the split; all if it has no more, or for 0."""
+        if not 0 < count < len(self):
+            return self
+        chosen = np.linspace(0, len(self) - 1, count).round().astype(int)
+        arrays = (self.clean[chosen], self.degraded[chosen], self.widths[chosen])
+        texts = (
+            tuple(rows[i] for i in chosen) for rows in (self.transcripts, self.names, self.groups)
+        )
+        return Lines(*arrays, *texts)
+
 
 @dataclass(frozen=True)
 class Pairs:

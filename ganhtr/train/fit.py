@@ -80,25 +80,34 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class Bench:
-    """The inputs of a trial on its device: lines and frozen recognizers. Trials can share them."""
+    """The inputs of a trial on its device: lines and frozen recognizers. Trials can share them.
+
+    `epoch_lines` are the search-validation lines that each epoch is measured on.
+    """
 
     train: LineBatches
     validation: LineBatches
+    epoch_lines: LineBatches
     guide: LineRecognizer
     judge: LineRecognizer
     infeasible: np.ndarray  # (N,) bool, of the training lines
     pixels_per_character: float
 
     @classmethod
-    def of(cls, inputs: TrialInputs, device: torch.device) -> Bench:
-        """Build the recognizers and move the lines to the device."""
+    def of(cls, inputs: TrialInputs, device: torch.device, epoch_lines: int = 0) -> Bench:
+        """Build the recognizers and move the lines to the device.
+
+        epoch_lines: number of search-validation lines that each epoch is measured on; 0 for all.
+        """
         train, validation = inputs.batches(device)
+        spaced = validation.lines.spaced(epoch_lines)
         characters = sum(map(len, inputs.pairs.train.transcripts))
         guide = inputs.guide.build(device)
         frames = -(-inputs.pairs.train.widths // guide.stride)
         return cls(
             train,
             validation,
+            LineBatches(spaced, inputs.pairs.charset, device),
             guide,
             inputs.judge.build(device),
             infeasible(train.targets, frames),
@@ -133,7 +142,7 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
         _require_finite(epoch, step_values)
         trained = time.perf_counter()
         evaluation = evaluate(
-            by_generator(state.restorer), bench.validation, bench.guide, bench.judge
+            by_generator(state.restorer), bench.epoch_lines, bench.guide, bench.judge
         )
         for name, figure in evaluation.metrics().items():
             if not np.isfinite(figure):
