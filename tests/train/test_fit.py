@@ -202,6 +202,8 @@ def test_samples_show_the_first_validation_lines(bench, new_state, small, pairs)
             "contrastive.formulation": "clip",
             "train.discriminator_optimizer": "sgd",
             "train.discriminator_text": "predicted",
+            "train.schedule": "cosine",
+            "train.ema": 0.9,
         },
     ],
     ids=["off", "infonce", "clip"],
@@ -316,6 +318,7 @@ def test_a_damaged_checkpoint_is_named(damage, saved):
         {"generator.base": 3},
         {"head.kind": "mlp_bn"},
         {"contrastive.queue": 8},
+        {"train.ema": 0.5},
     ],
     ids=str,
 )
@@ -385,3 +388,28 @@ def test_the_saved_generator_restores_alike(saved, new_state, bench, small, tmp_
         for s in (state, other)
     )
     assert np.array_equal(a.psnr, b.psnr)
+
+
+def test_the_average_is_evaluated_shown_and_saved(new_state, bench, small, tmp_path):
+    """With `train.ema` training itself is unchanged, and the averaged weights are the result."""
+    from safetensors.torch import load_file
+
+    plain, averaged = new_state(small(**OFF)), new_state(small(**OFF, **{"train.ema": 0.9}))
+    first, second = (list(fit(state, bench))[-1] for state in (plain, averaged))
+    assert first.steps == second.steps
+    assert not np.array_equal(first.evaluation.psnr, second.evaluation.psnr)
+    images = [samples(state, bench, 2)[:, 1] for state in (plain, averaged)]
+    assert not np.array_equal(*images)
+    save_generator(tmp_path / "best.safetensors", averaged)
+    plain.generator.load_state_dict(load_file(tmp_path / "best.safetensors"), strict=True)
+    again = evaluate(by_generator(plain.generator), bench.validation, bench.guide, bench.judge)
+    assert np.array_equal(again.psnr, second.evaluation.psnr)
+
+
+def test_epochs_can_be_measured_on_some_lines(inputs, new_state, small, pairs):
+    some = Bench.of(inputs, CPU, epoch_lines=3)
+    (report, *_) = fit(new_state(small(**OFF)), some)
+    assert report.evaluation.psnr.shape == (3,) and len(some.validation) == len(pairs.validation)
+    last = len(pairs.validation) - 1
+    expected = tuple(pairs.validation.names[i] for i in (0, round(last / 2), last))
+    assert some.epoch_lines.lines.names == expected

@@ -179,7 +179,8 @@ class GanHtrTrial(Trainable):
                 self.folder.write_samples(report.epoch, images, widths)
         best_metrics = metrics if improved else self.last["best_metrics"]
         best_value = self.patience.best
-        if status != TrialStatus.RUNNING:
+        partly_measured = len(self.bench.epoch_lines) < len(self.bench.validation)
+        if status != TrialStatus.RUNNING and partly_measured:
             best_metrics = {**best_metrics, **self._kept_metrics()}
             best_value = self.value_of(best_metrics)
         self.seconds += time.perf_counter() - started

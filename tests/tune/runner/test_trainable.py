@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from ganhtr.train.evaluate import by_generator, evaluate
+from ganhtr.train.fit import Bench
+from ganhtr.train.model_folder import read_generator
 from tune.runner.preparation import plan_of
 from tune.runner.trainable import GanHtrTrial
+
+CPU = torch.device("cpu")
 
 
 def trial_class(plan, inputs, script=None):
@@ -94,6 +99,25 @@ def test_patience_survives_restarts(study, inputs, cuts):
         and results[-1]["status"] == "stopped"
         and len(metrics_of(folder)["epochs"]) == 18
     )
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_the_kept_weights_are_measured_on_all_lines(study, inputs, schedule):
+    """With a schedule that ends, the last epoch counts; else the best of the epochs."""
+    folder, request = study(
+        epochs=4, **{"data.epoch_lines": 2, "train.schedule": schedule, "train.ema": 0.5}
+    )
+    plan = plan_of(request, folder, "psnr")
+    results = drive(trial_class(plan, inputs)(config_of()))
+    best = max(results, key=lambda result: result["value"])["epoch"]
+    last = results[-1]
+    assert last["best_epoch"] == (4 if schedule == "cosine" else best)
+    kept = read_generator(folder.path / "trials/on-000/best.safetensors", plan.config, CPU)
+    bench = Bench.of(inputs, CPU)
+    all_lines = evaluate(by_generator(kept), bench.validation, bench.guide, bench.judge).metrics()
+    assert last["best_value"] == last["best_metrics"]["psnr"] == all_lines["psnr"]
+    assert all(last["best_metrics"][name] == value for name, value in all_lines.items())
+    assert results[0]["best_value"] == results[0]["value"] != last["best_value"]
 
 
 def test_a_trial_cut_and_set_up_again_ends_with_the_same_bits(study, inputs):
