@@ -24,6 +24,7 @@ from ganhtr.train.view import restore
 
 LOSSES = ("total", "pixel", "feature", "ctc", "adversarial", "contrastive", "discriminator")
 NORMS = ("generator_norm", "discriminator_norm", "matcher_norm")
+CHECKED_EVERY = 25  # steps; a check waits for the device
 CAUSES = (
     "pixel",
     "feature",
@@ -135,10 +136,9 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
             values = train_step(state, bench.guide, batch, bench.pixels_per_character, measure)
             for name, value in values.items():
                 steps.setdefault(name, []).append(value.detach())
-        # one transfer from the device per value and epoch, not per step
-        step_values = {
-            name: torch.stack(values).cpu().double().tolist() for name, values in steps.items()
-        }
+            if (number + 1) % CHECKED_EVERY == 0:
+                _require_finite(epoch, _values(steps))
+        step_values = _values(steps)
         _require_finite(epoch, step_values)
         trained = time.perf_counter()
         evaluation = evaluate(
@@ -161,6 +161,11 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
             ended - trained,
             peak,
         )
+
+
+def _values(steps: dict[str, list[torch.Tensor]]) -> dict[str, list[float]]:
+    """The values of all steps so far; one transfer from the device for each name, not each step."""
+    return {name: torch.stack(values).cpu().double().tolist() for name, values in steps.items()}
 
 
 def _require_finite(epoch: int, steps: dict[str, list[float]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from ganhtr.recognizers.training import Say
 from ganhtr.recognizers.weights import RecognizerWeights
 
 WEAK_RECOGNIZER = 0.30  # CER on clean lines above which a recognizer cannot judge text
-TAPS_AT_MOST = 2**30  # bytes; above it, each step computes the features of its clean lines
+TAPS_SHARE = 0.25  # of the machine's memory; larger features are computed in each step instead
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,26 @@ def prepare_inputs(config: Config, pairs: Pairs, device: torch.device, say: Say)
                 f"({', '.join(names[:5])}); these lines give no CTC loss, but their readings are "
                 "scored"
             )
-    taps = _clean_taps(LineBatches(pairs.train, pairs.charset, device), recognizer)
+    taps = _clean_taps(LineBatches(pairs.train, pairs.charset, device), recognizer, notes)
     return TrialInputs(replace(pairs, notes=tuple(notes)), guide, judge, taps)
 
 
-def _clean_taps(lines: LineBatches, recognizer: LineRecognizer) -> np.ndarray | None:
-    """The tap (N, T, D) of all clean lines, or None if it exceeds TAPS_AT_MOST bytes."""
+def _memory() -> int:
+    """Bytes of main memory. Not those free now, or the last bits of a run would depend on them."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _clean_taps(
+    lines: LineBatches, recognizer: LineRecognizer, notes: list[str]
+) -> np.ndarray | None:
+    """The tap (N, T, D) of all clean lines; None, with a note, if it takes too much memory."""
     frames = lines.lines.clean.shape[2] // recognizer.stride
-    if len(lines) * frames * recognizer.features * 4 > TAPS_AT_MOST:
+    size, memory = len(lines) * frames * recognizer.features * 4, _memory()
+    if size > TAPS_SHARE * memory:
+        notes.append(
+            f"the guide's features of the clean lines take {size / 2**30:.1f} GiB, more than a "
+            f"quarter of the memory ({memory / 2**30:.1f} GiB), so each step computes them again"
+        )
         return None
     taps = np.empty((len(lines), frames, recognizer.features), dtype=np.float32)
     with torch.no_grad():

@@ -1,8 +1,12 @@
 """The loop and its checkpoints: one report per epoch, divergence with its cause, exact resume."""
 
+import errno
 import math
 import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +22,7 @@ from ganhtr.train.fit import Bench, Diverged, fit, samples
 from ganhtr.train.step import train_step
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[2]
 OFF = {"contrastive.formulation": "none"}
 VALIDATED = {"psnr", "ssim", "cer", "wer", "judge_cer", "judge_wer", "ctc", "infeasible"}
 TIMED = {"seconds", "validation_seconds", "peak_memory_mb"}
@@ -413,3 +418,52 @@ def test_epochs_can_be_measured_on_some_lines(inputs, new_state, small, pairs):
     last = len(pairs.validation) - 1
     expected = tuple(pairs.validation.names[i] for i in (0, round(last / 2), last))
     assert some.epoch_lines.lines.names == expected
+
+
+def test_a_checkpoint_is_written_without_a_copy_in_memory(saved, monkeypatch):
+    """At preset `seed` a checkpoint has 2 GB."""
+    path, state = saved
+    save, targets = torch.save, []
+
+    def watched(values, target):
+        targets.append(target)
+        save(values, target)
+
+    monkeypatch.setattr(torch, "save", watched)
+    save_checkpoint(path, state, {})
+    assert [target.name.endswith(".writing") for target in targets] == [True]
+
+
+def test_a_disk_that_fills_up_within_a_checkpoint_is_an_oserror(saved):
+    """PyTorch raises a RuntimeError where the file's write() raises an OSError."""
+    program = """
+import resource, signal, sys
+from pathlib import Path
+import torch
+from ganhtr.atomic import write_torch
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10**5, 10**5))
+try:
+    write_torch(Path(sys.argv[1]), {"a": torch.zeros(10**5)})
+except OSError as error:
+    print(error.errno, error.filename)
+"""
+    before = saved[0].read_bytes()
+    run = [sys.executable, "-c", program, str(saved[0])]
+    printed = subprocess.run(run, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert printed.split() == [str(errno.EFBIG), str(saved[0])]
+    assert saved[0].read_bytes() == before and len(list(saved[0].parent.iterdir())) == 1
+
+
+def test_a_run_that_diverges_ends_within_the_epoch(new_state, bench, small, monkeypatch):
+    state = new_state(small(**OFF, **{"train.steps_per_epoch": 1000}))
+    step = fit_module.train_step
+
+    def diverging(*arguments):
+        values = step(*arguments)
+        return {**values, "ctc": values["ctc"] * float("nan")} if state.step > 3 else values
+
+    monkeypatch.setattr(fit_module, "train_step", diverging)
+    with pytest.raises(Diverged, match="ctc was not finite in epoch 1, step 4"):
+        next(fit(state, bench))
+    assert state.step == fit_module.CHECKED_EVERY

@@ -87,6 +87,9 @@ class GanHtrTrial(Trainable):
         self.seconds = 0.0
         self.last: dict[str, Any] = {"status": TrialStatus.RUNNING.value}
         self.error: Exception | None = None
+        # The trial before is released first: two may not fit into the memory of a device.
+        vars(self).pop("epochs", None)
+        vars(self).pop("state", None)
         self.reported = True  # whether the search knows of the last epoch
         try:
             self.trial_config = plan.config.replace(config["values"])

@@ -1,13 +1,16 @@
 """The trainable without Ray: epochs, folder, patience, failure, resume, reuse."""
 
+import gc
 import json
 import math
+import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+import tune.runner.trainable
 from ganhtr.train.evaluate import by_generator, evaluate
 from ganhtr.train.fit import Bench
 from ganhtr.train.model_folder import read_generator
@@ -178,6 +181,24 @@ def test_a_reused_worker_trains_as_a_fresh_one(study, inputs):
     assert [r["epoch"] for r in results] == [1, 2, 3] and same(
         weights(folder, "on-001"), weights(reused, "on-001")
     )
+
+
+def test_a_trial_is_released_before_the_next_is_built(study, inputs, monkeypatch):
+    """Two trials at once may not fit into the memory of a device."""
+    folder, request = study(epochs=2)
+    trial = trial_class(plan_of(request, folder, "score"), inputs)(config_of("on-000"))
+    trial.train()
+    before = weakref.ref(trial.state.generator)
+    build = tune.runner.trainable.build_state
+
+    def build_next(*arguments):
+        gc.collect()
+        assert before() is None
+        return build(*arguments)
+
+    monkeypatch.setattr(tune.runner.trainable, "build_state", build_next)
+    assert trial.reset_config(config_of("on-001")) and trial.error is None
+    assert [result["status"] for result in drive(trial)] == ["running", "complete"]
 
 
 def test_a_diverging_trial_fails_alone_and_keeps_why(study, inputs):
