@@ -123,7 +123,14 @@ def _rules() -> dict[str, Rule]:
 
 RULES: dict[str, Rule] = _rules()
 
-_JUDGE = {"judge.base": 12, "judge.dim": 64, "judge.seed": 2}
+# a judge of another shape than the guide, which reads the lines at another height
+_JUDGE = {
+    "judge.base": 12,
+    "judge.dim": 64,
+    "judge.layers": 1,
+    "judge.height": 48,
+    "judge.seed": 2,
+}
 PRESETS: dict[str, dict[str, Any]] = {
     # 32 x 256, for a CPU: a trial of 400 steps learns to restore the built-in lines in a minute
     "tiny": {**_JUDGE},

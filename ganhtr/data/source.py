@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import partial
@@ -22,7 +22,8 @@ import numpy as np
 
 from ganhtr.charset import Charset
 from ganhtr.config_sections import DataConfig
-from ganhtr.data.fitting import fit_lines, is_squeezed
+from ganhtr.data.fitting import fit_lines
+from ganhtr.data.notes import line_notes, recognizer_note
 from ganhtr.data.pairs import SPLITS, Lines, Pairs, load_lines, save_lines
 from ganhtr.data.raw import RawLine, RawLines
 from ganhtr.data.splits import recognizer_groups, split_groups, split_in_order
@@ -259,7 +260,7 @@ def _make(
         charset = derived_charset(source, known)
     # Notes on the test lines would reveal something about them.
     seen = {split: part for split, part in parts.items() if split != "test"}
-    notes += _seen_notes(seen, data, charset)
+    notes += line_notes(seen, data, charset)
     clean = hashlib.sha256()
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
@@ -317,53 +318,5 @@ def _parts(
             "(the original experiment: 90/10, no test lines)"
         )
     if source != BUILTIN:
-        notes.append(_recognizer_note(len(parts["train"]), len(parts["recognizer"])))
+        notes.append(recognizer_note(len(parts["train"]), len(parts["recognizer"])))
     return parts, notes
-
-
-def _recognizer_note(train: int, recognizer: int) -> str:
-    """Return a note that says which lines guide and judge are trained on."""
-    if recognizer:
-        return (
-            f"guide and judge are trained on {recognizer} lines of their own, the generator on "
-            f"the other {train} training lines (data.recognizer_share)"
-        )
-    return (
-        "guide and judge are trained on the lines that the generator is trained on, and read them "
-        "better than others: data.recognizer_share is 0, or the training lines are of one group"
-    )
-
-
-def _seen_notes(parts: dict[str, deque[RawLine]], data: DataConfig, charset: Charset) -> list[str]:
-    """Return notes on squeezed lines, on degraded images and on unknown characters."""
-    lines = [line for part in parts.values() for line in part]
-    notes = []
-    squeezed = sum(is_squeezed(line.clean.shape, data) for line in lines)
-    if squeezed:
-        notes.append(
-            f"{squeezed} lines are wider than {data.width} px at {data.height} px height "
-            "and were squeezed"
-        )
-    given = sum(line.degraded is not None for line in lines)
-    if given == len(lines):
-        notes.append("the degraded images are those of the source")
-    elif given:
-        notes.append(
-            f"the degraded images of {given} of {len(lines)} lines are those of the source, "
-            "the others were made"
-        )
-    for split, part in parts.items():
-        notes += unknown_note(split, charset.outside(line.transcript for line in part))
-    return notes
-
-
-def unknown_note(split: str, outside: Counter[str]) -> list[str]:
-    """Return a note that counts and names the characters outside the charset."""
-    if not outside:
-        return []
-    named = ", ".join(f"{c!r} ×{n}" for c, n in outside.most_common(10))
-    more = ", …" if len(outside) > 10 else ""
-    return [
-        f"{split}: {sum(outside.values())} characters are outside the charset ({named}{more}); "
-        "they are left out of the CTC target and count as errors against the reference"
-    ]

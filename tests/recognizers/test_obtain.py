@@ -289,16 +289,16 @@ def test_a_cached_recognizer_does_not_outlive_the_weights_it_was_started_from(
     assert "from the cache" in printed[-1]
 
 
-def test_digests_are_those_of_the_first_version(pairs):
+def test_digests_are_those_of_the_shipped_recognizers(pairs):
     """The shipped recognizers and every cache are found by them."""
     assert (
-        Recipe(pairs, RecognizerConfig(), RecognizerTrainingConfig()).digest == "239db78fe11fef81"
+        Recipe(pairs, RecognizerConfig(), RecognizerTrainingConfig()).digest == "5cfee21b33c125ef"
     )
     assert (
         Recipe(
             pairs, RecognizerConfig(kind="transformer", dim=64), RecognizerTrainingConfig(epochs=3)
         ).digest
-        == "23c4af80e33ced0a"
+        == "18e233cd1737d399"
     )
 
 
@@ -509,7 +509,7 @@ def test_a_difference_of_charsets_is_told_in_full_and_in_short():
 
 @pytest.mark.parametrize(("kind", "width", "stride"), [("crnn", 34, 4), ("transformer", 36, 8)])
 def test_no_line_has_more_frames_than_its_recognizer(kind, width, stride):
-    settings = {"generator.levels": 1, "guide.kind": kind, "judge.kind": kind, "judge.dim": 64}
+    settings = {"generator.levels": 1, "guide.kind": kind, "judge.kind": kind, "judge.height": 0}
     with pytest.raises(ConfigError, match=f"data.width must be a multiple of {stride}"):
         build_config("tiny", {**settings, "data.width": width})
     fitting = width + stride // 2
@@ -522,8 +522,8 @@ def test_no_line_has_more_frames_than_its_recognizer(kind, width, stride):
 
 @pytest.fixture
 def built_in(tmp_path, monkeypatch):
-    """The 64 search-validation lines of the built-in data; all studies have the same."""
-    monkeypatch.setattr(source, "BUILTIN_HELD", {"validation": 64, "test": 1})
+    """The 200 search-validation lines of the built-in data; all studies have the same."""
+    monkeypatch.setattr(source, "BUILTIN_HELD", {"validation": 200, "test": 1})
     pairs = source.load_pairs(source.BUILTIN, DataConfig(lines=16))
     return LineBatches(pairs.validation, pairs.charset, CPU)
 
@@ -549,7 +549,7 @@ def test_the_shipped_recognizers_read_clean_lines_and_the_guide_no_degraded_ones
     readings = greedy_decode(
         recognizer(batch.degraded)[1], batch.frames(recognizer.stride), built_in.charset
     )
-    assert text_errors(built_in.lines.transcripts, readings).cer >= 0.8
+    assert text_errors(built_in.lines.transcripts[:64], readings).cer >= 0.8
 
 
 @shipped
