@@ -2,10 +2,12 @@
 
 import errno
 import math
+import multiprocessing
 import os
 import pickle
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from ganhtr.data.batches import step_indices
 from ganhtr.train import fit as fit_module
 from ganhtr.train.checkpoint import read_checkpoint, restore_state, save_checkpoint, save_generator
 from ganhtr.train.evaluate import by_generator, evaluate
-from ganhtr.train.fit import Bench, Diverged, fit, samples
+from ganhtr.train.fit import Bench, Diverged, fit, samples, training_batches
 from ganhtr.train.step import train_step
 
 CPU = torch.device("cpu")
@@ -467,3 +469,24 @@ def test_a_run_that_diverges_ends_within_the_epoch(new_state, bench, small, monk
     with pytest.raises(Diverged, match="ctc was not finite in epoch 1, step 4"):
         next(fit(state, bench))
     assert state.step == fit_module.CHECKED_EVERY
+
+
+def test_fresh_images_made_ahead_by_processes_are_those_made_here(new_state, bench, small):
+    config = small(**{"augment.fresh": 0.7, "train.epochs": 7, "train.steps_per_epoch": 2})
+    made = []
+    for processes in (0, 1):
+        state = new_state(config)
+        state.step = 2  # resumed
+        with closing(training_batches(state, bench.train, processes)) as batches:
+            made.append([(indices.tolist(), batch.degraded) for indices, batch in batches])
+    assert len(made[0]) == 12
+    for (here, image), (there, other) in zip(*made, strict=True):
+        assert here == there and torch.equal(image, other)
+
+
+def test_a_run_that_is_left_ends_the_processes_that_work_ahead(new_state, bench, small):
+    state = new_state(small(**{"augment.fresh": 1.0}))
+    with closing(training_batches(state, bench.train, 1)) as batches:
+        next(batches)
+        assert multiprocessing.active_children()
+    assert not multiprocessing.active_children()
