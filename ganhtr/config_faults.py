@@ -50,11 +50,8 @@ def _size_faults(values: Mapping[str, Any]) -> Iterator[str]:
                 f"data.width must be a multiple of {STRIDES[kind]} (the pixels per frame of "
                 f"{section}.kind {kind}), got {width}"
             )
-        if values[f"{section}.height"] and (kind != "crnn" or values[f"{section}.height"] < 16):
-            yield (
-                f"{section}.height must be 0 or at least 16, and 0 for a transformer, got "
-                f"{values[f'{section}.height']}"
-            )
+        if 0 < values[f"{section}.height"] < 16:
+            yield f"{section}.height must be 0 or at least 16, got {values[f'{section}.height']}"
         dim = values[f"{section}.dim"]
         if kind == "transformer" and dim % values[f"{section}.heads"]:
             yield f"{section}.dim must be a multiple of {section}.heads, got {dim}"

@@ -102,7 +102,10 @@ class RecognizerConfig:
     layers: int = _key(2, "number of LSTM (crnn) or transformer layers", low=1, high=24)
     heads: int = _key(8, "attention heads (transformer)", low=1, high=64)
     height: int = _key(
-        0, "height in pixels to which a crnn scales the lines; 0 is data.height", low=0, high=512
+        0,
+        "height in pixels to which the lines are scaled (crnn); 0 is data.height",
+        low=0,
+        high=512,
     )
     dropout: float = _key(0.1, "dropout while the recognizer is trained", low=0, high=0.9)
     seed: int = _key(1, "seed of the recognizer's initial weights and its training", low=0)

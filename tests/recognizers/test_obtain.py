@@ -509,7 +509,7 @@ def test_a_difference_of_charsets_is_told_in_full_and_in_short():
 
 @pytest.mark.parametrize(("kind", "width", "stride"), [("crnn", 34, 4), ("transformer", 36, 8)])
 def test_no_line_has_more_frames_than_its_recognizer(kind, width, stride):
-    settings = {"generator.levels": 1, "guide.kind": kind, "judge.kind": kind, "judge.height": 0}
+    settings = {"generator.levels": 1, "guide.kind": kind, "judge.kind": kind}
     with pytest.raises(ConfigError, match=f"data.width must be a multiple of {stride}"):
         build_config("tiny", {**settings, "data.width": width})
     fitting = width + stride // 2
