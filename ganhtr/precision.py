@@ -33,10 +33,12 @@ def require_fp32() -> None:
         )
     if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
         raise RuntimeError("training must not run under autocast. Leave the autocast block first")
+    # The older flags, too: PyTorch refuses to read flags that contradict each other.
     torch.set_float32_matmul_precision("highest")
-    _backends.fp32_precision = "ieee"
-    for operation in OPERATIONS.values():
-        operation.fp32_precision = "ieee"
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    for place in (_backends, _backends.cudnn, _backends.mkldnn, *OPERATIONS.values()):
+        place.fp32_precision = "ieee"
     for name, operation in OPERATIONS.items():
         if operation.fp32_precision != "ieee":
             raise RuntimeError(

@@ -10,7 +10,7 @@ SETTINGS = {"torch.backends": torch.backends, "torch.backends.cudnn": torch.back
 
 @pytest.fixture(autouse=True)
 def single_precision_after():
-    """Leave no setting of a test to other tests: PyTorch refuses to export where they differ."""
+    """Leave no setting of a test to other tests."""
     yield
     require_fp32()
 
@@ -21,6 +21,7 @@ def test_tf32_set_before_is_switched_off(name):
     place.fp32_precision = "tf32"
     require_fp32()
     assert {each.fp32_precision for each in OPERATIONS.values()} == {"ieee"}
+    assert not torch.backends.cudnn.allow_tf32  # reading it fails where flags contradict it
 
 
 def test_tf32_set_by_the_older_functions_is_switched_off():
