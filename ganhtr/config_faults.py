@@ -30,6 +30,11 @@ def joint_faults(values: Mapping[str, Any]) -> Iterator[str]:
             "train.batch_size must be at least 2 for a contrastive loss, which compares the lines "
             f"of a batch, got {batch}. Raise it, or set contrastive.formulation to none"
         )
+    elif values["contrastive.frozen"] and not values["contrastive.pretrain"]:
+        yield (
+            "contrastive.frozen needs a matcher that was trained before. Set contrastive.pretrain "
+            "to a number of updates"
+        )
     if formulation != "none" and values["contrastive.anchor"] == "all":
         yield from _level_faults(values)
 
@@ -60,7 +65,14 @@ def _size_faults(values: Mapping[str, Any]) -> Iterator[str]:
 def _frame_loss_faults(values: Mapping[str, Any]) -> Iterator[str]:
     """Settings that only a loss with transcriptions has."""
     formulation = values["contrastive.formulation"]
-    for key, default in (("shuffled", False), ("queue", 0), ("pooling", "mean")):
+    line_settings = {
+        "shuffled": False,
+        "queue": 0,
+        "pooling": "mean",
+        "pretrain": 0,
+        "frozen": False,
+    }
+    for key, default in line_settings.items():
         value = values[f"contrastive.{key}"]
         if value != default:
             yield (

@@ -210,6 +210,13 @@ class ContrastiveConfig:
     key_momentum: float = _key(
         0.999, "momentum of the text encoder's copy for the queue", low=0, high=1
     )
+    pretrain: int = _key(
+        0,
+        "updates of text encoder and heads on clean lines before the first epoch",
+        low=0,
+        high=1_000_000,
+    )
+    frozen: bool = _key(False, "leave text encoder and heads as pretraining made them")
     shuffled: bool = _key(
         False, "control arm: pair each line with the transcription of another line of its batch"
     )

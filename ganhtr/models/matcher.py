@@ -78,8 +78,11 @@ class Matcher(nn.Module):
 
     `text_encoder` is None for frame losses. `inverse_temperature` is 1/temperature; the parameter
     is its logarithm. `bias` is added to SigLIP's prior log odds. `learned` and `learned_bias` say
-    whether temperature and bias are trained.
+    whether temperature and bias are trained. `pretrain_top1` is the retrieval that pretraining
+    reached.
     """
+
+    pretrain_top1: torch.Tensor  # ()
 
     def __init__(
         self,
@@ -97,6 +100,7 @@ class Matcher(nn.Module):
         )
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learned)
         self.bias = nn.Parameter(torch.zeros(()), requires_grad=learned_bias)
+        self.register_buffer("pretrain_top1", torch.zeros(()))
 
     def train(self, mode: bool = True) -> Matcher:
         """Set train or eval mode; the momentum copies stay in eval mode."""

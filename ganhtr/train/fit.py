@@ -19,6 +19,7 @@ from ganhtr.metrics.text import infeasible
 from ganhtr.models.recognizer import LineRecognizer
 from ganhtr.train.evaluate import Evaluation, by_generator, evaluate
 from ganhtr.train.inputs import TrialInputs
+from ganhtr.train.pretraining import pretrain_matcher
 from ganhtr.train.state import TrainState
 from ganhtr.train.step import train_step
 from ganhtr.train.view import restore
@@ -122,6 +123,8 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
 
     Raises: Diverged with epoch, step and part; ValueError if a batch is larger than the split.
     """
+    if state.step == 0 and state.matcher is not None and state.config.contrastive.pretrain:
+        pretrain_matcher(state, state.matcher, bench.guide, bench.train)
     with closing(training_batches(state, bench.train)) as batches:
         for epoch in range(state.epoch + 1, state.config.train.epochs + 1):
             yield _train_epoch(state, bench, epoch, batches)

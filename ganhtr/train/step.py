@@ -74,12 +74,15 @@ def train_step(
     values = update_discriminator(state, parts, images, texts, measure)
     feature_gradients: Levels = {}
     if state.matcher is not None and config.contrastive.weight:
+        levels, learns = [view.levels for view in views], not config.contrastive.frozen
         feature_gradients, contrast = update_matcher(
-            state, state.matcher, guide, batch, parts, views
+            state, state.matcher, guide, batch, parts, levels, state.step, learns
         )
         values |= contrast
         if isinstance(state.contrastive, LineLoss):
             values["length_top1"] = length_top1(batch, pixels_per_character)
+        if config.contrastive.pretrain:
+            values["pretrain_top1"] = state.matcher.pretrain_top1
     state.optimizers["generator"].zero_grad(set_to_none=True)
     losses = []
     for number, (part, part_texts) in enumerate(zip(parts, texts, strict=True)):

@@ -211,6 +211,7 @@ def test_samples_show_the_first_validation_lines(bench, new_state, small, pairs)
             "train.discriminator_text": "predicted",
             "train.schedule": "cosine",
             "train.ema": 0.9,
+            "contrastive.pretrain": 3,
         },
     ],
     ids=["off", "infonce", "clip"],
