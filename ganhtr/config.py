@@ -146,8 +146,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "recognizer_training.lr": 0.001,
     },
     # the original experiment, 128 x 1024: three networks of 31 M, 137 M and 28 M parameters. The
-    # discriminator is trained with Adam: the original's SGD left it at chance. The space `experiment`
-    # has SGD and the original's other settings.
+    # discriminator is trained with Adam: the original's SGD left it at chance. The space
+    # `experiment` has SGD and the original's other settings.
     "seed": {
         "data.height": 128,
         "data.width": 1024,
