@@ -30,7 +30,11 @@ def joint_faults(values: Mapping[str, Any]) -> Iterator[str]:
             "train.batch_size must be at least 2 for a contrastive loss, which compares the lines "
             f"of a batch, got {batch}. Raise it, or set contrastive.formulation to none"
         )
-    elif values["contrastive.frozen"] and not values["contrastive.pretrain"]:
+    elif (
+        formulation != "none"
+        and values["contrastive.frozen"]
+        and not values["contrastive.pretrain"]
+    ):
         yield (
             "contrastive.frozen needs a matcher that was trained before. Set contrastive.pretrain "
             "to a number of updates"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 
 import numpy as np
 
@@ -51,13 +54,25 @@ def degrade_anew(
     return images
 
 
+def _end_with_parent() -> None:
+    """End this process when its parent ends, also after kill -9."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 @contextmanager
 def degraded_ahead(
     lines: Lines, config: AugmentConfig, seed: int, processes: int
 ) -> Iterator[Images]:
     """Make degraded images for the next steps in some processes, while this one trains.
 
-    Gives a function from steps to indices and degraded images (B, H, W) uint8 of each step, the
+    Yields a function from steps to indices and degraded images (B, H, W) uint8 of each step, the
     same for any number of processes. With 0 they are made here, step by step.
     """
 
@@ -70,7 +85,7 @@ def degraded_ahead(
         yield lambda steps: ((step[1], degrade_anew(*inputs(step))) for step in steps)
         return
     # not forked: CUDA and the threads of Ray do not survive it
-    pool = ProcessPoolExecutor(processes, get_context("spawn"))
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _end_with_parent)
 
     def images(steps: Iterable[Step]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         waiting: deque[tuple[np.ndarray, Future[np.ndarray]]] = deque()

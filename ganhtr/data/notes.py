@@ -1,4 +1,4 @@
-"""Notes on the lines of a study: what was squeezed, made or left out, and who trains on what."""
+"""Notes on the lines of a study: what was squeezed, made or left out, and who reads which."""
 
 from __future__ import annotations
 

@@ -145,7 +145,8 @@ def split_of_lines(source: str | Path, lines: RawLines, data: DataConfig) -> np.
         return np.array([SPLITS.index(group) for group in lines.groups])
     if lines.in_file_order:
         split = split_in_order(len(lines))
-        aside = np.flatnonzero(split == 0)[: round(data.recognizer_share * (split == 0).sum())]
+        train = np.flatnonzero(split == 0)
+        aside = train[: min(round(data.recognizer_share * len(train)), len(train) - 1)]
     else:
         split = split_groups(lines.groups, data.seed)
         train = np.flatnonzero(split == 0)

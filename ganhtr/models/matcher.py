@@ -16,7 +16,7 @@ from torch import nn
 
 from ganhtr.models.key_queue import KeyQueue
 from ganhtr.models.pooling import WindowPool
-from ganhtr.models.running_average import averaged_copy, update_average
+from ganhtr.models.running_average import averaged_copy, newest_share, update_average
 
 LARGEST_SCALE = 100.0  # of the cosines; a temperature of 0.01
 
@@ -140,8 +140,9 @@ class Matcher(nn.Module):
         self.log_scale.clamp_(max=math.log(LARGEST_SCALE))
         if self.key_encoder is None or self.text_encoder is None:
             return
-        update_average(self.key_encoder, self.text_encoder, momentum, step)
+        share = newest_share(1 - momentum, step)
+        update_average(self.key_encoder, self.text_encoder, share)
         for name, level in self.level_matchers().items():
             assert level.queue is not None and level.key_head is not None
             level.queue.push(keys[name], labels_N)
-            update_average(level.key_head, level.text_head, momentum, step)
+            update_average(level.key_head, level.text_head, share)

@@ -102,6 +102,7 @@ class CRNN(LineRecognizer):
 
     stride = STRIDES["crnn"]
     bn_momentum = 0.1
+    rows: torch.Tensor | None  # (scaled height, H)
 
     def __init__(self, config: RecognizerConfig, classes: int, height: int, width: int):
         super().__init__()
@@ -118,7 +119,13 @@ class CRNN(LineRecognizer):
             layers += [nn.MaxPool2d(pool)] if pool else []
             inputs = outputs
         self.convolutions = nn.Sequential(*layers)
-        self.height = config.height or height
+        # new rows as weighted sums of the line's: interpolate() has no repeatable gradient on CUDA
+        rows = None
+        if config.height and config.height != height:
+            identity = torch.eye(height)[None, None]
+            size = (config.height, height)
+            rows = F.interpolate(identity, size, mode="bilinear", antialias=True)[0, 0]
+        self.register_buffer("rows", rows, persistent=False)
         self.dropout = nn.Dropout(config.dropout)
         self.widths = {"cnn": channels[-2], "proj": inputs, "encoder": 2 * config.dim}
         self.recurrent = DifferentiableLSTM(
@@ -129,9 +136,8 @@ class CRNN(LineRecognizer):
 
     def trunk(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The column maxima after the fourth block (cnn) and after the fifth (proj)."""
-        if self.height != images_B1HW.shape[2]:
-            size = (self.height, images_B1HW.shape[3])
-            images_B1HW = F.interpolate(images_B1HW, size, mode="bilinear", antialias=True)
+        if self.rows is not None:
+            images_B1HW = self.rows @ images_B1HW
         fourth_BCHW = self.convolutions[:-3](images_B1HW)
         fifth_BCHW = self.convolutions[-3:](fourth_BCHW)
         return column_maxima(fourth_BCHW), column_maxima(fifth_BCHW)

@@ -25,21 +25,30 @@ def newest_share(share: float, step: int) -> float:
     return max(share, 9 / (10 + step))
 
 
+def debiased_share(decay: float, step: int) -> float:
+    """Return the weight of the newest value in a moving average of this decay that starts with it.
+
+    It is 1 at update 0 and falls to 1 - decay; the values are weighted as by the decay alone.
+    Source: Kingma and Ba 2015 (Adam), section 3, the correction of the initial bias.
+    """
+    return (1 - decay) / (1 - decay ** (step + 1))
+
+
 def averaged_copy(network: Network) -> Network:
     """Copy a network, without gradients and in eval mode, for `update_average`."""
     return copy.deepcopy(network).requires_grad_(False).eval()
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, source: nn.Module, decay: float, step: int) -> None:
-    """Update the moving average of a network's weights and buffers; counts are copied."""
+def update_average(average: nn.Module, source: nn.Module, share: float) -> None:
+    """Move the average of a network's weights and buffers by `share` to it; counts are copied."""
     averages = [*average.parameters(), *average.buffers()]
     newest = [*source.parameters(), *source.buffers()]
     real = [tensor.is_floating_point() for tensor in newest]
     torch._foreach_lerp_(
         [tensor for tensor, is_real in zip(averages, real, strict=True) if is_real],
         [tensor for tensor, is_real in zip(newest, real, strict=True) if is_real],
-        newest_share(1 - decay, step),
+        share,
     )
     for old, new, is_real in zip(averages, newest, real, strict=True):
         if not is_real:

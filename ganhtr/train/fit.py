@@ -123,7 +123,9 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
 
     Raises: Diverged with epoch, step and part; ValueError if a batch is larger than the split.
     """
-    if state.step == 0 and state.matcher is not None and state.config.contrastive.pretrain:
+    contrastive = state.config.contrastive
+    pretrains = contrastive.pretrain and contrastive.weight
+    if pretrains and state.step == 0 and state.matcher is not None:
         pretrain_matcher(state, state.matcher, bench.guide, bench.train)
     with closing(training_batches(state, bench.train)) as batches:
         for epoch in range(state.epoch + 1, state.config.train.epochs + 1):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,7 +20,7 @@ from ganhtr.recognizers.training import Say
 from ganhtr.recognizers.weights import RecognizerWeights
 
 WEAK_RECOGNIZER = 0.30  # CER on clean lines above which a recognizer cannot judge text
-TAPS_SHARE = 0.25  # of the machine's memory; larger features are computed in each step instead
+TAPS_SHARE = 0.1  # of the machine's memory; larger features are computed in each step instead
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,12 @@ def prepare_inputs(config: Config, pairs: Pairs, device: torch.device, say: Say)
 
 def _memory() -> int:
     """Bytes of main memory. Not those free now, or the last bits of a run would depend on them."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError):  # the limit of a container
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        if limit.isdigit():
+            memory = min(memory, int(limit))
+    return memory
 
 
 def _clean_taps(
@@ -88,7 +95,7 @@ def _clean_taps(
     if size > TAPS_SHARE * memory:
         notes.append(
             f"the guide's features of the clean lines take {size / 2**30:.1f} GiB, more than a "
-            f"quarter of the memory ({memory / 2**30:.1f} GiB), so each step computes them again"
+            f"tenth of the memory ({memory / 2**30:.1f} GiB), so each step computes them again"
         )
         return None
     taps = np.empty((len(lines), frames, recognizer.features), dtype=np.float32)

@@ -33,12 +33,14 @@ def update_matcher(
     parts: list[Batch],
     restored: list[Levels],
     step: int,
+    updates: int,
     learns: bool = True,
 ) -> tuple[Levels, Values]:
     """Compute the contrastive loss of a whole batch and update text encoder, heads and temperature.
 
-    `restored` are the guide's features of the parts; `step` names the random draws. A matcher that
-    does not learn is used in eval mode and stays as it is.
+    `restored` are the guide's features of the parts; `step` names the random draws; `updates` is
+    the number of updates before this one, also those of pretraining. A matcher that does not learn
+    is used in eval mode, and its weights stay as they are.
     Returns the gradient of the mean loss at these features, for the generator's update, and the
     loss with its diagnostics. The matcher minimises the unweighted loss: the weight scales the
     gradient of the generator, not the learning rate of the text encoder.
@@ -62,7 +64,7 @@ def update_matcher(
         values["matcher_norm"] = clip_grad_norm_(learned, config.train.contrastive_clip_norm)
         state.optimizers["matcher"].step()
     labels_N = instance_labels(texts.ids, config.contrastive.instances)
-    matcher.after_update(comparison.keys, labels_N, config.contrastive.key_momentum, step)
+    matcher.after_update(comparison.keys, labels_N, config.contrastive.key_momentum, updates)
     return dict(zip(features, gradients, strict=False)), values
 
 

@@ -34,7 +34,7 @@ def pretrain_matcher(
         batch = lines.take(step_indices(len(lines), train.batch_size, step, seed))
         parts = with_clean_taps(guide, [batch])
         clean = target_levels(guide, parts, "clean", names)
-        _, values = update_matcher(state, matcher, guide, batch, parts, [clean], step)
+        _, values = update_matcher(state, matcher, guide, batch, parts, [clean], step, step)
         top1.append(values["retrieval_top1"])
     last_tenth = top1[-max(1, len(top1) // 10) :]
     matcher.pretrain_top1.copy_(torch.stack(last_tenth).mean())

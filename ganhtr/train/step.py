@@ -20,7 +20,7 @@ from ganhtr.losses.contrastive import LineLoss
 from ganhtr.losses.total import weighted_total
 from ganhtr.models.batch_norm import without_statistics
 from ganhtr.models.recognizer import LineRecognizer
-from ganhtr.models.running_average import update_average, warm_up_norms
+from ganhtr.models.running_average import debiased_share, update_average, warm_up_norms
 from ganhtr.seeds import derive_seed
 from ganhtr.train.contrast import length_top1
 from ganhtr.train.discriminator_update import (
@@ -75,8 +75,9 @@ def train_step(
     feature_gradients: Levels = {}
     if state.matcher is not None and config.contrastive.weight:
         levels, learns = [view.levels for view in views], not config.contrastive.frozen
+        updates = config.contrastive.pretrain + state.step
         feature_gradients, contrast = update_matcher(
-            state, state.matcher, guide, batch, parts, levels, state.step, learns
+            state, state.matcher, guide, batch, parts, levels, state.step, updates, learns
         )
         values |= contrast
         if isinstance(state.contrastive, LineLoss):
@@ -98,7 +99,8 @@ def train_step(
     values["generator_norm"] = clip_grad_norm_(state.generator.parameters(), train.clip_norm)
     state.optimizers["generator"].step()
     if state.average is not None:
-        update_average(state.average, state.generator, train.ema, state.step)
+        share = debiased_share(train.ema, state.step)
+        update_average(state.average, state.generator, share)
     state.step += 1
     return {**means, **values}
 

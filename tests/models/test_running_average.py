@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from ganhtr.models.running_average import averaged_copy, update_average, warm_up_norms
+from ganhtr.models.running_average import (
+    averaged_copy,
+    debiased_share,
+    newest_share,
+    update_average,
+    warm_up_norms,
+)
 
 
 @pytest.mark.parametrize(("step", "share"), [(0, 0.9), (90, 0.09), (10**6, 0.01)])
@@ -18,7 +24,7 @@ def test_an_average_follows_the_network_faster_at_first(step, share):
             p.zero_()
     network[1].running_mean.fill_(3.0)
     network[1].num_batches_tracked.fill_(7)
-    update_average(average, network, 0.99, step)
+    update_average(average, network, newest_share(0.01, step))
     assert all(
         torch.allclose(p, torch.full_like(p, share)) and not p.requires_grad
         for p in average.parameters()
@@ -28,16 +34,19 @@ def test_an_average_follows_the_network_faster_at_first(step, share):
     assert not average.training and network[0].weight.requires_grad
 
 
-def test_the_average_of_a_sequence_is_that_of_the_plain_formula():
+def test_the_debiased_average_weights_the_values_as_the_decay_says():
     network = nn.Linear(1, 1, bias=False)
-    average, expected = averaged_copy(network), network.weight.item()
+    average, values, decay = averaged_copy(network), [], 0.95
     for step in range(300):
+        values.append((step * 7919) % 13 - 6.0)
         with torch.no_grad():
-            network.weight.fill_(float(step))
-        update_average(average, network, 0.95, step)
-        share = max(0.05, 9 / (10 + step))
-        expected = (1 - share) * expected + share * step
-    assert average.weight.item() == pytest.approx(expected, rel=1e-5)
+            network.weight.fill_(values[-1])
+        update_average(average, network, debiased_share(decay, step))
+        if step in (0, 5, 299):
+            weights = [decay ** (step - i) for i in range(step + 1)]
+            expected = sum(w * value for w, value in zip(weights, values, strict=True))
+            assert average.weight.item() == pytest.approx(expected / sum(weights), abs=1e-4)
+    assert debiased_share(0.98, 399) != pytest.approx(debiased_share(0.995, 399), rel=0.5)
 
 
 def test_statistics_of_a_small_momentum_are_those_of_the_data_after_a_hundred_steps():

@@ -5,8 +5,10 @@ import math
 import multiprocessing
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -491,3 +493,32 @@ def test_a_run_that_is_left_ends_the_processes_that_work_ahead(new_state, bench,
         next(batches)
         assert multiprocessing.active_children()
     assert not multiprocessing.active_children()
+
+
+def test_the_processes_that_work_ahead_end_with_a_killed_run(tmp_path):
+    program = """
+import os, signal
+import numpy as np
+from ganhtr.config_sections import AugmentConfig
+from ganhtr.data.augment import degraded_ahead
+from ganhtr.data.pairs import Lines
+
+if __name__ == "__main__":
+    image = np.zeros((2, 16, 32), dtype=np.uint8)
+    lines = Lines(image, image, np.array([32, 32]), ("a", "b"), ("a", "b"), ("a", "b"))
+    with degraded_ahead(lines, AugmentConfig(fresh=1.0), 0, 1) as images:
+        next(images((step, np.array([0])) for step in range(9)))
+        import multiprocessing
+        print(multiprocessing.active_children()[0].pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+    (tmp_path / "run.py").write_text(program)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = [sys.executable, str(tmp_path / "run.py")]
+    ended = subprocess.run(run, capture_output=True, text=True, env=environment)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    child = Path("/proc") / ended.stdout.strip()
+    deadline = time.monotonic() + 20
+    while child.exists() and "Z" not in (child / "stat").read_text().split()[2]:
+        assert time.monotonic() < deadline, "the process outlived the run"
+        time.sleep(0.1)

@@ -33,7 +33,7 @@ class Patience:
 
     def keep(self, epoch: int, value: float) -> None:
         """Make this epoch the one that counts, whatever its value."""
-        self.best, self.best_epoch = value, epoch
+        self.best, self.best_epoch, self.waited = value, epoch, 0
 
     @property
     def exhausted(self) -> bool:

@@ -165,6 +165,7 @@ class GanHtrTrial(Trainable):
         value = self.value_of(metrics)
         improved = self.patience.update(report.epoch, value)
         status = self._status(report.epoch)
+        best_so_far = self.patience.best
         if status == TrialStatus.COMPLETE and self.state.schedule.ends:
             self.patience.keep(report.epoch, value)
             improved = True
@@ -193,6 +194,7 @@ class GanHtrTrial(Trainable):
             "epoch": report.epoch,
             "value": value,
             "best_value": best_value,
+            "best_so_far": best_so_far,
             "best_epoch": self.patience.best_epoch,
             "status": status.value,
             "seconds": self.seconds,
@@ -233,6 +235,10 @@ class GanHtrTrial(Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Do nothing: `setup` has read the checkpoint in the trial's own folder."""
         assert self.config["id"] == self.folder.path.name
+
+    def cleanup(self) -> None:
+        """End what the trial has running, when Ray stops this worker."""
+        vars(self).pop("epochs", None)
 
     def __repr__(self) -> str:
         return f"GanHtrTrial(process {os.getpid()})"

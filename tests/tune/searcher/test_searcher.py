@@ -23,6 +23,7 @@ def result(value, epoch=1, status="running"):
     return {
         "value": value,
         "best_value": value,
+        "best_so_far": value,
         "epoch": epoch,
         "best_epoch": epoch,
         "status": status,
