@@ -8,9 +8,10 @@ import math
 import os
 import pickle
 import zipfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -30,8 +31,11 @@ UNREADABLE = (
 )
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file in one move. Other processes see the old file or the new one, never a part.
+@contextmanager
+def opened_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to replace `path` when the block ends without an error, in one move.
+
+    Other processes see the old file or the new one, never a part.
 
     Raises: OSError with the file's name, for example when the disk is full.
     """
@@ -39,17 +43,26 @@ def write_atomically(path: Path, data: bytes) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.writing")
     try:
         with open(partial, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())  # else a power cut could leave the new name on an empty file
         partial.replace(path)
     except BaseException as error:  # also KeyboardInterrupt: the partial file must not stay
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        # A failed write() carries no file name, a failed open() does.
-        if isinstance(error, OSError) and error.errno and error.filename is None:
-            error.filename = str(path)
+        # PyTorch reports a failed write() as an error of its own, with the cause as its context.
+        cause = error.__context__ if isinstance(error, RuntimeError) else error
+        if isinstance(cause, OSError) and cause.errno:
+            # A failed write() carries no file name, a failed open() does.
+            cause.filename = cause.filename or str(path)
+            raise cause from None
         raise
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file in one move. Raises: OSError as `opened_atomically` does."""
+    with opened_atomically(path) as file:
+        file.write(data)
 
 
 def write_png(path: Path, image: np.ndarray | Image.Image) -> None:
@@ -82,12 +95,14 @@ def to_json(value: Any) -> bytes:
 
 
 def write_torch(path: Path, values: dict[str, Any]) -> None:
-    """Write a file with `torch.save`. Raises: OSError as `write_atomically` does."""
+    """Write a file with `torch.save`, without a copy of it in memory.
+
+    Raises: OSError as `opened_atomically` does.
+    """
     import torch
 
-    buffer = io.BytesIO()
-    torch.save(values, buffer)
-    write_atomically(path, buffer.getvalue())
+    with opened_atomically(path) as file:
+        torch.save(values, file)
 
 
 def read_torch(path: Path, device: torch.device, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -123,7 +123,14 @@ def _rules() -> dict[str, Rule]:
 
 RULES: dict[str, Rule] = _rules()
 
-_JUDGE = {"judge.base": 12, "judge.dim": 64, "judge.seed": 2}
+# a judge of another shape than the guide, which reads the lines at another height
+_JUDGE = {
+    "judge.base": 12,
+    "judge.dim": 64,
+    "judge.layers": 1,
+    "judge.height": 48,
+    "judge.seed": 2,
+}
 PRESETS: dict[str, dict[str, Any]] = {
     # 32 x 256, for a CPU: a trial of 400 steps learns to restore the built-in lines in a minute
     "tiny": {**_JUDGE},
@@ -138,7 +145,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "recognizer_training.batch_size": 8,
         "recognizer_training.lr": 0.001,
     },
-    # the original experiment, 128 x 1024: three networks of 31 M, 137 M and 28 M parameters
+    # the original experiment, 128 x 1024: three networks of 31 M, 137 M and 28 M parameters. The
+    # discriminator is trained with Adam: the original's SGD left it at chance. The space
+    # `experiment` has SGD and the original's other settings.
     "seed": {
         "data.height": 128,
         "data.width": 1024,

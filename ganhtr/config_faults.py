@@ -30,6 +30,15 @@ def joint_faults(values: Mapping[str, Any]) -> Iterator[str]:
             "train.batch_size must be at least 2 for a contrastive loss, which compares the lines "
             f"of a batch, got {batch}. Raise it, or set contrastive.formulation to none"
         )
+    elif (
+        formulation != "none"
+        and values["contrastive.frozen"]
+        and not values["contrastive.pretrain"]
+    ):
+        yield (
+            "contrastive.frozen needs a matcher that was trained before. Set contrastive.pretrain "
+            "to a number of updates"
+        )
     if formulation != "none" and values["contrastive.anchor"] == "all":
         yield from _level_faults(values)
 
@@ -50,6 +59,8 @@ def _size_faults(values: Mapping[str, Any]) -> Iterator[str]:
                 f"data.width must be a multiple of {STRIDES[kind]} (the pixels per frame of "
                 f"{section}.kind {kind}), got {width}"
             )
+        if 0 < values[f"{section}.height"] < 16:
+            yield f"{section}.height must be 0 or at least 16, got {values[f'{section}.height']}"
         dim = values[f"{section}.dim"]
         if kind == "transformer" and dim % values[f"{section}.heads"]:
             yield f"{section}.dim must be a multiple of {section}.heads, got {dim}"
@@ -58,7 +69,14 @@ def _size_faults(values: Mapping[str, Any]) -> Iterator[str]:
 def _frame_loss_faults(values: Mapping[str, Any]) -> Iterator[str]:
     """Settings that only a loss with transcriptions has."""
     formulation = values["contrastive.formulation"]
-    for key, default in (("shuffled", False), ("queue", 0), ("pooling", "mean")):
+    line_settings = {
+        "shuffled": False,
+        "queue": 0,
+        "pooling": "mean",
+        "pretrain": 0,
+        "frozen": False,
+    }
+    for key, default in line_settings.items():
         value = values[f"contrastive.{key}"]
         if value != default:
             yield (

@@ -38,6 +38,20 @@ class DataConfig:
     )
     lines: int = _key(3200, "number of training lines (built-in data only)", low=16, high=200_000)
     seed: int = _key(0, "seed of the built-in lines, the degradations and the splits", low=0)
+    epoch_lines: int = _key(
+        64,
+        "search-validation lines that each epoch is measured on, evenly spaced (0: all); the kept "
+        "weights of a trial are measured on all of them at its end",
+        low=0,
+        high=1_000_000,
+    )
+    recognizer_share: float = _key(
+        0.5,
+        "share of the training lines, in whole groups, that only guide and judge are trained on; "
+        "the generator is trained on the others (the built-in data has lines for each)",
+        low=0,
+        high=0.9,
+    )
 
 
 @dataclass(frozen=True)
@@ -87,6 +101,12 @@ class RecognizerConfig:
     )
     layers: int = _key(2, "number of LSTM (crnn) or transformer layers", low=1, high=24)
     heads: int = _key(8, "attention heads (transformer)", low=1, high=64)
+    height: int = _key(
+        0,
+        "height in pixels to which the lines are scaled (crnn); 0 is data.height",
+        low=0,
+        high=512,
+    )
     dropout: float = _key(0.1, "dropout while the recognizer is trained", low=0, high=0.9)
     seed: int = _key(1, "seed of the recognizer's initial weights and its training", low=0)
     weights: str = _key(
@@ -183,13 +203,20 @@ class ContrastiveConfig:
     queue: int = _key(
         0,
         "texts of earlier batches kept as negatives, encoded by a momentum copy of the text "
-        "encoder",
+        "encoder; they and the batch's keys make up one half of the loss, the batch the other",
         low=0,
         high=65_536,
     )
     key_momentum: float = _key(
         0.999, "momentum of the text encoder's copy for the queue", low=0, high=1
     )
+    pretrain: int = _key(
+        0,
+        "updates of text encoder and heads on clean lines before the first epoch",
+        low=0,
+        high=1_000_000,
+    )
+    frozen: bool = _key(False, "leave text encoder and heads as pretraining made them")
     shuffled: bool = _key(
         False, "control arm: pair each line with the transcription of another line of its batch"
     )
@@ -269,6 +296,13 @@ class TrainConfig:
         0.0, "epochs of linear warm-up of the learning rates", low=0, high=1000
     )
     generator_lr: float = _key(0.002, "learning rate of the generator (Adam)", low=1e-7, high=1)
+    ema: float = _key(
+        0.0,
+        "decay of the moving average of the generator's weights, which is evaluated and kept "
+        "instead of the last weights; 0 keeps the last weights",
+        low=0,
+        high=0.9999,
+    )
     generator_beta1: float = _key(0.5, "beta1 of the generator's Adam", low=0, high=0.999)
     discriminator_optimizer: str = _key(
         "adam", "optimiser of the discriminator", choices=("adam", "sgd")

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import torch
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
@@ -27,6 +26,8 @@ def torch_stream(seed: int, *names: str | int) -> Iterator[None]:
 
     Their state before the block is restored after it.
     """
+    import torch  # here, because the processes that degrade lines do without it
+
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(derive_seed(seed, *names))

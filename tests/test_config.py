@@ -178,6 +178,7 @@ def test_a_whole_number_serves_as_a_float():
             {"judge.kind": "transformer", "judge.dim": 60},
             "judge.dim must be a multiple of judge.heads, got 60",
         ),
+        ({"guide.height": 15}, "guide.height must be 0 or at least 16, got 15"),
         (
             {"train.batch_size": 1},
             "train.batch_size must be at least 2 for a contrastive loss, which compares the lines "

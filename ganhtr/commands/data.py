@@ -23,6 +23,7 @@ from ganhtr.config import Config, build_config
 from ganhtr.config_sections import STRIDES, DataConfig
 from ganhtr.data.conversion import FOLDER, TFRECORD, refuse_out, reported, to_folder, to_tfrecord
 from ganhtr.data.inspection import Inspection, describe, inspect_lines
+from ganhtr.data.pairs import SPLITS
 from ganhtr.data.raw import RawLines
 from ganhtr.data.source import (
     BUILTIN,
@@ -94,7 +95,7 @@ def inspect_as_study(
     from ganhtr.metrics.text import infeasible
 
     try:
-        split = split_of_lines(path, lines, config.data.seed)
+        split = split_of_lines(path, lines, config.data)
         split_by = "by order in the file" if lines.in_file_order else "by whole groups"
         if path == BUILTIN:
             split_by = "as drawn"
@@ -121,7 +122,10 @@ def inspect_as_study(
 
 def _study_charset(path: str, lines: RawLines, split: np.ndarray | None) -> tuple[Charset, str]:
     """The charset that a study would derive, and its origin in words."""
-    training = [text for i, text in enumerate(lines.transcripts) if split is None or split[i] == 0]
+    trained_on = [SPLITS.index("train"), SPLITS.index("recognizer")]
+    training = [
+        text for i, text in enumerate(lines.transcripts) if split is None or split[i] in trained_on
+    ]
     origin = "training transcriptions" if split is not None else "transcriptions"
     if path == BUILTIN:
         origin = "built-in texts"

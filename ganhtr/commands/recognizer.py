@@ -145,7 +145,7 @@ def measure(
     from ganhtr.atomic import write_png
     from ganhtr.charset import Charset
     from ganhtr.data.batches import LineBatches
-    from ganhtr.data.source import unknown_note
+    from ganhtr.data.notes import unknown_note
     from ganhtr.recognizers.readings import Readings
     from ganhtr.recognizers.readings_picture import readings_picture
 

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+
 import numpy as np
 
 from ganhtr.config_sections import AugmentConfig
+from ganhtr.data.pairs import Lines
 from ganhtr.seeds import generator
+
+AHEAD = 4  # steps for each process
+Step = tuple[int, np.ndarray]  # its number and the indices of its lines
+Images = Callable[[Iterable[Step]], Iterator[tuple[np.ndarray, np.ndarray]]]
 
 
 def degrade_anew(
@@ -38,3 +52,52 @@ def degrade_anew(
             images[position] = 255
             images[position, :, :width] = degrade(line, rng, config.strength, config.strategy)
     return images
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent ends, also after kill -9."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def degraded_ahead(
+    lines: Lines, config: AugmentConfig, seed: int, processes: int
+) -> Iterator[Images]:
+    """Make degraded images for the next steps in some processes, while this one trains.
+
+    Yields a function from steps to indices and degraded images (B, H, W) uint8 of each step, the
+    same for any number of processes. With 0 they are made here, step by step.
+    """
+
+    def inputs(step: Step) -> tuple:
+        number, indices = step
+        arrays = (lines.clean[indices], lines.widths[indices], lines.degraded[indices])
+        return *arrays, config, seed, number
+
+    if not processes:
+        yield lambda steps: ((step[1], degrade_anew(*inputs(step))) for step in steps)
+        return
+    # not forked: CUDA and the threads of Ray do not survive it
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _end_with_parent)
+
+    def images(steps: Iterable[Step]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        waiting: deque[tuple[np.ndarray, Future[np.ndarray]]] = deque()
+        for step in steps:
+            waiting.append((step[1], pool.submit(degrade_anew, *inputs(step))))
+            if len(waiting) > AHEAD * processes:
+                indices, made = waiting.popleft()
+                yield indices, made.result()
+        for indices, made in waiting:
+            yield indices, made.result()
+
+    try:
+        yield images
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -20,7 +20,8 @@ def is_squeezed(shape: tuple[int, ...], data: DataConfig) -> bool:
 def fit_lines(waiting: deque[RawLine], data: DataConfig, split: str) -> Lines:
     """Return the arrays of a split. A line without a degraded image gets one from its own stream.
 
-    The lines are removed from `waiting` one by one, so that their images are freed early.
+    The lines of split `recognizer` are only read clean and get none. The lines are removed from
+    `waiting` one by one, so that their images are freed early.
     """
     from ganhtr.data.degrade import degrade
 
@@ -29,10 +30,13 @@ def fit_lines(waiting: deque[RawLine], data: DataConfig, split: str) -> Lines:
     )
     clean = np.empty((len(waiting), data.height, data.width), dtype=np.uint8)
     widths = np.empty(len(waiting), dtype=np.int32)
-    degraded = np.full_like(clean, 255)
+    only_clean = split == "recognizer"
+    degraded = clean if only_clean else np.full_like(clean, 255)
     for i in range(len(waiting)):
         line = waiting.popleft()
         clean[i], widths[i] = fit_line(line.clean, data.height, data.width)
+        if only_clean:
+            continue
         if line.degraded is not None:
             degraded[i] = fit_line(line.degraded, data.height, data.width)[0]
         else:

@@ -96,7 +96,8 @@ def inspect_lines(
     splits, split_by = split
     sizes: dict[str, int] = {}
     if splits is not None:
-        sizes = dict(zip(SPLITS, np.bincount(splits, minlength=3).tolist(), strict=True))
+        counts = np.bincount(splits, minlength=len(SPLITS)).tolist()
+        sizes = {split: count for split, count in zip(SPLITS, counts, strict=True) if count}
     outside = {
         character: replace(_named(lines, [character in text for text in texts]), count=count)
         for character, count in _by_count(known.outside(texts))

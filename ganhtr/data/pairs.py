@@ -6,6 +6,7 @@ of a line's own width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from ganhtr.charset import Charset
 
-SPLITS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test", "recognizer")
 PAPER = 255
 NARROWEST = 16  # pixels; narrower lines get more paper, so that the window of every metric fits
 
@@ -24,6 +25,7 @@ class Lines:
 
     Shapes: clean, degraded (N, H, W) uint8; widths (N,) int32, each line's own width in pixels.
     `transcripts` are the unchanged references; `names` and `groups` say where a line comes from.
+    Of the lines that only recognizers are trained on, `degraded` is `clean`.
     """
 
     clean: np.ndarray
@@ -36,10 +38,25 @@ class Lines:
     def __len__(self) -> int:
         return len(self.transcripts)
 
+    def spaced(self, count: int) -> Lines:
+        """Return `count` lines evenly spaced over the split; all if it has no more, or for 0."""
+        if not 0 < count < len(self):
+            return self
+        chosen = np.linspace(0, len(self) - 1, count).round().astype(int)
+        arrays = (self.clean[chosen], self.degraded[chosen], self.widths[chosen])
+        texts = (
+            tuple(rows[i] for i in chosen) for rows in (self.transcripts, self.names, self.groups)
+        )
+        return Lines(*arrays, *texts)
+
 
 @dataclass(frozen=True)
 class Pairs:
-    """The data of a search: train and search-validation lines, never the test lines."""
+    """The data of a search: train and search-validation lines, never the test lines.
+
+    `recognizer_lines` loads the lines that only guide and judge are trained on, so that they do not
+    know the lines that the generator is trained on. Without it they are trained on `train`.
+    """
 
     train: Lines
     validation: Lines
@@ -48,6 +65,7 @@ class Pairs:
     digest: str  # of the content and of every setting that affects the arrays
     clean_digest: str  # the same without the degradation: the data that a recognizer trains on
     notes: tuple[str, ...] = ()  # on skipped lines, unknown characters and squeezed lines
+    recognizer_lines: Callable[[], Lines] | None = None
 
 
 def _scaled_width(shape: tuple[int, ...], height: int, width: int) -> int:

@@ -12,27 +12,29 @@ import json
 import os
 import shutil
 import tempfile
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ganhtr.charset import Charset
 from ganhtr.config_sections import DataConfig
-from ganhtr.data.fitting import fit_lines, is_squeezed
+from ganhtr.data.fitting import fit_lines
+from ganhtr.data.notes import line_notes, recognizer_note
 from ganhtr.data.pairs import SPLITS, Lines, Pairs, load_lines, save_lines
 from ganhtr.data.raw import RawLine, RawLines
-from ganhtr.data.splits import split_groups, split_in_order
+from ganhtr.data.splits import recognizer_groups, split_groups, split_in_order
 
 BUILTIN = "builtin"
 # Versions in the cache key. Increase one when its results change, so that old caches (and, for
 # RECIPE, the shipped recognizers) are not used with new data.
-RECIPE = 1  # of the built-in clean lines
+RECIPE = 2  # of the built-in clean lines
 DAMAGE = 1  # of the degradations
 READING = 1  # of the reading of files
-BUILTIN_HELD = {"validation": 64, "test": 400}  # built-in lines that are held out
+BUILTIN_HELD = {"validation": 200, "test": 400}  # built-in lines that are held out
 RECORDS = (".tfrecord", ".tfrecords")
 FORMS = (
     f"'{BUILTIN}', a folder with lines.tsv, a .tfrecord file, or ALTO or PAGE pages "
@@ -108,10 +110,19 @@ def read_source(
 
 
 def builtin_lines(data: DataConfig, fonts: Path | None = None) -> RawLines:
-    """Return the built-in lines of all splits; each split is a group."""
+    """Return the built-in lines of train, validation and test; each split is a group."""
+    return _drawn({"train": data.lines, **BUILTIN_HELD}, data, fonts)
+
+
+def builtin_recognizer_lines(data: DataConfig, fonts: Path | None = None) -> Lines:
+    """Draw the built-in lines that only recognizers are trained on; no trial uses them."""
+    drawn = _drawn({"recognizer": data.lines}, data, fonts)
+    return fit_lines(deque(drawn.lines), data, "recognizer")
+
+
+def _drawn(counts: dict[str, int], data: DataConfig, fonts: Path | None) -> RawLines:
     from ganhtr.data.drawn import synthetic
 
-    counts = {"train": data.lines, **BUILTIN_HELD}
     drawn = synthetic.synthesize(counts, data.height, data.width, data.seed, fonts)
     return RawLines(
         tuple(
@@ -122,17 +133,27 @@ def builtin_lines(data: DataConfig, fonts: Path | None = None) -> RawLines:
     )
 
 
-def split_of_lines(source: str | Path, lines: RawLines, seed: int) -> np.ndarray:
-    """Return the split of each line: 0 train, 1 validation, 2 test.
+def split_of_lines(source: str | Path, lines: RawLines, data: DataConfig) -> np.ndarray:
+    """Return the split of each line, its place in SPLITS.
 
     Built-in lines are drawn for a split; other lines are split by their order in the file or by
-    groups.
+    groups. A share of the training lines is then set aside for the recognizers.
 
     Shapes: returns (N,) int64. Raises: ValueError when there are too few lines or groups.
     """
     if source == BUILTIN:
         return np.array([SPLITS.index(group) for group in lines.groups])
-    return split_in_order(len(lines)) if lines.in_file_order else split_groups(lines.groups, seed)
+    if lines.in_file_order:
+        split = split_in_order(len(lines))
+        train = np.flatnonzero(split == 0)
+        aside = train[: min(round(data.recognizer_share * len(train)), len(train) - 1)]
+    else:
+        split = split_groups(lines.groups, data.seed)
+        train = np.flatnonzero(split == 0)
+        groups = [lines.groups[i] for i in train]
+        aside = train[recognizer_groups(groups, data.seed, data.recognizer_share)]
+    split[aside] = SPLITS.index("recognizer")
+    return split
 
 
 def load_pairs(
@@ -147,6 +168,11 @@ def load_pairs(
     """
     folder = _prepared(source, data, charset_file, fonts)
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    recognizer_lines = None
+    if source == BUILTIN:
+        recognizer_lines = partial(builtin_recognizer_lines, data, fonts)
+    elif (folder / "recognizer.npz").exists():
+        recognizer_lines = partial(load_lines, folder / "recognizer.npz")
     return Pairs(
         load_lines(folder / "train.npz"),
         load_lines(folder / "validation.npz"),
@@ -155,6 +181,7 @@ def load_pairs(
         folder.name,
         meta["clean_digest"],
         tuple(meta["notes"]),
+        recognizer_lines,
     )
 
 
@@ -173,7 +200,8 @@ def _prepared(source: str, data: DataConfig, charset_file: Path | None, fonts: P
             f"--data {source}. Leave one of them out"
         )
     charset = Charset.load(charset_file) if charset_file is not None else None
-    recipe = json.dumps([RECIPE, data.height, data.width, data.seed])
+    share = None if source == BUILTIN else data.recognizer_share
+    recipe = json.dumps([RECIPE, data.height, data.width, data.seed, share])
     key = hashlib.sha256(recipe.encode())  # everything that affects the clean lines
     for path in sorted(p for p in fonts.glob("*") if p.is_file()) if fonts else []:
         key.update(path.name.encode() + path.read_bytes())
@@ -226,20 +254,23 @@ def _make(
     fonts: Path | None,
     clean_digest: str | None,
 ) -> None:
-    """Make and write all three splits; the folder appears only when it is complete."""
+    """Make and write all splits; the folder appears only when it is complete."""
     parts, notes = _parts(source, data, charset, fonts)
     if charset is None:
-        charset = derived_charset(source, (line.transcript for line in parts["train"]))
+        known = (line.transcript for split in ("train", "recognizer") for line in parts[split])
+        charset = derived_charset(source, known)
     # Notes on the test lines would reveal something about them.
-    notes += _seen_notes({split: parts[split] for split in SPLITS[:2]}, data, charset)
+    seen = {split: part for split, part in parts.items() if split != "test"}
+    notes += line_notes(seen, data, charset)
     clean = hashlib.sha256()
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
     try:
-        for split in SPLITS:
+        trains_recognizers = "recognizer" if parts["recognizer"] else "train"
+        for split in [name for name in SPLITS if parts[name]]:
             lines = fit_lines(parts[split], data, split)
             save_lines(partial / f"{split}.npz", lines)
-            if split != "test":
+            if split in (trains_recognizers, "validation"):
                 label = repr((split, lines.clean.shape, lines.transcripts))
                 clean.update(label.encode() + lines.widths.tobytes())
                 clean.update(lines.clean.data)
@@ -278,48 +309,15 @@ def _parts(
     """
     lines = builtin_lines(data, fonts) if source == BUILTIN else read_source(source, charset)
     parts: dict[str, deque[RawLine]] = {name: deque() for name in SPLITS}
-    for line, split in zip(lines.lines, split_of_lines(source, lines, data.seed), strict=True):
+    for line, split in zip(lines.lines, split_of_lines(source, lines, data), strict=True):
         parts[SPLITS[split]].append(line)
     notes = list(lines.notes)
     if lines.in_file_order:
-        counts = ", ".join(f"{len(part)} {name}" for name, part in parts.items())
+        counts = ", ".join(f"{len(part)} {name}" for name, part in parts.items() if part)
         notes.append(
             f"lines are split 80/10/10 by their order in the file: {counts} "
             "(the original experiment: 90/10, no test lines)"
         )
+    if source != BUILTIN:
+        notes.append(recognizer_note(len(parts["train"]), len(parts["recognizer"])))
     return parts, notes
-
-
-def _seen_notes(parts: dict[str, deque[RawLine]], data: DataConfig, charset: Charset) -> list[str]:
-    """Return notes on squeezed lines, on degraded images and on unknown characters."""
-    lines = [line for part in parts.values() for line in part]
-    notes = []
-    squeezed = sum(is_squeezed(line.clean.shape, data) for line in lines)
-    if squeezed:
-        notes.append(
-            f"{squeezed} lines are wider than {data.width} px at {data.height} px height "
-            "and were squeezed"
-        )
-    given = sum(line.degraded is not None for line in lines)
-    if given == len(lines):
-        notes.append("the degraded images are those of the source")
-    elif given:
-        notes.append(
-            f"the degraded images of {given} of {len(lines)} lines are those of the source, "
-            "the others were made"
-        )
-    for split, part in parts.items():
-        notes += unknown_note(split, charset.outside(line.transcript for line in part))
-    return notes
-
-
-def unknown_note(split: str, outside: Counter[str]) -> list[str]:
-    """Return a note that counts and names the characters outside the charset."""
-    if not outside:
-        return []
-    named = ", ".join(f"{c!r} ×{n}" for c, n in outside.most_common(10))
-    more = ", …" if len(outside) > 10 else ""
-    return [
-        f"{split}: {sum(outside.values())} characters are outside the charset ({named}{more}); "
-        "they are left out of the CTC target and count as errors against the reference"
-    ]

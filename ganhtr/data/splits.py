@@ -1,4 +1,8 @@
-"""The split of lines into train, search-validation and test: by groups or by order in the file."""
+"""The split of lines: by groups or by order in the file.
+
+The parts are train, search-validation and test. A share of the training lines can be set aside for
+the recognizers.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +34,7 @@ def split_groups(
             "give three pages or more"
         )
 
-    def rank(i: int) -> bytes:
-        return hashlib.sha256(f"{seed}\t{names[i]}".encode()).digest()
-
-    order = sorted(range(len(names)), key=rank)
-    ends = np.cumsum(sizes[order])
-    middles = (ends - sizes[order] / 2) / ends[-1]
+    order, middles = _places(names, sizes, seed)
     cuts = np.cumsum(shares)[:2] / sum(shares)
     split = np.empty(len(names), dtype=np.int64)
     split[order] = np.searchsorted(cuts, middles, side="right")
@@ -45,6 +44,30 @@ def split_groups(
         donors = [i for i in order if split[i] == crowded]
         split[min(donors, key=lambda i: sizes[i])] = empty
     return split[np.searchsorted(names, np.asarray(groups, dtype=str))]
+
+
+def recognizer_groups(groups: Sequence[str], seed: int, share: float) -> np.ndarray:
+    """Return which training lines only the recognizers are trained on: whole groups, at random.
+
+    Both parts get at least one group, unless the share is 0 or there is only one group: then no
+    line is set aside.
+
+    Shapes: returns (N,) bool.
+    """
+    names, sizes = np.unique(np.asarray(groups, dtype=str), return_counts=True)
+    order, middles = _places(names, sizes, seed)
+    count = int((middles < share).sum())
+    count = min(max(count, 1), len(names) - 1) if share else 0
+    return np.isin(np.asarray(groups, dtype=str), names[order[:count]])
+
+
+def _places(names: np.ndarray, sizes: np.ndarray, seed: int) -> tuple[list[int], np.ndarray]:
+    """The order of the groups, and where the middle line of each lies in it, from 0 to 1."""
+    order = sorted(
+        range(len(names)), key=lambda i: hashlib.sha256(f"{seed}\t{names[i]}".encode()).digest()
+    )
+    ends = np.cumsum(sizes[order])
+    return order, (ends - sizes[order] / 2) / ends[-1]
 
 
 def split_in_order(count: int) -> np.ndarray:

@@ -1,11 +1,9 @@
-"""The queue of keys from earlier batches, and the momentum copy of the encoder that makes them.
+"""The queue of keys from earlier batches.
 
 Legend: N keys of a batch, Q keys in the queue, P projected size.
 """
 
 from __future__ import annotations
-
-import copy
 
 import torch
 from torch import nn
@@ -46,23 +44,3 @@ class KeyQueue(nn.Module):
         self.keys, self.labels = self.keys.clone(), self.labels.clone()
         self.keys[places], self.labels[places] = keys_NP, labels_N
         self.pushed = self.pushed + len(labels_N)
-
-
-def momentum_copy(module: nn.Module) -> nn.Module:
-    """Copy a module, without gradients and in eval mode, for `momentum_update`."""
-    return copy.deepcopy(module).requires_grad_(False).eval()
-
-
-@torch.no_grad()
-def momentum_update(average: nn.Module, source: nn.Module, momentum: float, step: int) -> None:
-    """Update `average`, the exponential moving average of the weights of `source`; copy buffers.
-
-    The momentum is min(momentum, (1 + step) / (10 + step)), so that the average soon forgets the
-    initial weights. Source: He et al. 2020 (MoCo), equation 2. Differs: the smaller momentum in the
-    first steps, which is that of TensorFlow's ExponentialMovingAverage with `num_updates`.
-    """
-    share = 1 - min(momentum, (1 + step) / (10 + step))
-    for old, new in zip(average.parameters(), source.parameters(), strict=True):
-        old.lerp_(new, share)
-    for old_buffer, new_buffer in zip(average.buffers(), source.buffers(), strict=True):
-        old_buffer.copy_(new_buffer)

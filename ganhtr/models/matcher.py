@@ -7,14 +7,16 @@ N = B I instances, D features, P projected size.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ganhtr.models.key_queue import KeyQueue, momentum_copy, momentum_update
+from ganhtr.models.key_queue import KeyQueue
 from ganhtr.models.pooling import WindowPool
+from ganhtr.models.running_average import averaged_copy, newest_share, update_average
 
 LARGEST_SCALE = 100.0  # of the cosines; a temperature of 0.01
 
@@ -39,7 +41,7 @@ class LevelMatcher(nn.Module):
         self.image_head = image_head
         self.text_head = text_head
         self.queue = queue
-        self.key_head = momentum_copy(text_head) if queue is not None else None
+        self.key_head = averaged_copy(text_head) if queue is not None else None
 
     def embed_images(self, features_BTD: torch.Tensor, frames_B: torch.Tensor) -> torch.Tensor:
         """Embed lines: (B, T, D), frame counts (B,) -> (N, P)."""
@@ -49,6 +51,7 @@ class LevelMatcher(nn.Module):
         """Embed texts: (B, L, D), lengths (B,) -> (N, P)."""
         return self._embed(self.text_head, self.text_pool, states_BLD, lengths_B)
 
+    @torch.no_grad()
     def embed_keys(self, states_BLD: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
         """Embed texts with the momentum copy of the head: (B, L, D), lengths (B,) -> (N, P)."""
         assert self.key_head is not None
@@ -74,9 +77,12 @@ class Matcher(nn.Module):
     """One text encoder, a LevelMatcher for each feature level, scale and bias of the cosines.
 
     `text_encoder` is None for frame losses. `inverse_temperature` is 1/temperature; the parameter
-    is its logarithm. `learned` and `learned_bias` say whether temperature and bias (SigLIP's) are
-    trained.
+    is its logarithm. `bias` is added to SigLIP's prior log odds. `learned` and `learned_bias` say
+    whether temperature and bias are trained. `pretrain_top1` is the retrieval that pretraining
+    reached.
     """
+
+    pretrain_top1: torch.Tensor  # ()
 
     def __init__(
         self,
@@ -84,17 +90,17 @@ class Matcher(nn.Module):
         text_encoder: nn.Module | None,
         temperature: float,
         learned: bool,
-        bias: float = 0.0,
         learned_bias: bool = False,
     ):
         super().__init__()
         self.levels, self.text_encoder = nn.ModuleDict(levels), text_encoder
         has_queue = any(level.queue is not None for level in levels.values())
         self.key_encoder = (
-            momentum_copy(text_encoder) if has_queue and text_encoder is not None else None
+            averaged_copy(text_encoder) if has_queue and text_encoder is not None else None
         )
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learned)
-        self.bias = nn.Parameter(torch.tensor(bias), requires_grad=learned_bias)
+        self.bias = nn.Parameter(torch.zeros(()), requires_grad=learned_bias)
+        self.register_buffer("pretrain_top1", torch.zeros(()))
 
     def train(self, mode: bool = True) -> Matcher:
         """Set train or eval mode; the momentum copies stay in eval mode."""
@@ -118,24 +124,25 @@ class Matcher(nn.Module):
         return self.log_scale.exp()
 
     @torch.no_grad()
-    def after_update(
-        self,
-        text_BL: torch.Tensor,
-        lengths_B: torch.Tensor,
-        labels_N: torch.Tensor,
-        momentum: float,
-        step: int,
-    ) -> None:
-        """Limit the scale to LARGEST_SCALE, update the momentum copies, push the batch's keys.
+    def key_states(self, text_BL: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor | None:
+        """States (B, L, D) of texts by the momentum copy of the encoder; None without a queue."""
+        return None if self.key_encoder is None else self.key_encoder(text_BL, lengths_B)
 
-        Source of the limit: Radford et al. 2021 (CLIP), section 2.5.
+    @torch.no_grad()
+    def after_update(
+        self, keys: Mapping[str, torch.Tensor], labels_N: torch.Tensor, momentum: float, step: int
+    ) -> None:
+        """Limit the scale to LARGEST_SCALE, push the batch's keys, update the momentum copies.
+
+        Shapes: keys (N, P) of each level. Source of the limit: Radford et al. 2021 (CLIP), section
+        2.5.
         """
         self.log_scale.clamp_(max=math.log(LARGEST_SCALE))
         if self.key_encoder is None or self.text_encoder is None:
             return
-        momentum_update(self.key_encoder, self.text_encoder, momentum, step)
-        states_BLD = self.key_encoder(text_BL, lengths_B)
-        for level in self.level_matchers().values():
+        share = newest_share(1 - momentum, step)
+        update_average(self.key_encoder, self.text_encoder, share)
+        for name, level in self.level_matchers().items():
             assert level.queue is not None and level.key_head is not None
-            momentum_update(level.key_head, level.text_head, momentum, step)
-            level.queue.push(level.embed_keys(states_BLD, lengths_B), labels_N)
+            level.queue.push(keys[name], labels_N)
+            update_average(level.key_head, level.text_head, share)

@@ -42,6 +42,7 @@ class LineRecognizer(nn.Module, ABC):
     """
 
     stride: int  # pixels per frame
+    bn_momentum: float  # of the batch norms, once their statistics are settled
     widths: dict[str, int]  # D of each level
     convolutions: nn.Sequential
 
@@ -76,6 +77,15 @@ class LineRecognizer(nn.Module, ABC):
         return tap_BTD, self.read(tap_BTD)
 
 
+def exact_gelu(x: torch.Tensor) -> torch.Tensor:
+    """GELU without approximation.
+
+    PyTorch's transformer layer recognises `F.gelu` itself, and then takes a fused path without
+    gradients that may approximate it by tanh: a recognizer would read otherwise than it teaches.
+    """
+    return F.gelu(x)
+
+
 def column_maxima(x_BCHW: torch.Tensor) -> torch.Tensor:
     """Maximum over each column as a sequence of frames: (B, C, H, W) -> (B, W, C)."""
     return x_BCHW.amax(dim=2).transpose(1, 2)
@@ -85,11 +95,14 @@ class CRNN(LineRecognizer):
     """Five convolution blocks, the maximum over each column, BiLSTM layers, and a linear CTC head.
 
     The shortcut head gives the convolutions a direct CTC loss in training; reading does not use it.
+    With `config.height` the lines are first scaled to that height; their width stays.
     Shapes: images (B, 1, H, W), H of at least 16 -> tap (B, W/4, 8 base), logits (B, W/4, K).
     Source: Shi et al. 2015; column maximum and CTC shortcut: Retsinas et al. 2022.
     """
 
     stride = STRIDES["crnn"]
+    bn_momentum = 0.1
+    rows: torch.Tensor | None  # (scaled height, H)
 
     def __init__(self, config: RecognizerConfig, classes: int, height: int, width: int):
         super().__init__()
@@ -106,6 +119,13 @@ class CRNN(LineRecognizer):
             layers += [nn.MaxPool2d(pool)] if pool else []
             inputs = outputs
         self.convolutions = nn.Sequential(*layers)
+        # new rows as weighted sums of the line's: interpolate() has no repeatable gradient on CUDA
+        rows = None
+        if config.height and config.height != height:
+            identity = torch.eye(height)[None, None]
+            size = (config.height, height)
+            rows = F.interpolate(identity, size, mode="bilinear", antialias=True)[0, 0]
+        self.register_buffer("rows", rows, persistent=False)
         self.dropout = nn.Dropout(config.dropout)
         self.widths = {"cnn": channels[-2], "proj": inputs, "encoder": 2 * config.dim}
         self.recurrent = DifferentiableLSTM(
@@ -116,6 +136,8 @@ class CRNN(LineRecognizer):
 
     def trunk(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The column maxima after the fourth block (cnn) and after the fifth (proj)."""
+        if self.rows is not None:
+            images_B1HW = self.rows @ images_B1HW
         fourth_BCHW = self.convolutions[:-3](images_B1HW)
         fifth_BCHW = self.convolutions[-3:](fourth_BCHW)
         return column_maxima(fourth_BCHW), column_maxima(fifth_BCHW)
@@ -141,6 +163,7 @@ class TransformerRecognizer(LineRecognizer):
     """
 
     stride = STRIDES["transformer"]
+    bn_momentum = 0.01
 
     def __init__(self, config: RecognizerConfig, classes: int, height: int, width: int):
         super().__init__()
@@ -162,7 +185,7 @@ class TransformerRecognizer(LineRecognizer):
             outputs = base * multiple
             layers += [
                 nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
-                nn.BatchNorm2d(outputs, 1e-3, 0.01),
+                nn.BatchNorm2d(outputs, 1e-3, self.bn_momentum),
                 nn.GELU(),
             ]
             layers += [nn.MaxPool2d(pool)] if pool else []
@@ -179,7 +202,7 @@ class TransformerRecognizer(LineRecognizer):
             config.heads,
             4 * config.dim,
             config.dropout,
-            activation=F.gelu,
+            activation=exact_gelu,
             layer_norm_eps=1e-3,
             batch_first=True,
             norm_first=False,

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from ganhtr.atomic import UNREADABLE, read_torch, write_torch
 from ganhtr.models.recognizer import LineRecognizer
@@ -28,23 +27,6 @@ class RecognizerTraining:
     schedule: torch.optim.lr_scheduler.LRScheduler
     epoch: int = 0  # completed epochs
     cer: float = float("inf")  # after the last completed epoch
-
-    def __post_init__(self) -> None:
-        self._momenta = [
-            (layer, layer.momentum or 0.0)
-            for layer in self.recognizer.modules()
-            if isinstance(layer, nn.BatchNorm2d)
-        ]
-
-    def warm_up_norms(self, step: int) -> None:
-        """Average the batch norms' statistics over all batches until their momentum is larger.
-
-        With a momentum as small as the transformer's, the running statistics would keep traces of
-        their initial values for hundreds of steps, and the recognizer could not read in eval mode.
-        What training mode learns does not depend on them.
-        """
-        for layer, momentum in self._momenta:
-            layer.momentum = max(momentum, 1 / (step + 1))
 
     def save(self, path: Path, settings: Mapping[str, Any]) -> None:
         """Write a checkpoint atomically, together with the `settings` that decide the weights.

@@ -50,11 +50,12 @@ def obtain_recognizer(
         )
         return weights
     shipped = shipped_recognizer(role)
-    start = shipped if shipped and shipped.config.kind == config.kind else None
-    recipe = Recipe(pairs, config, training, start)
+    recipe = Recipe(pairs, config, training)
     if shipped is not None and shipped.digest == recipe.digest:
         say(f"{name}: shipped weights, CER {shipped.cer:.1%} on clean search-validation lines")
         return shipped
+    if shipped is not None and shipped.config.kind == config.kind:
+        recipe = replace(recipe, start=shipped)
     path = cache_folder() / "recognizers" / f"{role}-{recipe.digest}.safetensors"
     if path.exists():
         weights = RecognizerWeights.load(path)

@@ -1,4 +1,4 @@
-"""Training of a line recognizer with CTC on clean training lines.
+"""Training of a line recognizer with CTC on clean lines.
 
 Legend: B lines of a batch, H height, W width, T frames, D features.
 """
@@ -24,6 +24,7 @@ from ganhtr.data.pairs import Pairs
 from ganhtr.losses.recognition import ctc
 from ganhtr.metrics.text import infeasible
 from ganhtr.models.recognizer import CRNN, LineRecognizer, build_recognizer
+from ganhtr.models.running_average import warm_up_norms
 from ganhtr.precision import require_fp32
 from ganhtr.recognizers.checkpoint import RecognizerTraining
 from ganhtr.recognizers.readings import recognizer_cer
@@ -38,7 +39,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a recognizer's weights: lines, settings and initial weights."""
+    """Everything that decides a recognizer's weights: lines, settings and initial weights.
+
+    The identity of `start` is part of that of the recognizer, so one that was trained from other
+    weights is not taken from the cache.
+    """
 
     pairs: Pairs
     config: RecognizerConfig
@@ -47,7 +52,7 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """The identity of a recognizer in the cache: a hash of its lines and settings."""
+        """The identity of a recognizer in the cache: a hash of lines, settings and `start`."""
         settings = asdict(self.config)
         del settings["weights"]  # the path of a file, not a setting of the training
         content = [
@@ -55,6 +60,7 @@ class Recipe:
             self.pairs.charset.characters,
             settings,
             asdict(self.training),
+            *([self.start.digest] if self.start else []),
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
@@ -109,16 +115,18 @@ def train_recognizer(
     part: Path | None = None,
     resume: bool = False,
 ) -> RecognizerWeights:
-    """Train a recognizer with CTC and one-cycle Adam on the clean training lines.
+    """Train a recognizer with CTC and one-cycle Adam on clean lines.
 
-    The search-validation lines only measure it. With `part`, a checkpoint is written there after
-    each epoch; `resume` continues from it.
+    They are the lines set aside for recognizers, else the training lines. The search-validation
+    lines only measure it. With `part`, a checkpoint is written there after each epoch; `resume`
+    continues from it.
     Raises: CheckpointError as `RecognizerTraining.restore` does; ValueError if no transcription
     fits the frames of its line, or if the loss is not finite.
     """
     require_fp32()
     pairs, training, seed = recipe.pairs, recipe.training, recipe.config.seed
-    lines = LineBatches(pairs.train, pairs.charset, device)
+    train = pairs.recognizer_lines() if pairs.recognizer_lines else pairs.train
+    lines = LineBatches(train, pairs.charset, device)
     validation = LineBatches(pairs.validation, pairs.charset, device)
     batch_size = min(training.batch_size, len(lines))
     steps = max(1, len(lines) // batch_size)
@@ -198,7 +206,7 @@ def train_step(
     recognizer = state.recognizer
     batch = lines.take(step_indices(len(lines), batch_size, step, seed))
     torch.manual_seed(derive_seed(seed, f"{STREAM} dropout", step))
-    state.warm_up_norms(step)
+    warm_up_norms(recognizer, recognizer.bn_momentum, step)
     frames_B = batch.frames(recognizer.stride)
     images_B1HW = augment(batch.clean, generator(seed, f"{STREAM} variation", step))
     tap_BTD = recognizer.tap(images_B1HW)
@@ -217,6 +225,7 @@ def train_step(
 def augment(clean_B1HW: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Shift a batch vertically by at most 1/16 of its height and vary the ink of each line.
 
+    What is shifted beyond an edge is cut off; white paper follows on the other side.
     Shapes: (B, 1, H, W) -> (B, 1, H, W).
     """
     height = clean_B1HW.shape[2]
@@ -226,7 +235,11 @@ def augment(clean_B1HW: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         dtype=torch.float32,
         device=clean_B1HW.device,
     )
-    return 1 - ((1 - clean_B1HW.roll(shift, dims=2)) * ink_B111).clamp(max=1)
+    shifted_B1HW = torch.ones_like(clean_B1HW)
+    rows = slice(max(0, shift), height + min(0, shift))
+    source_rows = slice(max(0, -shift), height + min(0, -shift))
+    shifted_B1HW[:, :, rows] = clean_B1HW[:, :, source_rows]
+    return 1 - ((1 - shifted_B1HW) * ink_B111).clamp(max=1)
 
 
 def warm_start(recognizer: LineRecognizer, start: RecognizerWeights, charset: Charset) -> str:

@@ -17,6 +17,7 @@ from ganhtr.config import build_config
 from ganhtr.config_sections import RecognizerConfig
 from ganhtr.models.recognizer import LineRecognizer, build_recognizer, freeze
 from ganhtr.older_version import OlderVersionError, refusal
+from ganhtr.precision import require_fp32
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,11 @@ class RecognizerWeights:
     arrays: dict[str, np.ndarray]
 
     def build(self, device: torch.device) -> LineRecognizer:
-        """Return the recognizer, frozen and in eval mode."""
+        """Return the recognizer, frozen and in eval mode.
+
+        Raises: RuntimeError as `require_fp32` does.
+        """
+        require_fp32()
         recognizer = build_recognizer(self.config, len(self.charset) + 1, self.height, self.width)
         tensors = {name: torch.from_numpy(array.copy()) for name, array in self.arrays.items()}
         recognizer.load_state_dict(tensors, strict=True)

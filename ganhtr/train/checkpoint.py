@@ -67,7 +67,7 @@ def restore_state(state: TrainState, checkpoint: dict[str, Any]) -> None:
 
 
 def save_generator(path: Path, state: TrainState) -> None:
-    """Write the generator's weights as safetensors."""
-    weights = state.generator.state_dict()
+    """Write the weights of the generator that is kept (`TrainState.restorer`) as safetensors."""
+    weights = state.restorer.state_dict()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     write_atomically(path, safetensors.torch.save(tensors))

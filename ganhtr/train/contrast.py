@@ -20,7 +20,8 @@ from ganhtr.config_sections import ContrastiveConfig
 from ganhtr.data.batches import Batch
 from ganhtr.losses.contrastive import FrameLoss, LineLoss
 from ganhtr.losses.recognition import frame_mask
-from ganhtr.models.matcher import LevelMatcher, Matcher
+from ganhtr.models.key_queue import KeyQueue
+from ganhtr.models.matcher import Matcher
 from ganhtr.seeds import generator
 from ganhtr.train.edits import edited
 from ganhtr.train.view import Levels
@@ -48,10 +49,14 @@ class Texts:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The contrastive loss (B,) of a batch and, for line losses, its diagnostics ()."""
+    """The contrastive loss (B,) of a batch and, for line losses, its diagnostics ().
+
+    `keys` are the batch's new keys (N, P) for the queue of each level.
+    """
 
     loss: Tensor
     values: dict[str, Tensor]
+    keys: dict[str, Tensor]
 
 
 def paired_texts(batch: Batch, config: Config, step: int) -> Texts:
@@ -99,7 +104,7 @@ def compare_frames(
             frames_B,
             matcher.inverse_temperature,
         )
-    return Comparison(total_B, {})
+    return Comparison(total_B, {}, {})
 
 
 def compare_lines(
@@ -115,8 +120,10 @@ def compare_lines(
 ) -> Comparison:
     """Apply a line loss to every level.
 
-    Anchors are the restored lines. Candidates are the texts of the batch and what `negatives` and
-    `queue` add.
+    Anchors are the restored lines. Candidates are the texts of the batch and what `negatives` adds.
+    With a queue this is one half of the loss. In the other half the candidates are keys alone,
+    those of the batch and of the queue: a positive from another encoder than the negatives could be
+    told from them without reading the line.
     """
     contrastive, encoder = config.contrastive, matcher.text_encoder
     assert encoder is not None
@@ -128,50 +135,90 @@ def compare_lines(
         edited_BLD = encoder(torch.from_numpy(rows).to(texts.rows), texts.lengths)
     labels_N = instance_labels(texts.ids, contrastive.instances)
     levels = matcher.level_matchers()
+    key_states_BLD = matcher.key_states(texts.rows, texts.lengths)
     total_B = torch.zeros(len(frames_B), device=frames_B.device)
-    top1, position = [], []
+    top1, position, keys = [], [], {}
     for name, share in level_shares(contrastive).items():
         level = levels[name]
-        embedded = [level.embed_texts(states_BLD, texts.lengths)]
+        negatives = []
         if contrastive.negatives == "degraded":
-            embedded.append(level.embed_images(degraded[name], frames_B))
+            negatives.append(level.embed_images(degraded[name], frames_B))
         if edited_BLD is not None:
-            embedded.append(level.embed_texts(edited_BLD, texts.lengths))
-        candidates_KP, labels_K = _candidates(level, embedded, labels_N)
-        cosines_NK = level.embed_images(restored[name], frames_B) @ candidates_KP.t()
-        same_NK = labels_N[:, None] == labels_K[None, :]
-        loss_of = partial(
-            _line_loss, matcher, loss, same_NK=same_NK, instances=contrastive.instances
-        )
-        loss_B = loss_of(cosines_NK)
-        total_B = total_B + share * loss_B
-        with torch.no_grad():
-            top1.append(share * retrieval_top1(cosines_NK[:, : len(labels_N)], same_NK))
-            position.append(share * between_floor_and_chance(loss_B.mean(), loss_of, same_NK))
+            negatives.append(level.embed_texts(edited_BLD, texts.lengths))
+        texts_NP = level.embed_texts(states_BLD, texts.lengths)
+        candidate_sets = [Candidates.of_batch(texts_NP, labels_N, negatives)]
+        if level.queue is not None and key_states_BLD is not None:
+            keys[name] = level.embed_keys(key_states_BLD, texts.lengths)
+            candidate_sets.append(Candidates.of_queue(keys[name], labels_N, level.queue))
+        anchors_NP = level.embed_images(restored[name], frames_B)
+        parts = [
+            _compare_with(matcher, loss, anchors_NP, candidates, contrastive.instances)
+            for candidates in candidate_sets
+        ]
+        total_B = total_B + share * torch.stack([part.loss_B for part in parts]).mean(dim=0)
+        position.append(share * torch.stack([part.position for part in parts]).mean())
+        top1.append(share * parts[0].top1)
     diagnostics = {
         "retrieval_top1": torch.stack(top1).sum(),
         "contrastive_position": torch.stack(position).sum(),
     }
-    return Comparison(total_B, diagnostics)
+    return Comparison(total_B, diagnostics, keys)
 
 
-def _candidates(
-    level: LevelMatcher, embedded: list[Tensor], labels_N: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Candidates (K, P) and labels (K,): the embedded texts and negatives, and the queue."""
-    labels = [labels_N, *(torch.full_like(labels_N, NO_TEXT) for _ in embedded[1:])]
-    if level.queue is not None:
-        keys_QP, labels_Q = level.queue.contents()
-        embedded, labels = [*embedded, keys_QP], [*labels, labels_Q]
-    return torch.cat(embedded), torch.cat(labels)
+@dataclass(frozen=True)
+class Candidates:
+    """Vectors (K, P) that the anchors are compared with, and their labels (K,).
+
+    The first N are those of the batch's texts.
+    """
+
+    vectors_KP: Tensor
+    labels_K: Tensor
+
+    @classmethod
+    def of_batch(cls, texts_NP: Tensor, labels_N: Tensor, negatives: list[Tensor]) -> Candidates:
+        """The embedded texts of the batch, and vectors that are never a positive."""
+        never_N = torch.full_like(labels_N, NO_TEXT)
+        labels = [labels_N, *(never_N for _ in negatives)]
+        return cls(torch.cat([texts_NP, *negatives]), torch.cat(labels))
+
+    @classmethod
+    def of_queue(cls, keys_NP: Tensor, labels_N: Tensor, queue: KeyQueue) -> Candidates:
+        """The keys of the batch and those of earlier batches, all from the momentum copy."""
+        queued_QP, labels_Q = queue.contents()
+        return cls(torch.cat([keys_NP, queued_QP]), torch.cat([labels_N, labels_Q]))
 
 
-def _line_loss(
-    matcher: Matcher, loss: LineLoss, cosines_NK: Tensor, same_NK: Tensor, instances: int
-) -> Tensor:
-    """Loss (B,) of each line, the mean over its instances."""
-    losses_N = loss.loss(cosines_NK, same_NK, matcher.inverse_temperature, matcher.bias)
-    return losses_N.view(-1, instances).mean(dim=1)
+@dataclass(frozen=True)
+class _Compared:
+    """Loss (B,) of a set of candidates, its position () and the retrieval top-1 ()."""
+
+    loss_B: Tensor
+    position: Tensor
+    top1: Tensor
+
+
+def _compare_with(
+    matcher: Matcher, loss: LineLoss, anchors_NP: Tensor, candidates: Candidates, instances: int
+) -> _Compared:
+    """Compare anchors with a set of candidates; the loss of a line is the mean of its instances."""
+    labels_N = candidates.labels_K[: len(anchors_NP)]
+    same_NK = labels_N[:, None] == candidates.labels_K[None, :]
+
+    log_odds = -math.log(max(1, same_NK.shape[1] - 1))  # that a random candidate is the line's text
+
+    def loss_of(cosines_NK: Tensor) -> Tensor:
+        losses_N = loss.loss(
+            cosines_NK, same_NK, matcher.inverse_temperature, matcher.bias + log_odds
+        )
+        return losses_N.view(-1, instances).mean(dim=1)
+
+    cosines_NK = anchors_NP @ candidates.vectors_KP.t()
+    loss_B = loss_of(cosines_NK)
+    with torch.no_grad():
+        position = between_floor_and_chance(loss_B.mean(), loss_of, same_NK)
+        top1 = retrieval_top1(cosines_NK[:, : len(labels_N)], same_NK)
+    return _Compared(loss_B, position, top1)
 
 
 def between_floor_and_chance(
@@ -207,14 +254,3 @@ def length_top1(batch: Batch, pixels_per_character: float) -> Tensor:
     gap_BB = (batch.widths[:, None] - expected_widths_B[None, :]).abs()
     nearest_BB = gap_BB == gap_BB.min(dim=1, keepdim=True).values
     return ((nearest_BB & batch.same).sum(dim=1) / nearest_BB.sum(dim=1)).mean()
-
-
-def starting_bias(config: Config) -> float:
-    """SigLIP's initial bias -ln(K - 1), the log odds that a random candidate is the line's text.
-
-    K counts the candidates of a line once the queue is full.
-    """
-    contrastive = config.contrastive
-    in_batch = config.train.batch_size * contrastive.instances
-    candidates = in_batch * (1 if contrastive.negatives == "batch" else 2) + contrastive.queue
-    return -math.log(max(1, candidates - 1))

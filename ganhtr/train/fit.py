@@ -6,24 +6,27 @@ The caller (Ray Tune, single-trial mode, a test, a notebook) reports, stops and 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from ganhtr.data.augment import degrade_anew
+from ganhtr.data.augment import degraded_ahead
 from ganhtr.data.batches import Batch, LineBatches, step_indices
 from ganhtr.metrics.text import infeasible
 from ganhtr.models.recognizer import LineRecognizer
 from ganhtr.train.evaluate import Evaluation, by_generator, evaluate
 from ganhtr.train.inputs import TrialInputs
+from ganhtr.train.pretraining import pretrain_matcher
 from ganhtr.train.state import TrainState
 from ganhtr.train.step import train_step
 from ganhtr.train.view import restore
 
 LOSSES = ("total", "pixel", "feature", "ctc", "adversarial", "contrastive", "discriminator")
 NORMS = ("generator_norm", "discriminator_norm", "matcher_norm")
+CHECKED_EVERY = 25  # steps; a check waits for the device
 CAUSES = (
     "pixel",
     "feature",
@@ -80,25 +83,34 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class Bench:
-    """The inputs of a trial on its device: lines and frozen recognizers. Trials can share them."""
+    """The inputs of a trial on its device: lines and frozen recognizers. Trials can share them.
+
+    `epoch_lines` are the search-validation lines that each epoch is measured on.
+    """
 
     train: LineBatches
     validation: LineBatches
+    epoch_lines: LineBatches
     guide: LineRecognizer
     judge: LineRecognizer
     infeasible: np.ndarray  # (N,) bool, of the training lines
     pixels_per_character: float
 
     @classmethod
-    def of(cls, inputs: TrialInputs, device: torch.device) -> Bench:
-        """Build the recognizers and move the lines to the device."""
+    def of(cls, inputs: TrialInputs, device: torch.device, epoch_lines: int = 0) -> Bench:
+        """Build the recognizers and move the lines to the device.
+
+        epoch_lines: number of search-validation lines that each epoch is measured on; 0 for all.
+        """
         train, validation = inputs.batches(device)
+        spaced = validation.lines.spaced(epoch_lines)
         characters = sum(map(len, inputs.pairs.train.transcripts))
         guide = inputs.guide.build(device)
         frames = -(-inputs.pairs.train.widths // guide.stride)
         return cls(
             train,
             validation,
+            LineBatches(spaced, inputs.pairs.charset, device),
             guide,
             inputs.judge.build(device),
             infeasible(train.targets, frames),
@@ -111,47 +123,59 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
 
     Raises: Diverged with epoch, step and part; ValueError if a batch is larger than the split.
     """
+    contrastive = state.config.contrastive
+    pretrains = contrastive.pretrain and contrastive.weight
+    if pretrains and state.step == 0 and state.matcher is not None:
+        pretrain_matcher(state, state.matcher, bench.guide, bench.train)
+    with closing(training_batches(state, bench.train)) as batches:
+        for epoch in range(state.epoch + 1, state.config.train.epochs + 1):
+            yield _train_epoch(state, bench, epoch, batches)
+
+
+def _train_epoch(
+    state: TrainState, bench: Bench, epoch: int, batches: Iterator[tuple[np.ndarray, Batch]]
+) -> EpochReport:
     train = state.config.train
-    for epoch in range(state.epoch + 1, train.epochs + 1):
-        started = time.perf_counter()
-        if state.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(state.device)
-        steps: dict[str, list[torch.Tensor]] = {}
-        lines_seen = []
-        for number in range(train.steps_per_epoch):
-            indices = step_indices(len(bench.train), train.batch_size, state.step, train.seed)
-            lines_seen.append(indices)
-            batch = training_batch(state, bench.train, indices)
-            measure = train.measure == "step" or (train.measure == "epoch" and number == 0)
-            values = train_step(state, bench.guide, batch, bench.pixels_per_character, measure)
-            for name, value in values.items():
-                steps.setdefault(name, []).append(value.detach())
-        # one transfer from the device per value and epoch, not per step
-        step_values = {
-            name: torch.stack(values).cpu().double().tolist() for name, values in steps.items()
-        }
-        _require_finite(epoch, step_values)
-        trained = time.perf_counter()
-        evaluation = evaluate(
-            by_generator(state.generator), bench.validation, bench.guide, bench.judge
-        )
-        for name, figure in evaluation.metrics().items():
-            if not np.isfinite(figure):
-                raise Diverged(epoch, train.steps_per_epoch, f"validation {name}")
-        state.schedule.observe(evaluation.metrics()["psnr"])
-        ended = time.perf_counter()
-        peak = 0.0
-        if state.device.type == "cuda":
-            peak = torch.cuda.max_memory_allocated(state.device) / 2**20
-        yield EpochReport(
-            epoch,
-            step_values,
-            float(bench.infeasible[np.concatenate(lines_seen)].mean()),
-            evaluation,
-            ended - started,
-            ended - trained,
-            peak,
-        )
+    started = time.perf_counter()
+    if state.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(state.device)
+    steps: dict[str, list[torch.Tensor]] = {}
+    lines_seen = []
+    for number in range(train.steps_per_epoch):
+        indices, batch = next(batches)
+        lines_seen.append(indices)
+        measure = train.measure == "step" or (train.measure == "epoch" and number == 0)
+        values = train_step(state, bench.guide, batch, bench.pixels_per_character, measure)
+        for name, value in values.items():
+            steps.setdefault(name, []).append(value.detach())
+        if (number + 1) % CHECKED_EVERY == 0:
+            _require_finite(epoch, _values(steps))
+    step_values = _values(steps)
+    _require_finite(epoch, step_values)
+    trained = time.perf_counter()
+    evaluation = evaluate(by_generator(state.restorer), bench.epoch_lines, bench.guide, bench.judge)
+    for name, figure in evaluation.metrics().items():
+        if not np.isfinite(figure):
+            raise Diverged(epoch, train.steps_per_epoch, f"validation {name}")
+    state.schedule.observe(evaluation.metrics()["psnr"])
+    ended = time.perf_counter()
+    peak = 0.0
+    if state.device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(state.device) / 2**20
+    return EpochReport(
+        epoch,
+        step_values,
+        float(bench.infeasible[np.concatenate(lines_seen)].mean()),
+        evaluation,
+        ended - started,
+        ended - trained,
+        peak,
+    )
+
+
+def _values(steps: dict[str, list[torch.Tensor]]) -> dict[str, list[float]]:
+    """The values of all steps so far; one transfer from the device for each name, not each step."""
+    return {name: torch.stack(values).cpu().double().tolist() for name, values in steps.items()}
 
 
 def _require_finite(epoch: int, steps: dict[str, list[float]]) -> None:
@@ -163,27 +187,33 @@ def _require_finite(epoch: int, steps: dict[str, list[float]]) -> None:
         raise Diverged(epoch, step + 1, names[int(np.argmin(finite[:, step]))])
 
 
-def training_batch(state: TrainState, lines: LineBatches, indices: np.ndarray) -> Batch:
-    """The lines of a step; `augment.fresh` of them get new degraded images."""
-    augment, arrays = state.config.augment, lines.lines
+def training_batches(
+    state: TrainState, lines: LineBatches, processes: int | None = None
+) -> Generator[tuple[np.ndarray, Batch]]:
+    """Yield indices and lines of every step from that of `state` on.
+
+    A share `augment.fresh` of the lines gets new degraded images, made ahead by some processes: two
+    by default with CUDA, else none, as the processors are busy with the training itself.
+    """
+    train, augment = state.config.train, state.config.augment
+    steps = range(state.step, train.epochs * train.steps_per_epoch)
+    order = (step_indices(len(lines), train.batch_size, step, train.seed) for step in steps)
     if not augment.fresh:
-        return lines.take(indices)
-    degraded = degrade_anew(
-        arrays.clean[indices],
-        arrays.widths[indices],
-        arrays.degraded[indices],
-        augment,
-        state.config.train.seed,
-        state.step,
-    )
-    return lines.take(indices, degraded)
+        for indices in order:
+            yield indices, lines.take(indices)
+        return
+    if processes is None:
+        processes = 2 if state.device.type == "cuda" else 0
+    with degraded_ahead(lines.lines, augment, train.seed, processes) as images:
+        for indices, degraded in images(zip(steps, order, strict=True)):
+            yield indices, lines.take(indices, degraded)
 
 
 @torch.no_grad()
 def samples(state: TrainState, bench: Bench, count: int) -> np.ndarray:
     """The first search-validation lines as (count, 3, H, W) uint8: degraded, restored, clean."""
-    state.generator.eval()
+    state.restorer.eval()
     batch = bench.validation.take(np.arange(min(count, len(bench.validation))))
-    restored = restore(state.generator, batch.degraded, batch.inside)
+    restored = restore(state.restorer, batch.degraded, batch.inside)
     images = torch.cat([batch.degraded, restored, batch.clean], dim=1)
     return (images * 255).round().byte().cpu().numpy()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +20,7 @@ from ganhtr.recognizers.training import Say
 from ganhtr.recognizers.weights import RecognizerWeights
 
 WEAK_RECOGNIZER = 0.30  # CER on clean lines above which a recognizer cannot judge text
-TAPS_AT_MOST = 2**30  # bytes; above it, each step computes the features of its clean lines
+TAPS_SHARE = 0.1  # of the machine's memory; larger features are computed in each step instead
 
 
 @dataclass(frozen=True)
@@ -69,14 +72,31 @@ def prepare_inputs(config: Config, pairs: Pairs, device: torch.device, say: Say)
                 f"({', '.join(names[:5])}); these lines give no CTC loss, but their readings are "
                 "scored"
             )
-    taps = _clean_taps(LineBatches(pairs.train, pairs.charset, device), recognizer)
+    taps = _clean_taps(LineBatches(pairs.train, pairs.charset, device), recognizer, notes)
     return TrialInputs(replace(pairs, notes=tuple(notes)), guide, judge, taps)
 
 
-def _clean_taps(lines: LineBatches, recognizer: LineRecognizer) -> np.ndarray | None:
-    """The tap (N, T, D) of all clean lines, or None if it exceeds TAPS_AT_MOST bytes."""
+def _memory() -> int:
+    """Bytes of main memory. Not those free now, or the last bits of a run would depend on them."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError):  # the limit of a container
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        if limit.isdigit():
+            memory = min(memory, int(limit))
+    return memory
+
+
+def _clean_taps(
+    lines: LineBatches, recognizer: LineRecognizer, notes: list[str]
+) -> np.ndarray | None:
+    """The tap (N, T, D) of all clean lines; None, with a note, if it takes too much memory."""
     frames = lines.lines.clean.shape[2] // recognizer.stride
-    if len(lines) * frames * recognizer.features * 4 > TAPS_AT_MOST:
+    size, memory = len(lines) * frames * recognizer.features * 4, _memory()
+    if size > TAPS_SHARE * memory:
+        notes.append(
+            f"the guide's features of the clean lines take {size / 2**30:.1f} GiB, more than a "
+            f"tenth of the memory ({memory / 2**30:.1f} GiB), so each step computes them again"
+        )
         return None
     taps = np.empty((len(lines), frames, recognizer.features), dtype=np.float32)
     with torch.no_grad():

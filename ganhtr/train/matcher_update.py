@@ -22,7 +22,7 @@ from ganhtr.train.contrast import (
     paired_texts,
 )
 from ganhtr.train.state import TrainState, Values
-from ganhtr.train.view import Levels, View, target_levels
+from ganhtr.train.view import Levels, target_levels
 
 
 def update_matcher(
@@ -31,24 +31,31 @@ def update_matcher(
     guide: LineRecognizer,
     batch: Batch,
     parts: list[Batch],
-    views: list[View],
+    restored: list[Levels],
+    step: int,
+    updates: int,
+    learns: bool = True,
 ) -> tuple[Levels, Values]:
     """Compute the contrastive loss of a whole batch and update text encoder, heads and temperature.
 
-    Returns the gradient of the mean loss at the guide's features of the restored lines, for the
-    generator's update, and the loss with its diagnostics. The matcher minimises the unweighted
-    loss: the weight scales the gradient of the generator, not the learning rate of the text
-    encoder.
+    `restored` are the guide's features of the parts; `step` names the random draws; `updates` is
+    the number of updates before this one, also those of pretraining. A matcher that does not learn
+    is used in eval mode, and its weights stay as they are.
+    Returns the gradient of the mean loss at these features, for the generator's update, and the
+    loss with its diagnostics. The matcher minimises the unweighted loss: the weight scales the
+    gradient of the generator, not the learning rate of the text encoder.
     """
     config = state.config
-    matcher.train()
+    matcher.train(learns)
     features = {
-        name: torch.cat([view.levels[name] for view in views]).detach().requires_grad_()
+        name: torch.cat([levels[name] for levels in restored]).detach().requires_grad_()
         for name in level_shares(config.contrastive)
     }
-    texts = paired_texts(batch, config, state.step)
-    comparison = _compare(state, matcher, guide, parts, features, batch.frames(guide.stride), texts)
-    learned = matcher.learned()
+    texts = paired_texts(batch, config, step)
+    comparison = _compare(
+        state, matcher, guide, parts, features, batch.frames(guide.stride), texts, step
+    )
+    learned = matcher.learned() if learns else []
     gradients = torch.autograd.grad(comparison.loss.mean(), [*features.values(), *learned])
     values = {"contrastive": comparison.loss.detach().mean(), **comparison.values}
     if learned:
@@ -56,13 +63,8 @@ def update_matcher(
             parameter.grad = gradient
         values["matcher_norm"] = clip_grad_norm_(learned, config.train.contrastive_clip_norm)
         state.optimizers["matcher"].step()
-        matcher.after_update(
-            texts.rows,
-            texts.lengths,
-            instance_labels(texts.ids, config.contrastive.instances),
-            config.contrastive.key_momentum,
-            state.step,
-        )
+    labels_N = instance_labels(texts.ids, config.contrastive.instances)
+    matcher.after_update(comparison.keys, labels_N, config.contrastive.key_momentum, updates)
     return dict(zip(features, gradients, strict=False)), values
 
 
@@ -74,6 +76,7 @@ def _compare(
     restored: Levels,
     frames_B: torch.Tensor,
     texts: Texts,
+    step: int,
 ) -> Comparison:
     """The loss of the restored features; computes the guide's features of the other images."""
     config, loss = state.config, state.contrastive
@@ -87,5 +90,5 @@ def _compare(
     is_candidate = config.contrastive.negatives == "degraded"
     degraded = target_levels(guide, parts, "degraded", restored) if is_candidate else {}
     return compare_lines(
-        matcher, loss, config, state.charset, restored, degraded, frames_B, texts, state.step
+        matcher, loss, config, state.charset, restored, degraded, frames_B, texts, step
     )

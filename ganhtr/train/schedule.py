@@ -27,6 +27,11 @@ class Schedule:
         self.decay = max(1.0, config.epochs * config.steps_per_epoch - self.warmup)
         self.best, self.stale, self.halvings = -math.inf, 0, 0
 
+    @property
+    def ends(self) -> bool:
+        """Whether the rates fall to 0 with the last step: then the last weights are the result."""
+        return self.kind == "cosine"
+
     def factor(self, step: int) -> float:
         """Return the factor for update number `step` (from 0).
 

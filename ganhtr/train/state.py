@@ -18,10 +18,11 @@ from ganhtr.models.heads import build_head
 from ganhtr.models.key_queue import KeyQueue
 from ganhtr.models.matcher import LevelMatcher, Matcher
 from ganhtr.models.pooling import AttentionPool, WindowPool
+from ganhtr.models.running_average import averaged_copy
 from ganhtr.models.text_encoder import TextEncoder
 from ganhtr.precision import require_fp32
 from ganhtr.seeds import torch_stream
-from ganhtr.train.contrast import level_shares, starting_bias
+from ganhtr.train.contrast import level_shares
 from ganhtr.train.schedule import Schedule
 
 ADAM_EPS = 1e-7  # Keras' epsilon
@@ -46,6 +47,7 @@ class TrainState:
     contrastive: LineLoss | FrameLoss | None
     optimizers: dict[str, torch.optim.Optimizer]
     schedule: Schedule
+    average: UNet | None = None  # moving average of the generator, with train.ema
     step: int = 0
 
     @property
@@ -53,10 +55,20 @@ class TrainState:
         """Number of completed epochs."""
         return self.step // self.config.train.steps_per_epoch
 
+    @property
+    def restorer(self) -> nn.Module:
+        """The generator that is evaluated and kept: the averaged one, if there is one."""
+        return self.generator if self.average is None else self.average
+
     def modules(self) -> dict[str, nn.Module]:
-        """The trained networks by name."""
-        named = {"generator": self.generator, "discriminator": self.discriminator}
-        return named if self.matcher is None else {**named, "matcher": self.matcher}
+        """The networks by name."""
+        named = {
+            "generator": self.generator,
+            "average": self.average,
+            "discriminator": self.discriminator,
+            "matcher": self.matcher,
+        }
+        return {name: module for name, module in named.items() if module is not None}
 
 
 def build_level(
@@ -111,7 +123,6 @@ def build_matcher(
         text_encoder,
         contrastive.temperature,
         loss.learned_temperature,
-        starting_bias(config) if loss.learned_bias else 0.0,
         loss.learned_bias,
     )
     return matcher, loss
@@ -157,6 +168,7 @@ def build_state(
         loss,
         optimizers,
         Schedule(train),
+        averaged_copy(generator) if train.ema else None,
     )
 
 

@@ -20,6 +20,7 @@ from ganhtr.losses.contrastive import LineLoss
 from ganhtr.losses.total import weighted_total
 from ganhtr.models.batch_norm import without_statistics
 from ganhtr.models.recognizer import LineRecognizer
+from ganhtr.models.running_average import debiased_share, update_average, warm_up_norms
 from ganhtr.seeds import derive_seed
 from ganhtr.train.contrast import length_top1
 from ganhtr.train.discriminator_update import (
@@ -56,6 +57,7 @@ def train_step(
     torch.manual_seed(derive_seed(train.seed, "dropout", state.step))
     state.schedule.apply(state.optimizers, state.step)
     state.generator.train()
+    warm_up_norms(state.generator, config.generator.bn_momentum, state.step)
     count = max(1, len(batch) // train.micro_batch) if train.micro_batch else 1
     parts = with_clean_taps(guide, batch.parts(count))
     if count == 1:
@@ -72,12 +74,16 @@ def train_step(
     values = update_discriminator(state, parts, images, texts, measure)
     feature_gradients: Levels = {}
     if state.matcher is not None and config.contrastive.weight:
+        levels, learns = [view.levels for view in views], not config.contrastive.frozen
+        updates = config.contrastive.pretrain + state.step
         feature_gradients, contrast = update_matcher(
-            state, state.matcher, guide, batch, parts, views
+            state, state.matcher, guide, batch, parts, levels, state.step, updates, learns
         )
         values |= contrast
         if isinstance(state.contrastive, LineLoss):
             values["length_top1"] = length_top1(batch, pixels_per_character)
+        if config.contrastive.pretrain:
+            values["pretrain_top1"] = state.matcher.pretrain_top1
     state.optimizers["generator"].zero_grad(set_to_none=True)
     losses = []
     for number, (part, part_texts) in enumerate(zip(parts, texts, strict=True)):
@@ -92,6 +98,9 @@ def train_step(
         means["total"] = means["total"] + config.contrastive.weight * values["contrastive"]
     values["generator_norm"] = clip_grad_norm_(state.generator.parameters(), train.clip_norm)
     state.optimizers["generator"].step()
+    if state.average is not None:
+        share = debiased_share(train.ema, state.step)
+        update_average(state.average, state.generator, share)
     state.step += 1
     return {**means, **values}
 

@@ -49,6 +49,7 @@ class Run:
             "epoch": epoch,
             "value": score(metrics),
             "best_value": self.patience.best,
+            "best_so_far": self.patience.best,
             "best_epoch": self.patience.best_epoch,
             "status": TrialStatus.COMPLETE
             if epoch == self.epochs

@@ -210,7 +210,7 @@ def test_convert_there_and_back(run, lines, tmp_path):
         ]
     )
     assert (
-        report["split"] == {"train": 10, "validation": 1, "test": 1}
+        report["split"] == {"train": 5, "validation": 1, "test": 1, "recognizer": 5}
         and report["split_by"] == "by order in the file"
     )
     assert (report["format"], report["degraded"]) == ("tfrecord", 12)

@@ -39,6 +39,7 @@ WORDS = (
     "fab",
 )
 SIZES = {
+    "data.recognizer_share": 0,
     "data.height": 32,
     "data.width": 64,
     "guide.base": 4,

@@ -87,7 +87,8 @@ def test_squeezed_and_infeasible_lines_are_named():
 
 def test_the_split_or_why_there_is_none():
     assert inspection().split == {"train": 2, "validation": 1, "test": 1}
-    assert inspection(split=(0, 0, 0, 0)).split == {"train": 4, "validation": 0, "test": 0}
+    assert inspection(split=(0, 0, 0, 0)).split == {"train": 4}
+    assert inspection(split=(3, 0, 1, 2)).split["recognizer"] == 1
     result = inspection(split=None)
     assert result.split == {} and "\nsplit       by whole groups\n" in describe(result)
 

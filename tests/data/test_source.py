@@ -23,7 +23,8 @@ from ganhtr.data.source import builtin_lines, format_of, load_pairs, read_source
 from ganhtr.data.splits import split_groups
 from ganhtr.data.tfrecord import write_tfrecord
 
-DATA = DataConfig(height=32, width=64, lines=16)
+DATA = DataConfig(height=32, width=64, lines=16, recognizer_share=0.0)
+HALF = dataclasses.replace(DATA, recognizer_share=0.5)
 HELD = {"validation": 4, "test": 5}
 OTHER = {"height": 16, "width": 96, "degradation": 0.5, "lines": 17, "seed": 1}
 GROUPS = tuple(f"page{i}" for i in range(10))
@@ -120,12 +121,16 @@ def page(folder, name, texts, image="page.png"):
     return folder
 
 
-@pytest.fixture
-def pages(tmp_path):
+def page_folder(tmp_path):
     """Three pages of two lines."""
     for i in range(3):
         page(tmp_path / "pages", f"p{i}", ("ab", "ba"), f"p{i}.png")
     return tmp_path / "pages"
+
+
+@pytest.fixture
+def pages(tmp_path):
+    return page_folder(tmp_path)
 
 
 def letters(split):
@@ -164,7 +169,7 @@ def test_another_process_makes_the_same_bytes(tmp_path):
     assert there.stdout.strip() == content(load_pairs("builtin", DATA))
 
 
-@pytest.mark.parametrize("key", [field.name for field in dataclasses.fields(DataConfig)])
+@pytest.mark.parametrize("key", OTHER)
 def test_each_setting_of_the_data_changes_the_digest(key):
     pairs, other = (
         load_pairs("builtin", dataclasses.replace(DATA, **changes))
@@ -222,6 +227,46 @@ def test_a_folder_is_split_by_its_groups(folder, cache):
         assert set(lines.groups) == {group for group in GROUPS if SPLIT[group] == i}
         assert len(lines) == 3 * len(set(lines.groups))
     assert pairs.name == str(folder.resolve())
+
+
+def test_recognizers_have_groups_of_their_own(folder):
+    whole, pairs = load_pairs(str(folder), DATA), load_pairs(str(folder), HALF)
+    aside = pairs.recognizer_lines()
+    assert whole.recognizer_lines is None and not set(aside.groups) & set(pairs.train.groups)
+    assert sorted(aside.names + pairs.train.names) == sorted(whole.train.names)
+    assert len(aside) == len(pairs.train) == 12 and np.array_equal(aside.degraded, aside.clean)
+    assert pairs.validation.names == whole.validation.names and pairs.charset == whole.charset
+    for loaded, own, others in ((pairs, 12, 12), (whole, 0, 24)):
+        words = f"trained on {own} lines of their own, the generator on the other {others}"
+        alone = "guide and judge are trained on the lines that the generator is trained on"
+        assert any(words in note if own else alone in note for note in loaded.notes)
+
+
+def test_the_digest_of_recognizers_follows_their_lines_alone(folder):
+    before = load_pairs(str(folder), HALF)
+    groups = before.recognizer_lines().groups[0], before.train.groups[0]
+    for group, changes in zip(groups, (True, False), strict=True):
+        path = folder / group / "1.png"
+        image = path.read_bytes()
+        Image.new("L", (41, 32), 255).save(path)
+        after = load_pairs(str(folder), HALF)
+        assert after.digest != before.digest
+        assert (after.clean_digest != before.clean_digest) == changes
+        path.write_bytes(image)
+
+
+def test_training_lines_of_one_group_are_shared_with_the_recognizers(tmp_path):
+    pairs = load_pairs(str(page_folder(tmp_path)), HALF)
+    assert pairs.recognizer_lines is None and len(pairs.train) == 2
+    assert any("are of one group" in note for note in pairs.notes)
+
+
+def test_the_built_in_recognizer_lines_share_no_transcription(cache):
+    pairs = load_pairs("builtin", DATA)
+    own, test = pairs.recognizer_lines(), load_lines(cache / pairs.digest / "test.npz")
+    texts = [set(lines.transcripts) for lines in (own, pairs.train, pairs.validation, test)]
+    assert len(own) == 16 and len(set.union(*texts)) == 16 + 25
+    assert np.array_equal(own.clean, pairs.recognizer_lines().clean)
 
 
 def test_the_charset_comes_from_the_training_transcriptions(folder):
@@ -323,6 +368,7 @@ def test_the_test_split_is_made_and_never_opened(cache):
         "digest",
         "clean_digest",
         "notes",
+        "recognizer_lines",
     }
     assert set(vars(pairs)) == {field.name for field in dataclasses.fields(Pairs)}
     assert len(load_lines(cache / pairs.digest / "test.npz")) == 5
@@ -458,6 +504,9 @@ def test_a_tfrecord_is_split_in_its_order(records, cache):
         "lines are split 80/10/10 by their order in the file: 17 train, 2 validation, 2 test "
         "(the original experiment: 90/10, no test lines)"
     ) in pairs.notes
+    half = load_pairs(str(path), HALF, charset_file=path.with_name("charset.txt"))
+    assert half.recognizer_lines().names == pairs.train.names[:8]
+    assert half.train.names == pairs.train.names[8:]
     with pytest.raises(ValueError, match="cannot be read without its charset"):
         load_pairs(str(path), DATA)
 
@@ -532,7 +581,7 @@ def test_the_module_and_cached_pairs_need_nothing_that_draws(records, folder):
         "import sys\n"
         "from ganhtr.config import DataConfig\n"
         "from ganhtr.data.source import load_pairs\n"
-        f"load_pairs({str(folder)!r}, DataConfig(height=32, width=64, lines=16))\n"
+        f"load_pairs({str(folder)!r}, {DATA!r})\n"
         "heavy = {'PIL', 'scipy', 'defusedxml', 'crc32c', 'typer', 'rich', 'HersheyFonts'}\n"
         "print(heavy & set(sys.modules))"
     )

@@ -121,12 +121,16 @@ def test_8_the_arms_of_a_seed_start_alike_and_see_the_same_lines(
             for part in (state.generator, state.discriminator)
         ]
 
-        def training_batch(state, lines, indices):
-            seen.append(indices.tolist())
-            return lines.take(indices)
+        batches = fit_module.training_batches
 
-        monkeypatch.setattr(fit_module, "training_batch", training_batch)
-        return weights, seen if list(fit(state, bench)) else None
+        def watched(*arguments):
+            for indices, batch in batches(*arguments):
+                seen.append(indices.tolist())
+                yield indices, batch
+
+        with monkeypatch.context() as patch:
+            patch.setattr(fit_module, "training_batches", watched)
+            return weights, seen if list(fit(state, bench)) else None
 
     def check():
         (off, off_lines), (on, on_lines) = start(OFF), start({"contrastive.weight": 5.0})

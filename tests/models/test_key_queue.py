@@ -1,12 +1,10 @@
-"""The queue of keys and the momentum copy of the encoder that makes them."""
+"""The queue of keys."""
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
-from ganhtr.models.key_queue import KeyQueue, momentum_copy, momentum_update
+from ganhtr.models.key_queue import KeyQueue
 
 
 @given(st.integers(1, 9), st.lists(st.integers(1, 12), max_size=8))
@@ -36,25 +34,3 @@ def test_the_queue_is_part_of_a_checkpoint():
     queue.push(torch.ones(1, 2), torch.tensor([9]))
     other.push(torch.ones(1, 2), torch.tensor([9]))
     assert all(torch.equal(a, b) for a, b in zip(queue.contents(), other.contents(), strict=True))
-
-
-@pytest.mark.parametrize(("step", "share"), [(0, 0.9), (90, 0.09), (10**6, 0.01)])
-def test_the_momentum_copy_follows_the_original_faster_at_first(step, share):
-    fast = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    slow = momentum_copy(fast)
-    with torch.no_grad():
-        for p in fast.parameters():
-            p.fill_(1.0)
-        for p in slow.parameters():
-            p.zero_()
-    fast[1].running_mean.fill_(3.0)
-    momentum_update(slow, fast, 0.99, step)
-    assert all(
-        torch.allclose(p, torch.full_like(p, share)) and not p.requires_grad
-        for p in slow.parameters()
-    )
-    assert (
-        slow[1].running_mean.tolist() == [3, 3]
-        and not slow.training
-        and fast[0].weight.requires_grad
-    )

@@ -1,9 +1,11 @@
 """Line recognizers: frozen, differentiable to the image, each line read independently."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from ganhtr.config_sections import RecognizerConfig
@@ -218,3 +220,28 @@ def test_a_recognizer_must_have_trunk_encoder_and_logits():
     with pytest.raises(TypeError, match="abstract methods '?ctc_logits'?, '?encode'?, '?trunk"):
         LineRecognizer()
     assert isinstance(build_recognizer(CONFIGS["crnn"], CLASSES, HEIGHT, WIDTH), CRNN)
+
+
+def test_no_gradient_changes_no_reading(recognizer, kind, images, monkeypatch):
+    """Without gradients the transformer takes no fused path, which may approximate GELU."""
+
+    def fused(*args, **kwargs):
+        raise AssertionError("the fused path was taken")
+
+    monkeypatch.setattr(torch, "_transformer_encoder_layer_fwd", fused)
+    frozen = freeze(recognizer)
+    with torch.no_grad():
+        without = frozen(images)[1]
+    assert torch.allclose(without, frozen(images.requires_grad_())[1].detach(), atol=1e-6)
+
+
+def test_a_crnn_can_read_at_a_height_of_its_own(images):
+    taller = replace(CONFIGS["crnn"], height=48)
+    recognizer = freeze(build_recognizer(taller, CLASSES, HEIGHT, WIDTH))
+    images.requires_grad_()
+    logits = recognizer(images)[1]
+    scaled = F.interpolate(images, (48, WIDTH), mode="bilinear", antialias=True)
+    assert logits.shape == (3, FRAMES["crnn"], CLASSES)
+    assert torch.allclose(recognizer.rows @ images, scaled, atol=1e-6)
+    logits.sum().backward()
+    assert images.grad.abs().sum(dim=(1, 2, 3)).min() > 0

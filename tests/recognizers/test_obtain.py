@@ -36,6 +36,7 @@ OTHER = {
         "dim": 16,
         "layers": 2,
         "heads": 4,
+        "height": 40,
         "dropout": 0.2,
         "seed": 9,
         "weights": "x",
@@ -267,7 +268,7 @@ def test_every_setting_of_a_recognizer_is_in_its_digest_but_the_name_of_weights(
         digest_of(dataclasses.replace(pairs, charset=Charset("fedcba ")), config, TRAINING)
     )
     digests.append(digest_of(dataclasses.replace(pairs, clean_digest="x"), config, TRAINING))
-    assert len(set(digests)) == len(digests) == 13
+    assert len(set(digests)) == len(digests) == 14
     assert (
         digest_of(dataclasses.replace(pairs, digest="x", name="y", notes=("z",)), config, TRAINING)
         == digests[0]
@@ -275,16 +276,29 @@ def test_every_setting_of_a_recognizer_is_in_its_digest_but_the_name_of_weights(
     assert digest_of(pairs, dataclasses.replace(config, weights="x"), TRAINING) == digests[0]
 
 
-def test_digests_are_those_of_the_first_version(pairs):
+def test_a_cached_recognizer_does_not_outlive_the_weights_it_was_started_from(
+    config, pairs, fresh_recognizer
+):
+    """Another shipped recognizer starts another training."""
+    printed = []
+    for digest in ("one", "two", "two"):
+        shipped = dataclasses.replace(fresh_recognizer(config, pairs), digest=digest)
+        shipped.save(recognizer_module.SHIPPED / "guide.safetensors")
+        obtain_recognizer("guide", pairs, config, TRAINING, CPU, printed.append)
+    assert sum("starts from the shipped weights" in line for line in printed) == 2
+    assert "from the cache" in printed[-1]
+
+
+def test_digests_are_those_of_the_shipped_recognizers(pairs):
     """The shipped recognizers and every cache are found by them."""
     assert (
-        Recipe(pairs, RecognizerConfig(), RecognizerTrainingConfig()).digest == "239db78fe11fef81"
+        Recipe(pairs, RecognizerConfig(), RecognizerTrainingConfig()).digest == "5cfee21b33c125ef"
     )
     assert (
         Recipe(
             pairs, RecognizerConfig(kind="transformer", dim=64), RecognizerTrainingConfig(epochs=3)
         ).digest
-        == "23c4af80e33ced0a"
+        == "18e233cd1737d399"
     )
 
 
@@ -327,29 +341,17 @@ def test_a_search_that_was_killed_goes_on_with_its_recognizer(config, pairs):
     assert len(list((source.cache_folder() / "recognizers").iterdir())) == 2
 
 
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [
-        ("damaged", "cannot load this file"),
-        ("of another start", "start is 'nothing' in the file and 'fresh 1' here"),
-    ],
-)
-def test_a_checkpoint_in_the_cache_that_will_not_do_is_not_in_the_way(
-    fault, words, config, pairs, fresh_recognizer
-):
+def test_a_damaged_checkpoint_in_the_cache_is_not_in_the_way(config, pairs):
     printed = []
     with pytest.raises(Killed):
         obtain_recognizer("guide", pairs, config, TRAINING, CPU, killed_after(2, printed))
     (part,) = (source.cache_folder() / "recognizers").iterdir()
-    if fault == "damaged":
-        part.write_bytes(part.read_bytes()[:-100])
-    else:  # another version of the package
-        fresh_recognizer(config, pairs).save(recognizer_module.SHIPPED / "guide.safetensors")
+    part.write_bytes(part.read_bytes()[:-100])
     printed.clear()
     made = obtain_recognizer("guide", pairs, config, TRAINING, CPU, printed.append)
     assert (
         "guide recognizer: training starts from the beginning. " in printed[0]
-        and words in printed[0]
+        and "cannot load this file" in printed[0]
     )
     assert "epoch 1/4" in printed[-4] and "epoch 4/4" in printed[-1] and not part.exists()
     assert RecognizerWeights.load(part.with_suffix("")).cer == made.cer
@@ -507,7 +509,7 @@ def test_a_difference_of_charsets_is_told_in_full_and_in_short():
 
 @pytest.mark.parametrize(("kind", "width", "stride"), [("crnn", 34, 4), ("transformer", 36, 8)])
 def test_no_line_has_more_frames_than_its_recognizer(kind, width, stride):
-    settings = {"generator.levels": 1, "guide.kind": kind, "judge.kind": kind, "judge.dim": 64}
+    settings = {"generator.levels": 1, "guide.kind": kind, "judge.kind": kind}
     with pytest.raises(ConfigError, match=f"data.width must be a multiple of {stride}"):
         build_config("tiny", {**settings, "data.width": width})
     fitting = width + stride // 2
@@ -520,8 +522,8 @@ def test_no_line_has_more_frames_than_its_recognizer(kind, width, stride):
 
 @pytest.fixture
 def built_in(tmp_path, monkeypatch):
-    """The 64 search-validation lines of the built-in data; all studies have the same."""
-    monkeypatch.setattr(source, "BUILTIN_HELD", {"validation": 64, "test": 1})
+    """The 200 search-validation lines of the built-in data; all studies have the same."""
+    monkeypatch.setattr(source, "BUILTIN_HELD", {"validation": 200, "test": 1})
     pairs = source.load_pairs(source.BUILTIN, DataConfig(lines=16))
     return LineBatches(pairs.validation, pairs.charset, CPU)
 
@@ -547,7 +549,7 @@ def test_the_shipped_recognizers_read_clean_lines_and_the_guide_no_degraded_ones
     readings = greedy_decode(
         recognizer(batch.degraded)[1], batch.frames(recognizer.stride), built_in.charset
     )
-    assert text_errors(built_in.lines.transcripts, readings).cer >= 0.8
+    assert text_errors(built_in.lines.transcripts[:64], readings).cer >= 0.8
 
 
 @shipped

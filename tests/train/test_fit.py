@@ -1,8 +1,16 @@
 """The loop and its checkpoints: one report per epoch, divergence with its cause, exact resume."""
 
+import errno
 import math
+import multiprocessing
 import os
 import pickle
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,10 +22,11 @@ from ganhtr.data.batches import step_indices
 from ganhtr.train import fit as fit_module
 from ganhtr.train.checkpoint import read_checkpoint, restore_state, save_checkpoint, save_generator
 from ganhtr.train.evaluate import by_generator, evaluate
-from ganhtr.train.fit import Bench, Diverged, fit, samples
+from ganhtr.train.fit import Bench, Diverged, fit, samples, training_batches
 from ganhtr.train.step import train_step
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[2]
 OFF = {"contrastive.formulation": "none"}
 VALIDATED = {"psnr", "ssim", "cer", "wer", "judge_cer", "judge_wer", "ctc", "infeasible"}
 TIMED = {"seconds", "validation_seconds", "peak_memory_mb"}
@@ -202,6 +211,9 @@ def test_samples_show_the_first_validation_lines(bench, new_state, small, pairs)
             "contrastive.formulation": "clip",
             "train.discriminator_optimizer": "sgd",
             "train.discriminator_text": "predicted",
+            "train.schedule": "cosine",
+            "train.ema": 0.9,
+            "contrastive.pretrain": 3,
         },
     ],
     ids=["off", "infonce", "clip"],
@@ -316,6 +328,7 @@ def test_a_damaged_checkpoint_is_named(damage, saved):
         {"generator.base": 3},
         {"head.kind": "mlp_bn"},
         {"contrastive.queue": 8},
+        {"train.ema": 0.5},
     ],
     ids=str,
 )
@@ -385,3 +398,127 @@ def test_the_saved_generator_restores_alike(saved, new_state, bench, small, tmp_
         for s in (state, other)
     )
     assert np.array_equal(a.psnr, b.psnr)
+
+
+def test_the_average_is_evaluated_shown_and_saved(new_state, bench, small, tmp_path):
+    """With `train.ema` training itself is unchanged, and the averaged weights are the result."""
+    from safetensors.torch import load_file
+
+    plain, averaged = new_state(small(**OFF)), new_state(small(**OFF, **{"train.ema": 0.9}))
+    first, second = (list(fit(state, bench))[-1] for state in (plain, averaged))
+    assert first.steps == second.steps
+    assert not np.array_equal(first.evaluation.psnr, second.evaluation.psnr)
+    images = [samples(state, bench, 2)[:, 1] for state in (plain, averaged)]
+    assert not np.array_equal(*images)
+    save_generator(tmp_path / "best.safetensors", averaged)
+    plain.generator.load_state_dict(load_file(tmp_path / "best.safetensors"), strict=True)
+    again = evaluate(by_generator(plain.generator), bench.validation, bench.guide, bench.judge)
+    assert np.array_equal(again.psnr, second.evaluation.psnr)
+
+
+def test_epochs_can_be_measured_on_some_lines(inputs, new_state, small, pairs):
+    some = Bench.of(inputs, CPU, epoch_lines=3)
+    (report, *_) = fit(new_state(small(**OFF)), some)
+    assert report.evaluation.psnr.shape == (3,) and len(some.validation) == len(pairs.validation)
+    last = len(pairs.validation) - 1
+    expected = tuple(pairs.validation.names[i] for i in (0, round(last / 2), last))
+    assert some.epoch_lines.lines.names == expected
+
+
+def test_a_checkpoint_is_written_without_a_copy_in_memory(saved, monkeypatch):
+    """At preset `seed` a checkpoint has 2 GB."""
+    path, state = saved
+    save, targets = torch.save, []
+
+    def watched(values, target):
+        targets.append(target)
+        save(values, target)
+
+    monkeypatch.setattr(torch, "save", watched)
+    save_checkpoint(path, state, {})
+    assert [target.name.endswith(".writing") for target in targets] == [True]
+
+
+def test_a_disk_that_fills_up_within_a_checkpoint_is_an_oserror(saved):
+    """PyTorch raises a RuntimeError where the file's write() raises an OSError."""
+    program = """
+import resource, signal, sys
+from pathlib import Path
+import torch
+from ganhtr.atomic import write_torch
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10**5, 10**5))
+try:
+    write_torch(Path(sys.argv[1]), {"a": torch.zeros(10**5)})
+except OSError as error:
+    print(error.errno, error.filename)
+"""
+    before = saved[0].read_bytes()
+    run = [sys.executable, "-c", program, str(saved[0])]
+    printed = subprocess.run(run, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert printed.split() == [str(errno.EFBIG), str(saved[0])]
+    assert saved[0].read_bytes() == before and len(list(saved[0].parent.iterdir())) == 1
+
+
+def test_a_run_that_diverges_ends_within_the_epoch(new_state, bench, small, monkeypatch):
+    state = new_state(small(**OFF, **{"train.steps_per_epoch": 1000}))
+    step = fit_module.train_step
+
+    def diverging(*arguments):
+        values = step(*arguments)
+        return {**values, "ctc": values["ctc"] * float("nan")} if state.step > 3 else values
+
+    monkeypatch.setattr(fit_module, "train_step", diverging)
+    with pytest.raises(Diverged, match="ctc was not finite in epoch 1, step 4"):
+        next(fit(state, bench))
+    assert state.step == fit_module.CHECKED_EVERY
+
+
+def test_fresh_images_made_ahead_by_processes_are_those_made_here(new_state, bench, small):
+    config = small(**{"augment.fresh": 0.7, "train.epochs": 7, "train.steps_per_epoch": 2})
+    made = []
+    for processes in (0, 1):
+        state = new_state(config)
+        state.step = 2  # resumed
+        with closing(training_batches(state, bench.train, processes)) as batches:
+            made.append([(indices.tolist(), batch.degraded) for indices, batch in batches])
+    assert len(made[0]) == 12
+    for (here, image), (there, other) in zip(*made, strict=True):
+        assert here == there and torch.equal(image, other)
+
+
+def test_a_run_that_is_left_ends_the_processes_that_work_ahead(new_state, bench, small):
+    state = new_state(small(**{"augment.fresh": 1.0}))
+    with closing(training_batches(state, bench.train, 1)) as batches:
+        next(batches)
+        assert multiprocessing.active_children()
+    assert not multiprocessing.active_children()
+
+
+def test_the_processes_that_work_ahead_end_with_a_killed_run(tmp_path):
+    program = """
+import os, signal
+import numpy as np
+from ganhtr.config_sections import AugmentConfig
+from ganhtr.data.augment import degraded_ahead
+from ganhtr.data.pairs import Lines
+
+if __name__ == "__main__":
+    image = np.zeros((2, 16, 32), dtype=np.uint8)
+    lines = Lines(image, image, np.array([32, 32]), ("a", "b"), ("a", "b"), ("a", "b"))
+    with degraded_ahead(lines, AugmentConfig(fresh=1.0), 0, 1) as images:
+        next(images((step, np.array([0])) for step in range(9)))
+        import multiprocessing
+        print(multiprocessing.active_children()[0].pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+    (tmp_path / "run.py").write_text(program)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = [sys.executable, str(tmp_path / "run.py")]
+    ended = subprocess.run(run, capture_output=True, text=True, env=environment)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    child = Path("/proc") / ended.stdout.strip()
+    deadline = time.monotonic() + 20
+    while child.exists() and "Z" not in (child / "stat").read_text().split()[2]:
+        assert time.monotonic() < deadline, "the process outlived the run"
+        time.sleep(0.1)

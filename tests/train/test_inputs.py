@@ -71,10 +71,11 @@ def test_a_step_with_taps_is_the_step_without(text, prepared, pairs, small):
 
 def test_taps_that_would_not_fit_are_left_out(prepared, pairs, monkeypatch):
     size = 10 * 16 * 32 * 4
-    monkeypatch.setattr(inputs_module, "TAPS_AT_MOST", size)
+    monkeypatch.setattr(inputs_module, "_memory", lambda: 10 * size)
     assert prepared(pairs).taps.nbytes == size
-    monkeypatch.setattr(inputs_module, "TAPS_AT_MOST", size - 1)
-    assert prepared(pairs).taps is None
+    monkeypatch.setattr(inputs_module, "_memory", lambda: 10 * size - 1)
+    inputs = prepared(pairs)
+    assert inputs.taps is None and "more than a tenth of the memory" in inputs.pairs.notes[-1]
 
 
 def test_notes_name_the_lines_that_no_path_can_spell(prepared, make_pairs):

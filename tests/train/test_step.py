@@ -562,3 +562,24 @@ def test_steps_are_counted_and_make_epochs(trained):
     state, _ = trained({}, steps=4)
     assert state.step == 4 and state.epoch == 1
     assert derive_seed(0, "dropout", 1) != derive_seed(0, "dropout", 2)
+
+
+def test_early_statistics_of_a_small_momentum_are_those_of_the_data(new_state, bench, small):
+    """Sixty steps with momentum 0.01 would leave half of the initial mean 0 and variance 1."""
+    state = new_state(small(**OFF, **{"generator.bn_momentum": 0.01, "train.generator_lr": 1e-5}))
+    batches = [bench.train.take(step_indices(len(bench.train), 4, step, 0)) for step in range(60)]
+    for batch in batches:
+        train_step(state, bench.guide, batch, 10.0)
+    settled = copy.deepcopy(state.generator)
+    for norm in (m for m in settled.modules() if isinstance(m, nn.BatchNorm2d)):
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over the batches
+    with torch.no_grad():
+        for batch in batches:
+            settled(batch.degraded)
+    for name in ("running_mean", "running_var"):
+        expected, actual = (
+            torch.cat([b.flatten() for key, b in network.named_buffers() if key.endswith(name)])
+            for network in (settled, state.generator)
+        )
+        assert (actual - expected).norm() < 0.1 * expected.norm()

@@ -225,8 +225,8 @@ def run(
     batch, lines = request.config().train.batch_size, len(pairs.train)
     if batch > lines:
         raise ValueError(
-            f"train.batch_size: {batch} is more than the {lines} training lines. Lower it with "
-            "--set, or under `fixed` in the space"
+            f"train.batch_size: {batch} is more than the {lines} training lines of the generator. "
+            "Lower it with --set, or under `fixed` in the space, or lower data.recognizer_share"
         )
     if new:
         for source in request.warm:  # before the folder exists: an unusable source leaves nothing

@@ -31,6 +31,10 @@ class Patience:
         self.waited += 1
         return False
 
+    def keep(self, epoch: int, value: float) -> None:
+        """Make this epoch the one that counts, whatever its value."""
+        self.best, self.best_epoch, self.waited = value, epoch, 0
+
     @property
     def exhausted(self) -> bool:
         return self.waited >= self.patience

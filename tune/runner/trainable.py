@@ -24,8 +24,10 @@ from ganhtr.train.checkpoint import (
     save_checkpoint,
     save_generator,
 )
+from ganhtr.train.evaluate import by_generator, evaluate
 from ganhtr.train.fit import Bench, fit, samples
 from ganhtr.train.inputs import TrialInputs
+from ganhtr.train.model_folder import read_generator
 from ganhtr.train.state import build_state
 from tune.metric import objective_value
 from tune.runner.patience import Patience
@@ -70,7 +72,7 @@ class GanHtrTrial(Trainable):
         self.plan, self.inputs = plan, inputs
         torch.set_num_threads(plan.threads)
         self.device = torch.device(plan.device)
-        self.bench = Bench.of(inputs, self.device)
+        self.bench = Bench.of(inputs, self.device, plan.config.data.epoch_lines)
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -85,6 +87,9 @@ class GanHtrTrial(Trainable):
         self.seconds = 0.0
         self.last: dict[str, Any] = {"status": TrialStatus.RUNNING.value}
         self.error: Exception | None = None
+        # The trial before is released first: two may not fit into the memory of a device.
+        vars(self).pop("epochs", None)
+        vars(self).pop("state", None)
         self.reported = True  # whether the search knows of the last epoch
         try:
             self.trial_config = plan.config.replace(config["values"])
@@ -160,6 +165,10 @@ class GanHtrTrial(Trainable):
         value = self.value_of(metrics)
         improved = self.patience.update(report.epoch, value)
         status = self._status(report.epoch)
+        best_so_far = self.patience.best
+        if status == TrialStatus.COMPLETE and self.state.schedule.ends:
+            self.patience.keep(report.epoch, value)
+            improved = True
         regular = report.epoch % SAMPLE_EVERY == 0 or status != TrialStatus.RUNNING
         if improved:
             save_generator(self.folder.best, self.state)
@@ -172,26 +181,39 @@ class GanHtrTrial(Trainable):
                 self.folder.write_samples(None, images, widths)
             if regular:
                 self.folder.write_samples(report.epoch, images, widths)
+        best_metrics = metrics if improved else self.last["best_metrics"]
+        best_value = self.patience.best
+        partly_measured = len(self.bench.epoch_lines) < len(self.bench.validation)
+        if status != TrialStatus.RUNNING and partly_measured:
+            best_metrics = {**best_metrics, **self._kept_metrics()}
+            best_value = self.value_of(best_metrics)
         self.seconds += time.perf_counter() - started
         accuracy = (metrics["accuracy_real"] + metrics["accuracy_fake"]) / 2
         memory = metrics["peak_memory_mb"]
         self.last = {
             "epoch": report.epoch,
             "value": value,
-            "best_value": self.patience.best,
+            "best_value": best_value,
+            "best_so_far": best_so_far,
             "best_epoch": self.patience.best_epoch,
             "status": status.value,
             "seconds": self.seconds,
             "metrics": metrics,
             "peak_accuracy": max(accuracy, self.last.get("peak_accuracy", 0.0)),
             "peak_memory_mb": max(memory, self.last.get("peak_memory_mb", 0.0)),
-            "best_metrics": metrics if improved else self.last["best_metrics"],
+            "best_metrics": best_metrics,
         }
         best_epoch, waited = self.patience.best_epoch, self.patience.waited
         self.folder.write_epoch(report, self.trial_config, best_epoch, waited, status)
         # The checkpoint comes last: it makes the epoch count.
         running = status == TrialStatus.RUNNING
         save_checkpoint(self.folder.last, self.state, self._progress(), optimizers=running)
+
+    def _kept_metrics(self) -> dict[str, float]:
+        """Measure the kept weights on all search-validation lines."""
+        kept = read_generator(self.folder.best, self.trial_config, self.device)
+        bench = self.bench
+        return evaluate(by_generator(kept), bench.validation, bench.guide, bench.judge).metrics()
 
     def _status(self, epoch: int) -> TrialStatus:
         if epoch == self.trial_config.train.epochs:
@@ -213,6 +235,10 @@ class GanHtrTrial(Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Do nothing: `setup` has read the checkpoint in the trial's own folder."""
         assert self.config["id"] == self.folder.path.name
+
+    def cleanup(self) -> None:
+        """End what the trial has running, when Ray stops this worker."""
+        vars(self).pop("epochs", None)
 
     def __repr__(self) -> str:
         return f"GanHtrTrial(process {os.getpid()})"

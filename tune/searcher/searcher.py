@@ -235,7 +235,7 @@ class OptunaSearcher(Searcher):
         running = self._running[trial_id]
         epoch = result.get("epoch")
         if len(self.objectives) == 1 and epoch is not None and epoch not in running.reported:
-            running.trial.report(result["best_value"], epoch)
+            running.trial.report(result["best_so_far"], epoch)
             running.reported.add(epoch)
 
     def should_stop(self, trial_id: str, result: dict[str, Any]) -> bool:

@@ -13,11 +13,10 @@ def siglip(
 ) -> torch.Tensor:
     """Sum over the candidates of the logistic loss of deciding whether each is the line's text.
 
-    Shapes: cosines (B, K), same transcription (B, K) bool, scale () and bias (), both learned ->
-    (B,).
+    Shapes: cosines (B, K), same transcription (B, K) bool, scale () and bias () -> (B,).
     Source: Zhai et al. 2023, "Sigmoid loss for language image pre-training". Differs: other
-    candidates of the same transcription are left out; the bias starts at -ln(K - 1), the log odds
-    of a random pair among K candidates, instead of at -10, which suits huge batches.
+    candidates of the same transcription are left out; the caller's bias starts at -ln(K - 1), the
+    log odds of a random pair among K candidates, instead of at -10, which suits huge batches.
     """
     own_BK = own_text_mask(same_BK)
     logits_BK = cosines_BK * scale + bias

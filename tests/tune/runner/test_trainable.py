@@ -1,15 +1,23 @@
 """The trainable without Ray: epochs, folder, patience, failure, resume, reuse."""
 
+import gc
 import json
 import math
+import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+import tune.runner.trainable
+from ganhtr.train.evaluate import by_generator, evaluate
+from ganhtr.train.fit import Bench
+from ganhtr.train.model_folder import read_generator
 from tune.runner.preparation import plan_of
 from tune.runner.trainable import GanHtrTrial
+
+CPU = torch.device("cpu")
 
 
 def trial_class(plan, inputs, script=None):
@@ -96,6 +104,25 @@ def test_patience_survives_restarts(study, inputs, cuts):
     )
 
 
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_the_kept_weights_are_measured_on_all_lines(study, inputs, schedule):
+    """With a schedule that ends, the last epoch counts; else the best of the epochs."""
+    folder, request = study(
+        epochs=4, **{"data.epoch_lines": 2, "train.schedule": schedule, "train.ema": 0.5}
+    )
+    plan = plan_of(request, folder, "psnr")
+    results = drive(trial_class(plan, inputs)(config_of()))
+    best = max(results, key=lambda result: result["value"])["epoch"]
+    last = results[-1]
+    assert last["best_epoch"] == (4 if schedule == "cosine" else best)
+    kept = read_generator(folder.path / "trials/on-000/best.safetensors", plan.config, CPU)
+    bench = Bench.of(inputs, CPU)
+    all_lines = evaluate(by_generator(kept), bench.validation, bench.guide, bench.judge).metrics()
+    assert last["best_value"] == last["best_metrics"]["psnr"] == all_lines["psnr"]
+    assert all(last["best_metrics"][name] == value for name, value in all_lines.items())
+    assert results[0]["best_value"] == results[0]["value"] != last["best_value"]
+
+
 def test_a_trial_cut_and_set_up_again_ends_with_the_same_bits(study, inputs):
     whole, request = study("whole", epochs=4)
     drive(trial_class(plan_of(request, whole, "score"), inputs)(config_of()))
@@ -154,6 +181,24 @@ def test_a_reused_worker_trains_as_a_fresh_one(study, inputs):
     assert [r["epoch"] for r in results] == [1, 2, 3] and same(
         weights(folder, "on-001"), weights(reused, "on-001")
     )
+
+
+def test_a_trial_is_released_before_the_next_is_built(study, inputs, monkeypatch):
+    """Two trials at once may not fit into the memory of a device."""
+    folder, request = study(epochs=2)
+    trial = trial_class(plan_of(request, folder, "score"), inputs)(config_of("on-000"))
+    trial.train()
+    before = weakref.ref(trial.state.generator)
+    build = tune.runner.trainable.build_state
+
+    def build_next(*arguments):
+        gc.collect()
+        assert before() is None
+        return build(*arguments)
+
+    monkeypatch.setattr(tune.runner.trainable, "build_state", build_next)
+    assert trial.reset_config(config_of("on-001")) and trial.error is None
+    assert [result["status"] for result in drive(trial)] == ["running", "complete"]
 
 
 def test_a_diverging_trial_fails_alone_and_keeps_why(study, inputs):

@@ -23,6 +23,7 @@ def result(value, epoch=1, status="running"):
     return {
         "value": value,
         "best_value": value,
+        "best_so_far": value,
         "epoch": epoch,
         "best_epoch": epoch,
         "status": status,
@@ -119,7 +120,8 @@ def test_how_a_trial_ends_in_optuna(space, tmp_path, status, error, state):
     searcher = opened(space, tmp_path)
     searcher.suggest("a")
     searcher.on_trial_result("a", result(5.0, 1))
-    ended = {**result(4.0, 2, status), "best_value": 5.0, "best_epoch": 1}
+    best = {"best_value": 5.0, "best_so_far": 5.0, "best_epoch": 1}
+    ended = {**result(4.0, 2, status), **best}
     searcher.on_trial_complete("a", ended, error)
     ((_, trial),) = journal(searcher)
     assert trial.state == state and trial.intermediate_values == {1: 5.0, 2: 5.0}

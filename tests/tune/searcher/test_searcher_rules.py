@@ -36,6 +36,7 @@ def report(value, epoch=1, status="running", **metrics):
     return {
         "value": value,
         "best_value": value,
+        "best_so_far": value,
         "epoch": epoch,
         "best_epoch": epoch,
         "status": status,
@@ -434,12 +435,18 @@ def test_what_hangs_on_contrast_is_not_searched_without_it(tmp_path):
 def epochs_of(searcher, name, values, start=1):
     """Report epochs until the pruner stops the trial; return the epoch of the stop, or None."""
     for epoch, value in enumerate(values, start):
-        result = {**report(value, epoch), "best_value": max(values[: epoch - start + 1])}
+        best = max(values[: epoch - start + 1])
+        result = {**report(value, epoch), "best_value": best, "best_so_far": best}
         if searcher.should_stop(name, result):
             searcher.on_trial_complete(name, result)
             return epoch
     searcher.on_trial_complete(
-        name, {**report(values[-1], start + len(values) - 1, "complete"), "best_value": max(values)}
+        name,
+        {
+            **report(values[-1], start + len(values) - 1, "complete"),
+            "best_value": max(values),
+            "best_so_far": max(values),
+        },
     )
     return None
 

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from ganhtr.config import PRESETS, build_config
 from ganhtr.data.batches import LineBatches
 from ganhtr.models.recognizer import build_recognizer, freeze
-from ganhtr.train.fit import training_batch
+from ganhtr.train.fit import training_batches
 from ganhtr.train.rehearsal import LETTERS, random_lines
 from ganhtr.train.state import build_state
 from ganhtr.train.step import train_step
@@ -78,7 +77,7 @@ def test_a_few_trials_of_each_space_train(path):
         lines = LineBatches(
             random_lines(config, config.train.batch_size), LETTERS, torch.device("cpu")
         )
-        batch = training_batch(state, lines, np.arange(config.train.batch_size))
+        _, batch = next(training_batches(state, lines))
         measured = train_step(state, guide, batch, 10.0, measure=True)
         assert all(value.isfinite() for value in measured.values()), (values, measured)
         assert measured["contrastive"] != 0 and measured["contrastive_ratio"] >= 0

@@ -13,10 +13,8 @@ import pytest
 from optuna.trial import TrialState
 
 import ganhtr.atomic
-import ganhtr.train.checkpoint
 import tune.study.journal
-import tune.study.trial_folder
-from ganhtr.atomic import write_atomically
+from ganhtr.atomic import opened_atomically
 from tests.tune.runner.test_search import command, space_file  # noqa: F401 a fixture
 from tests.tune.runner.test_trainable import config_of, drive, trial_class, weights
 from tests.tune.searcher.test_searcher import opened, result
@@ -107,14 +105,13 @@ def test_a_trial_whose_disk_is_full_has_not_failed_and_goes_on_as_if_nothing_had
     drive(make(config_of("on-000")))
     drive(make(config_of("on-001")), 1)
 
-    def full(path, data):
+    def full(path):
         if path.name == name:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        write_atomically(path, data)
+        return opened_atomically(path)
 
     with monkeypatch.context() as patch:
-        for module in (tune.study.trial_folder, ganhtr.atomic, ganhtr.train.checkpoint):
-            patch.setattr(module, "write_atomically", full)
+        patch.setattr(ganhtr.atomic, "opened_atomically", full)
         reply = drive(make(config_of("on-001")), 2)[-1]
     assert reply["status"] == "running" and reply["disk"][2].endswith(name) and not reply["done"]
     assert not (folder.path / "trials/on-001/traceback.txt").exists()
