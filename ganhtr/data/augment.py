@@ -88,6 +88,7 @@ def degraded_ahead(
     pool = ProcessPoolExecutor(processes, get_context("spawn"), _end_with_parent)
 
     def images(steps: Iterable[Step]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Indices and images of every step; further steps are already in the pool."""
         waiting: deque[tuple[np.ndarray, Future[np.ndarray]]] = deque()
         for step in steps:
             waiting.append((step[1], pool.submit(degrade_anew, *inputs(step))))

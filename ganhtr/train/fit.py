@@ -26,7 +26,7 @@ from ganhtr.train.view import restore
 
 LOSSES = ("total", "pixel", "feature", "ctc", "adversarial", "contrastive", "discriminator")
 NORMS = ("generator_norm", "discriminator_norm", "matcher_norm")
-CHECKED_EVERY = 25  # steps; a check waits for the device
+CHECKED_EVERY = 25  # steps; a check waits for the device, which hands over their values
 CAUSES = (
     "pixel",
     "feature",
@@ -139,7 +139,8 @@ def _train_epoch(
     started = time.perf_counter()
     if state.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(state.device)
-    steps: dict[str, list[torch.Tensor]] = {}
+    step_values: dict[str, list[float]] = {}
+    unchecked: dict[str, list[torch.Tensor]] = {}  # still on the device
     lines_seen = []
     for number in range(train.steps_per_epoch):
         indices, batch = next(batches)
@@ -147,11 +148,14 @@ def _train_epoch(
         measure = train.measure == "step" or (train.measure == "epoch" and number == 0)
         values = train_step(state, bench.guide, batch, bench.pixels_per_character, measure)
         for name, value in values.items():
-            steps.setdefault(name, []).append(value.detach())
-        if (number + 1) % CHECKED_EVERY == 0:
-            _require_finite(epoch, _values(steps))
-    step_values = _values(steps)
-    _require_finite(epoch, step_values)
+            unchecked.setdefault(name, []).append(value.detach())
+        done = number + 1
+        if done % CHECKED_EVERY == 0 or done == train.steps_per_epoch:
+            checked = {key: torch.stack(each).tolist() for key, each in unchecked.items()}
+            _require_finite(epoch, done, checked)
+            for name, numbers in checked.items():
+                step_values.setdefault(name, []).extend(numbers)
+            unchecked.clear()
     trained = time.perf_counter()
     evaluation = evaluate(by_generator(state.restorer), bench.epoch_lines, bench.guide, bench.judge)
     for name, figure in evaluation.metrics().items():
@@ -173,18 +177,17 @@ def _train_epoch(
     )
 
 
-def _values(steps: dict[str, list[torch.Tensor]]) -> dict[str, list[float]]:
-    """The values of all steps so far; one transfer from the device for each name, not each step."""
-    return {name: torch.stack(values).cpu().double().tolist() for name, values in steps.items()}
+def _require_finite(epoch: int, last: int, steps: dict[str, list[float]]) -> None:
+    """Check the values of the steps up to step `last` (from 1).
 
-
-def _require_finite(epoch: int, steps: dict[str, list[float]]) -> None:
-    """Raises: Diverged with the first step that has a non-finite value, and its first cause."""
+    Raises: Diverged with the first step that has a non-finite value, and its first cause.
+    """
     names = [name for name in CAUSES if name in steps]
     finite = np.isfinite([steps[name] for name in names])
     if not finite.all():
-        step = int(np.argmin(finite.all(axis=0)))
-        raise Diverged(epoch, step + 1, names[int(np.argmin(finite[:, step]))])
+        column = int(np.argmin(finite.all(axis=0)))
+        step = last - finite.shape[1] + column + 1
+        raise Diverged(epoch, step, names[int(np.argmin(finite[:, column]))])
 
 
 def training_batches(
