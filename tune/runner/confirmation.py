@@ -195,7 +195,7 @@ class Confirmation:
         return values
 
     def measure(self, run: Proposal, lines: LineBatches) -> Evaluation:
-        """The test metrics of a run at the epoch that search-validation chose."""
+        """Measure the weights that a run kept on the test lines."""
         device = local_device(self.plan.device)
         config = self.plan.config.replace(run.values)
         weights = self.path / "trials" / run.id / "best.safetensors"
