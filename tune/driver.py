@@ -188,5 +188,7 @@ def confirm(
     )
     if values is None:
         return False
-    confirmation.write("verdict.json", judge(table_of(values), space.verdict).to_plain())
+    primary = space.verdict.primary_of(crew.plan.objective)
+    verdict = judge(table_of(values), space.verdict, primary)
+    confirmation.write("verdict.json", verdict.to_plain())
     return True

@@ -77,7 +77,7 @@ class Metric:
         import numpy as np  # here, so that reading a space does not load NumPy
 
         if not self.is_error_rate:
-            return np.ones(len(arrays[self.key]))
+            return np.ones(len(arrays["psnr"]))
         return arrays[f"{self.recognizer}_{self.token}_lengths"]
 
 
@@ -102,10 +102,29 @@ METRICS = (
     _error_rate("judge_cer", "CER judge", 0.005, "judge", "char"),
     _error_rate("judge_wer", "WER judge", 0.01, "judge", "word"),
 )
-BY_KEY = {metric.key: metric for metric in METRICS}
-MARGINS = {metric.key: metric.margin for metric in METRICS}
+
+
+class ScoreMetric(Metric):
+    """The score of a run in a verdict: PSNR - 50 * CER, with the CER of the judge."""
+
+    def line_values(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return values whose plain mean is the score. Shape: (N,).
+
+        The edits of a line count by the mean length of a transcription, because the CER is a corpus
+        rate.
+        """
+        cer = BY_KEY["judge_cer"]
+        lengths = cer.line_weights(arrays)
+        rates = cer.line_values(arrays) * lengths / (lengths.mean() or 1)
+        return OBJECTIVES["score"].formula(arrays["psnr"], rates)
+
+
+SCORE = ScoreMetric("score", "score, points", decimals=3, margin=0.3, unit=" points")
+MEASURED = tuple(metric.key for metric in METRICS)
+BY_KEY = {metric.key: metric for metric in (SCORE, *METRICS)}
+MARGINS = {key: metric.margin for key, metric in BY_KEY.items()}
 # The generator is trained through the guide, so the guide's readings decide no verdict.
-VERDICT_METRICS = tuple(metric.key for metric in METRICS if metric.recognizer != "guide")
+VERDICT_METRICS = tuple(key for key, metric in BY_KEY.items() if metric.recognizer != "guide")
 # The original experiment had no judge.
 ORIGINAL_METRICS = tuple(metric for metric in METRICS if metric.recognizer != "judge")
 
@@ -114,11 +133,13 @@ ORIGINAL_METRICS = tuple(metric for metric in METRICS if metric.recognizer != "j
 class Objective:
     """An objective of the search: a formula over metrics whose value is maximised.
 
+    verdict: the metric of a verdict that is the same quantity, read by the judge.
     sign, decimals: how to show the value. An error rate counts negatively and is shown positively.
     """
 
     metrics: tuple[str, ...]
     formula: Callable[..., Any]
+    verdict: str
     sign: int = 1
     decimals: int = 2
 
@@ -139,11 +160,11 @@ class Objective:
 
 
 OBJECTIVES = {
-    "score": Objective(("psnr", "cer"), lambda psnr, cer: psnr - 0.5 * 100 * cer),
-    "psnr": Objective(("psnr",), operator.pos),
-    "ssim": Objective(("ssim",), operator.pos, decimals=4),
-    "cer": Objective(("cer",), operator.neg, sign=-1, decimals=4),
-    "wer": Objective(("wer",), operator.neg, sign=-1, decimals=4),
+    "score": Objective(("psnr", "cer"), lambda psnr, cer: psnr - 0.5 * 100 * cer, "score"),
+    "psnr": Objective(("psnr",), operator.pos, "psnr"),
+    "ssim": Objective(("ssim",), operator.pos, "ssim", decimals=4),
+    "cer": Objective(("cer",), operator.neg, "judge_cer", sign=-1, decimals=4),
+    "wer": Objective(("wer",), operator.neg, "judge_wer", sign=-1, decimals=4),
 }
 
 

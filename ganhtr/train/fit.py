@@ -26,6 +26,7 @@ from ganhtr.train.view import restore
 
 LOSSES = ("total", "pixel", "feature", "ctc", "adversarial", "contrastive", "discriminator")
 NORMS = ("generator_norm", "discriminator_norm", "matcher_norm")
+PRETRAINING = 0  # in place of an epoch
 CHECKED_EVERY = 25  # steps; a check waits for the device, which hands over their values
 CAUSES = (
     "pixel",
@@ -40,11 +41,12 @@ CAUSES = (
 
 
 class Diverged(ArithmeticError):
-    """A loss or gradient that is not finite. `part` names it."""
+    """A loss or gradient that is not finite. `part` names it; epoch 0 is pretraining."""
 
     def __init__(self, epoch: int, step: int, part: str):
         self.epoch, self.step, self.part = epoch, step, part
-        super().__init__(f"diverged: {part} was not finite in epoch {epoch}, step {step}")
+        where = "pretraining" if epoch == PRETRAINING else f"epoch {epoch}"
+        super().__init__(f"diverged: {part} was not finite in {where}, step {step}")
 
     def __reduce__(self):
         return Diverged, (self.epoch, self.step, self.part)
@@ -126,7 +128,8 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
     contrastive = state.config.contrastive
     pretrains = contrastive.pretrain and contrastive.weight
     if pretrains and state.step == 0 and state.matcher is not None:
-        pretrain_matcher(state, state.matcher, bench.guide, bench.train)
+        steps = pretrain_matcher(state, state.matcher, bench.guide, bench.train)
+        _require_finite(PRETRAINING, contrastive.pretrain, steps)
     with closing(training_batches(state, bench.train)) as batches:
         for epoch in range(state.epoch + 1, state.config.train.epochs + 1):
             yield _train_epoch(state, bench, epoch, batches)

@@ -2,16 +2,23 @@
 
 `python tests/benchmarks/noise.py FOLDER [--seeds 4] [--part 0 --parts 2]` trains OFF for 400 steps
 with each learning rate and schedule, follows several moving averages of the generator at once, and
-measures all of them after the last step on search-validation and test lines. Each run writes a JSON
-file to FOLDER; runs that are there are not repeated. Then the table of FOLDER is printed: mean and
-standard deviation over the seeds. With `--parts`, several processes share the runs.
+measures all of them after the last step on search-validation and test lines.
+
+`... --paired constant 0.005 0.99 [--seeds 10]` trains OFF and ON (InfoNCE, weight 1, temperature
+0.1, mlp head) with one schedule, learning rate and average, as a trial does, and measures the kept
+and the last weights. Several settings may be in one folder.
+
+Each run writes a JSON file to FOLDER; runs that are there are not repeated. Then the table of
+FOLDER is printed. With `--parts`, several processes share the runs.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import itertools
 import json
+import math
 import os
 import statistics
 import sys
@@ -20,56 +27,112 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
+from scipy.stats import chi2
 
 from ganhtr.config import build_config
 from ganhtr.data.batches import LineBatches
 from ganhtr.data.source import BUILTIN, load_pairs, load_test
 from ganhtr.models.running_average import averaged_copy, debiased_share, update_average
 from ganhtr.train.evaluate import by_generator, evaluate
-from ganhtr.train.fit import Bench, training_batches
+from ganhtr.train.fit import Bench, fit, training_batches
 from ganhtr.train.inputs import prepare_inputs
 from ganhtr.train.state import build_state
 from ganhtr.train.step import train_step
+from tune.metric import objective_value
+from tune.runner.patience import Patience
 
 CPU = torch.device("cpu")
 DECAYS = (0.98, 0.99, 0.995)
 SCHEDULES = ("constant", "cosine")
 RATES = (0.002, 0.005, 0.01, 0.03)
+ARMS = {
+    "off": {"contrastive.formulation": "none"},
+    "on": {
+        "contrastive.formulation": "infonce",
+        "contrastive.weight": 1.0,
+        "contrastive.temperature": 0.1,
+        "head.kind": "mlp",
+    },
+}
 
 
-def run(overrides):
-    """Metrics after the last step: {average: {"validation": ..., "test": ...}}."""
-    config = build_config("tiny", {"contrastive.formulation": "none", **overrides})
-    pairs = load_pairs(BUILTIN, config.data)
-    bench = Bench.of(prepare_inputs(config, pairs, CPU, lambda line: None), CPU)
-    splits = {
-        "validation": bench.validation,
-        "test": LineBatches(load_test(BUILTIN, config.data), pairs.charset, CPU),
-    }
-    state = build_state(config, pairs.charset, bench.guide.widths, CPU)
-    averages = {decay: averaged_copy(state.generator) for decay in DECAYS}
-    for step, (_, batch) in enumerate(training_batches(state, bench.train)):
-        train_step(state, bench.guide, batch, bench.pixels_per_character)
-        for decay, average in averages.items():
-            update_average(average, state.generator, debiased_share(decay, step))
-    networks = {"last weights": state.generator}
-    networks |= {f"EMA {decay}": average for decay, average in averages.items()}
-    return {
-        name: {
-            split: evaluate(by_generator(network), lines, bench.guide, bench.judge).metrics()
-            for split, lines in splits.items()
+class Runs:
+    """Runs on the built-in lines of preset tiny; lines and recognizers are built once."""
+
+    def __init__(self):
+        config = build_config("tiny")
+        pairs = load_pairs(BUILTIN, config.data)
+        inputs = prepare_inputs(config, pairs, CPU, lambda line: None)
+        self.charset = pairs.charset
+        self.bench = Bench.of(inputs, CPU, config.data.epoch_lines)
+        self.splits = {
+            "validation": self.bench.validation,
+            "test": LineBatches(load_test(BUILTIN, config.data), pairs.charset, CPU),
         }
-        for name, network in networks.items()
-    }
+
+    def state(self, overrides):
+        config = build_config("tiny", overrides)
+        return build_state(config, self.charset, self.bench.guide.widths, CPU)
+
+    def measure(self, network):
+        return {
+            split: evaluate(
+                by_generator(network), lines, self.bench.guide, self.bench.judge
+            ).metrics()
+            for split, lines in self.splits.items()
+        }
+
+    def averages(self, overrides):
+        """Metrics after the last step of OFF: {weights: {"validation": ..., "test": ...}}."""
+        state = self.state({**ARMS["off"], "train.ema": 0.0, **overrides})
+        averages = {decay: averaged_copy(state.generator) for decay in DECAYS}
+        for step, (_, batch) in enumerate(training_batches(state, self.bench.train)):
+            train_step(state, self.bench.guide, batch, self.bench.pixels_per_character)
+            for decay, average in averages.items():
+                update_average(average, state.generator, debiased_share(decay, step))
+        networks = {"last weights": state.generator}
+        networks |= {f"EMA {decay}": average for decay, average in averages.items()}
+        return {name: self.measure(network) for name, network in networks.items()}
+
+    def trial(self, overrides):
+        """Metrics of the weights that a trial keeps, by the score of its epochs, and of the last.
+
+        As tune/runner/trainable.py does it.
+        """
+        state = self.state(overrides)
+        patience, kept = Patience(10**6, 0.01), None
+        for report in fit(state, self.bench):
+            value = objective_value("score", report.metrics())
+            if patience.update(report.epoch, value) or state.schedule.ends:
+                kept = copy.deepcopy(state.restorer)
+        return {"kept": self.measure(kept), "last": self.measure(state.restorer)}
+
+
+def grid(seeds):
+    """Name and run of each cell of the grid."""
+    for seed, schedule, rate in itertools.product(range(seeds), SCHEDULES, RATES):
+        settings = {"train.schedule": schedule, "train.generator_lr": rate}
+        yield f"{schedule}_{rate}_{seed}", Runs.averages, {**settings, "train.seed": seed}
+
+
+def pairs(settings, seeds):
+    """Name and run of both arms, for each of the paired settings and seeds."""
+    for seed, (schedule, rate, ema) in itertools.product(range(seeds), settings):
+        for arm, values in ARMS.items():
+            values = {**values, "train.schedule": schedule, "train.generator_lr": float(rate)}
+            values |= {"train.ema": float(ema), "train.seed": 100 + seed}
+            yield f"paired_{schedule}_{rate}_{ema}_{arm}_{seed}", Runs.trial, values
 
 
 def table(folder):
-    """Lines of text: mean and standard deviation over the seeds of every cell."""
+    """Lines of text: mean and standard deviation over the seeds of every cell of the grid."""
     cells = {}
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.glob("[!p]*.json")):
         schedule, rate, _ = path.stem.split("_")
         for name, metrics in json.loads(path.read_text()).items():
             cells.setdefault((schedule, rate, name), []).append(metrics)
+    if not cells:
+        return
     yield "schedule   rate   weights       seeds   PSNR validation   PSNR test       judge CER test"
     for (schedule, rate, name), runs in cells.items():
         figures = [
@@ -84,25 +147,71 @@ def table(folder):
         )
 
 
+def paired_table(folder):
+    """Lines of text: ON minus OFF over the seeds, with the 95 % interval of its SD."""
+    runs = {}
+    for path in folder.glob("paired_*.json"):
+        _, schedule, rate, ema, arm, seed = path.stem.split("_")
+        runs.setdefault((schedule, rate, ema), {}).setdefault(arm, {})[int(seed)] = json.loads(
+            path.read_text()
+        )
+    for setting, arms in sorted(runs.items()):
+        seeds = sorted(set(arms.get("off", {})) & set(arms.get("on", {})))
+        if len(seeds) < 2:
+            continue
+        yield f"{' '.join(setting)}: {len(seeds)} paired seeds"
+        for weights in ("kept", "last"):
+            off = [arms["off"][seed][weights]["validation"]["psnr"] for seed in seeds]
+            yield f"  {weights}: OFF {statistics.mean(off):.2f} dB on search-validation"
+            for metric in ("psnr", "ssim", "judge_cer", "judge_wer", "score"):
+                change = [
+                    _test(arms["on"][seed][weights], metric)
+                    - _test(arms["off"][seed][weights], metric)
+                    for seed in seeds
+                ]
+                low, high = interval_of_sd(change)
+                yield (
+                    f"    {metric:<9} ON - OFF {statistics.mean(change):+.4f}, SD "
+                    f"{statistics.stdev(change):.4f} [{low:.4f}, {high:.4f}]"
+                )
+
+
+def _test(metrics, name):
+    test = metrics["test"]
+    return test["psnr"] - 50 * test["judge_cer"] if name == "score" else test[name]
+
+
+def interval_of_sd(values):
+    """The 95 % interval of the standard deviation of normal values."""
+    df = len(values) - 1
+    squares = df * statistics.variance(values)
+    return math.sqrt(squares / chi2.ppf(0.975, df)), math.sqrt(squares / chi2.ppf(0.025, df))
+
+
 def main():
     """Runs what is missing, and prints the table."""
-    options = argparse.ArgumentParser(description=__doc__)
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("folder", type=Path)
     options.add_argument("--seeds", type=int, default=4)
     options.add_argument("--part", type=int, default=0)
     options.add_argument("--parts", type=int, default=1)
+    options.add_argument(
+        "--paired", nargs=3, action="append", metavar=("SCHEDULE", "RATE", "EMA"), default=[]
+    )
     arguments = options.parse_args()
     torch.set_num_threads(1)
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    runs = itertools.product(range(arguments.seeds), SCHEDULES, RATES)
-    for number, (seed, schedule, rate) in enumerate(runs):
-        path = arguments.folder / f"{schedule}_{rate}_{seed}.json"
+    chosen = pairs(arguments.paired, arguments.seeds) if arguments.paired else grid(arguments.seeds)
+    runs = None
+    for number, (name, method, overrides) in enumerate(chosen):
+        path = arguments.folder / f"{name}.json"
         if number % arguments.parts != arguments.part or path.exists():
             continue
-        made = run({"train.seed": seed, "train.schedule": schedule, "train.generator_lr": rate})
+        runs = runs or Runs()
+        made = method(runs, overrides)
         path.with_suffix(".writing").write_text(json.dumps(made))
         os.replace(path.with_suffix(".writing"), path)
-    print("\n".join(table(arguments.folder)))
+    print("\n".join([*table(arguments.folder), *paired_table(arguments.folder)]))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ganhtr.config import ConfigError, build_config
-from ganhtr.train.fit import fit
+from ganhtr.train.fit import Diverged, fit
 from ganhtr.train.pretraining import pretrain_matcher
 
 LEARNING = {"text_encoder.dropout": 0.0, "train.contrastive_lr": 0.01}
@@ -38,6 +38,14 @@ def test_what_was_pretrained_is_reported_and_repeats_to_the_bit(
     (without, *_) = fit(plain, bench)
     assert "pretrain_top1" not in without.steps
     assert without.steps["contrastive"] != report.steps["contrastive"]
+
+
+def test_pretraining_that_diverges_ends_the_trial(bench, new_state, small):
+    state = new_state(small(**{"contrastive.pretrain": 3}))
+    with torch.no_grad():
+        next(state.matcher.text_encoder.parameters()).fill_(torch.nan)
+    with pytest.raises(Diverged, match="contrastive was not finite in pretraining, step 1"):
+        next(fit(state, bench))
 
 
 @pytest.mark.parametrize("queue", [0, 6])

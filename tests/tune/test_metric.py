@@ -1,11 +1,13 @@
 """The table of metrics and objectives against what an evaluation measures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ganhtr.metrics.text import text_errors
 from ganhtr.train.evaluate import Evaluation
-from tune.metric import METRICS, OBJECTIVES, VERDICT_METRICS, objective_value
+from tune.metric import METRICS, OBJECTIVES, SCORE, VERDICT_METRICS, objective_value
 from tune.study.trial_folder import line_arrays
 
 REFERENCES = ["den 3 Maart", "anno", "x"]
@@ -32,7 +34,30 @@ def test_every_figure_of_an_evaluation_is_in_the_table():
 
 
 def test_the_guide_decides_no_verdict():
-    assert VERDICT_METRICS == ("psnr", "ssim", "judge_cer", "judge_wer")
+    assert VERDICT_METRICS == ("score", "psnr", "ssim", "judge_cer", "judge_wer")
+
+
+def test_the_score_of_a_verdict_is_that_of_the_run_with_the_judge():
+    """Also with lines without characters, and although the CER is a corpus rate."""
+    references = ["", "den 3 Maart", "x"]
+    judge = text_errors(references, ["abc", "dem 9 Maart", "xyz"])
+    evaluation = replace(EVALUATION, judge=judge)
+    metrics, arrays = evaluation.metrics(), line_arrays(evaluation)
+    mean = np.average(SCORE.line_values(arrays), weights=SCORE.line_weights(arrays))
+    counted = judge.char_lengths > 0
+    cer = judge.char_edits[counted].sum() / judge.char_lengths.sum()
+    assert mean == pytest.approx(metrics["psnr"] - 50 * cer)
+
+
+def test_the_verdict_of_an_objective_is_on_the_same_quantity():
+    metrics = {name: objective.verdict for name, objective in OBJECTIVES.items()}
+    assert metrics == {
+        "score": "score",
+        "psnr": "psnr",
+        "ssim": "ssim",
+        "cer": "judge_cer",
+        "wer": "judge_wer",
+    }
 
 
 @pytest.mark.parametrize("name", list(OBJECTIVES))

@@ -42,7 +42,9 @@ def confirm(
     ] = False,
     primary: Annotated[
         str | None,
-        typer.Option(help="With --from: the primary metric. Default: the space's, else psnr."),
+        typer.Option(
+            help="With --from: the primary metric. Default: the space's, else score or psnr."
+        ),
     ] = None,
     space: Annotated[
         Path | None,
@@ -92,8 +94,9 @@ def judged(lines: Path, space: Path | None, primary: str | None) -> str:
     from tune.verdict.line_values import read_line_values
     from tune.verdict.wording import report
 
-    settings = load_space(space).verdict if space else VerdictSettings()
-    primary = primary or (settings.primary if space else None)
+    loaded = load_space(space) if space else None
+    settings = loaded.verdict if loaded else VerdictSettings()
+    primary = primary or (loaded.primary if loaded else None)
     return report(judge(read_line_values(lines), settings, primary))
 
 

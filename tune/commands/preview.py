@@ -56,6 +56,7 @@ def planned_trials(request: Request, space: Space) -> list[str]:
     lines = [
         f"{kind} {space.name}: objective {', '.join(space.objectives)}, {amount}, "
         f"patience {stopping.patience}, min_delta {stopping.min_delta:g}",
+        f"  {early_stop(stopping.patience, request.config().train.epochs)}",
         f"  OFF  {values_in_line(space.baseline)}",
     ]
     if space.experiment:
@@ -69,7 +70,7 @@ def planned_trials(request: Request, space: Space) -> list[str]:
         ]
     if space.off_searches:
         keys = ", ".join(parameter.key for parameter in space.shared_parameters)
-        lines[1] += f"  and searched too: {keys}"
+        lines[-1] += f"  and searched too: {keys}"
     examples = [space.random_values(number) for number in range(EXAMPLES)]
     for values in examples:
         request.config().replace(space.completed(values))  # raises where a trial cannot be built
@@ -80,6 +81,18 @@ def planned_trials(request: Request, space: Space) -> list[str]:
         f"{EXAMPLES} random trials:",
         *(f"  {values_in_line(values)}" for values in examples),
     ]
+
+
+def early_stop(patience: int, epochs: int) -> str:
+    """Return which trials the patience ends before their last epoch."""
+    latest = epochs - 1 - patience  # best epoch of a trial that stops before its last epoch
+    if latest < 1:
+        return f"patience {patience} of {epochs} epochs: every trial runs to its last epoch"
+    first = "epoch 1" if latest == 1 else f"the first {latest} epochs"
+    return (
+        f"patience {patience} of {epochs} epochs: a trial stops early only if its best epoch is "
+        f"{'' if latest == 1 else 'one of '}{first}"
+    )
 
 
 def warm_start_lines(request: Request, space: Space) -> list[str]:

@@ -6,6 +6,7 @@ import math
 
 from tune.metric import METRICS, ORIGINAL_METRICS, Metric
 from tune.report_markup import listed, table
+from tune.reporting.matcher_learning import matcher_learning
 from tune.reporting.pair import Pair
 from tune.reporting.paired_difference import MIN_SEEDS, Difference, best_means, difference
 
@@ -104,11 +105,20 @@ def conclusion_section(pair: Pair, preset: str | None) -> list[str]:
     preset: for the original experiment, the preset that it ran with; adds the published figures.
     """
     lines = [
-        *(f"- {line}" for line in conclusions(pair)),
-        "- These are search-validation lines, and the best epoch of each trial was chosen on them, "
-        "so the figures of both arms are optimistic.",
+        *(f"- {line}" for line in (*conclusions(pair), *learning(pair))),
+        "- These are search-validation lines, which also chose the trials and the epochs that they "
+        "kept, so the figures of both arms are optimistic.",
     ]
     return [*lines, *(["", *published(pair, preset)] if preset else [])]
+
+
+def learning(pair: Pair) -> list[str]:
+    """Return whether the matcher of the second arm learned; empty if it has none."""
+    side = pair.compared[1]
+    if not side:
+        return []
+    batch_size = side[0].config.get("train.batch_size", 1)
+    return matcher_learning([trial.row.last_metrics for trial in side], batch_size)
 
 
 def published(pair: Pair, preset: str) -> list[str]:
@@ -136,7 +146,7 @@ def published(pair: Pair, preset: str) -> list[str]:
         "chosen while the CTC loss had no gradient (it used the wrong blank and was clipped), so "
         f"the same weights train a different model now.{sizes} The published figures beside ours:",
         "",
-        table(["", "PSNR, dB", "SSIM", "CER", "WER", "best epoch"], rows),
+        table(["", "PSNR, dB", "SSIM", "CER", "WER", "kept epoch"], rows),
         "",
         "The published rows are not comparable with ours. They come from other lines (4,266 "
         "training and 473 validation lines of the VOC archives) and another recognizer. Their CER "

@@ -33,9 +33,9 @@ FILES = {
 TRIAL_FILES = {
     "config.json": "configuration",
     METRICS_FILE: "metrics of every epoch and losses of every step",
-    "lines/": "metrics of every search-validation line, one file for each epoch",
+    "lines/": "metrics of the search-validation lines of each epoch",
     "samples/": "sample images",
-    "best.safetensors": "generator at the best epoch",
+    "best.safetensors": "generator with the weights that the trial kept",
     "last.pt": "last checkpoint",
     "result.json": "final status and metrics",
     "traceback.txt": "error of a failed trial",
@@ -62,7 +62,7 @@ def seeds_sentence(pair: Pair) -> str:
 
 
 def summary_section(pair: Pair, objective: str) -> list[str]:
-    """Return the metrics of both arms at their best epochs, and how they differ."""
+    """Return the metrics of both arms with their kept weights, and how they differ."""
     first, second = (arm.name for arm in pair.arms)
     count = len(pair.seeds)
     columns = 7 + (count > 1) + (count >= MIN_SEEDS)  # standard error and interval need seeds
@@ -94,8 +94,8 @@ def summary_section(pair: Pair, objective: str) -> list[str]:
     notes = ["s.e.: standard error of the mean paired difference"] * (count > 1)
     notes += [f"95 % interval: t-interval over the {count} seeds"] * (count >= MIN_SEEDS)
     return [
-        f"{first} against {second} on the search-validation lines, each trial at its best epoch by "
-        f"`{objective}`. {seeds_sentence(pair)} By the sign of the difference alone, "
+        f"{first} against {second} on the search-validation lines, each trial at its kept epoch: "
+        f"the best by `{objective}`, or the last if the learning rates fall to 0. {seeds_sentence(pair)} By the sign of the difference alone, "
         f"{' and '.join(wins) or 'neither arm is better in any metric'}. A difference is "
         f"{second} minus {first}; *relative* is its percentage of {first}.",
         "",
@@ -124,7 +124,7 @@ def arms_section(pair: Pair) -> list[str]:
             ]
         )
     header = [
-        *("arm", "trial", "seed", "status", "epochs", "best epoch"),
+        *("arm", "trial", "seed", "status", "epochs", "kept epoch"),
         *("seconds", "seconds an epoch", "peak memory MiB"),
     ]
     note = "*complete*: all epochs ran; *stopped*: no improvement within the patience."
@@ -133,8 +133,8 @@ def arms_section(pair: Pair) -> list[str]:
     return [table(header, rows, words=("trial", "status")), "", note]
 
 
-def best_section(pair: Pair, objective: str) -> list[str]:
-    """Return each trial at its best epoch."""
+def kept_section(pair: Pair, objective: str) -> list[str]:
+    """Return each trial at the epoch whose weights it kept."""
     rows = []
     for arm, trial in trials_of(pair):
         row = trial.row
@@ -187,7 +187,7 @@ def pair_sections(
         "Summary": summary_section(pair, objective),
         "Set-up": setup,
         "The arms": arms_section(pair),
-        "Best epoch": best_section(pair, objective),
+        "Kept epoch": kept_section(pair, objective),
         "Loss components at the end": loss_section(pair),
         "Stability": stability_section(pair),
         "Convergence": convergence_section(pair, objective),

@@ -62,7 +62,7 @@ def write_strip(target: Path, images: Mapping[int, Path]) -> list[int]:
 def sample_section(
     folder: StudyFolder, shown_trials: Mapping[str, ArmTrial], images: bool
 ) -> list[str]:
-    """Show one trial of each arm: its lines at the best epoch, and strips over the epochs.
+    """Show one trial of each arm: its lines at the kept epoch, and strips over the epochs.
 
     shown_trials: name of the arm -> its trial. images: False leaves the images out.
     """
@@ -76,7 +76,7 @@ def sample_section(
         best = [path for (_, epoch), path in all_images.items() if epoch is None]
         if best:
             epoch = trial.row.best_epoch
-            lines += [f"**{title}, best epoch {epoch}**: degraded, restored, clean.", ""]
+            lines += [f"**{title}, epoch {epoch}**: degraded, restored, clean.", ""]
         for path in best:
             lines += [f"![{trial_id}, {path.stem}]({samples}/{path.name})", ""]
         for sample in range(SAMPLES):

@@ -148,6 +148,13 @@ def setup_section(
     ]
     opened = folder.read_json(f"{CONFIRM}/openings.json").get("openings", [])
     test = "opened for the verdict only" if opened else "not opened"
+    some, every = config.data.epoch_lines, data.get("validation") or 0
+    measured = ""
+    if 0 < some < every:
+        measured = (
+            f" Each epoch is measured on {some} of the search-validation lines; the weights that a "
+            f"finished trial kept are measured on all {every}."
+        )
     ended = [row for row in rows if row.status not in OPEN]
     parts = config.train.micro_batch
     settings = ", ".join(f"{key} {value}" for key, value in request.settings.items())
@@ -157,7 +164,7 @@ def setup_section(
         f"- Data: {cell(Path(str(data.get('name'))).name)}: {data.get('train')} training and "
         f"{data.get('validation')} search-validation lines of "
         f"{config.data.height} x {config.data.width} px, {len(data.get('charset') or '')} "
-        f"characters; the test lines were {test}.",
+        f"characters; the test lines were {test}.{measured}",
         *(f"- Note: {cell(note)}" for note in data.get("notes", [])),
         f"- Recognizers: CER on clean search-validation lines {', '.join(clean)}.",
         f"- Preset {request.preset} ({cell(request.preset_reason)}), study seed {request.seed}.",

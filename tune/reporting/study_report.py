@@ -113,7 +113,7 @@ def write_report(
     # With several seeds the arms are compared in full; single runs only show where to look.
     repeated = pair if pair and len(pair.seeds) > 1 else None
     single = findings(rows, objective, bool(judged))
-    parts = _head(folder, objective, result, [headline(repeated)] if repeated else single, met)
+    parts = _head(folder, result, [headline(repeated)] if repeated else single, met)
     parts += _lines(_study_sections(folder, request, rows, objective, bool(judged)), "##")
     setup = setup_section(folder, request, rows, environment, pair)
     samples = sample_section(folder, trials, images)
@@ -147,16 +147,14 @@ def _shown_trials(folder: StudyFolder, rows: list[Row], pair: Pair | None) -> di
     return {row.id: ArmTrial.read(folder, row) for row in best}
 
 
-def _head(
-    folder: StudyFolder, objective: str, result: str, lines: list[str], met: list[Problem]
-) -> list[str]:
+def _head(folder: StudyFolder, result: str, lines: list[str], met: list[Problem]) -> list[str]:
     """Return the part above the sections: verdict, result table, findings, problems."""
     titles = "; ".join(problem.title for problem in met)
     return [
         f"# {cell(folder.path.name)}",
         "",
         *(line for sentence in verdict_in_short(folder) for line in (sentence, "")),
-        f"Search-validation lines, each trial at its best epoch by `{objective}`.",
+        "Search-validation lines, each trial with the weights that it kept.",
         "",
         result,
         "",

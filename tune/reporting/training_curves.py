@@ -184,7 +184,7 @@ def stability_section(pair: Pair) -> list[str]:
 
 
 def gain_epoch(trial: ArmTrial, objective: str) -> int | None:
-    """Return the first epoch with at least 95 % of the gain from the first to the best epoch."""
+    """Return the first epoch with at least 95 % of the gain from the first to the kept epoch."""
     values, best = trial.objective_values(objective), trial.row.best_epoch
     if best is None or not 1 <= best <= len(values) or not np.isfinite(values[[0, best - 1]]).all():
         return None
@@ -208,12 +208,13 @@ def convergence_section(pair: Pair, objective: str) -> list[str]:
             means = [mean(np.array(column, dtype=float)) for column in zip(*figures, strict=True)]
             rows.append([arm.name, "mean", "", *(shown(value, "{:.1f}") for value in means)])
     return [
-        f"The best epoch has the best `{objective}`. *95 % of the gain* is the first epoch whose "
-        f"`{objective}` has at least 95 % of the gain from the trial's first epoch to its best. "
+        f"The kept epoch is the best by `{objective}`, or the last if the learning rates fall to 0. "
+        f"*95 % of the gain* is the first epoch whose `{objective}` has at least 95 % of the gain "
+        "from the trial's first epoch to the kept one. "
         "Epochs count from 1.",
         "",
         table(
-            ["arm", "trial", "seed", "best epoch", "95 % of the gain", "epochs run"],
+            ["arm", "trial", "seed", "kept epoch", "95 % of the gain", "epochs run"],
             rows,
             words=("trial",),
         ),

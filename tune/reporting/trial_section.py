@@ -16,8 +16,8 @@ MAX_SHOWN = 50  # trials in the table; all are in trials.csv
 METRICS = [BY_KEY[key] for key in ("psnr", "cer", "judge_cer")]
 DIAGNOSTICS = {"retrieval_top1": "top-1", "length_top1": "length", "contrastive_ratio": "ratio"}
 STATUSES = {
-    TrialStatus.PRUNED: "stopped by the pruner, cannot win; shown at its best epoch",
-    TrialStatus.HALTED: "stopped by the user, cannot win",
+    TrialStatus.PRUNED: "stopped by the pruner, cannot win; shown as of its best epoch, on the lines of an epoch",
+    TrialStatus.HALTED: "stopped by the user, cannot win; shown as of its best epoch, on the lines of an epoch",
     TrialStatus.WAITING: "continues when the search is resumed",
 }
 

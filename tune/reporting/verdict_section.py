@@ -8,6 +8,7 @@ from typing import Any
 from tune.arm import OFF, ON
 from tune.metric import OBJECTIVES
 from tune.report_markup import cell, listed, short, shown, table
+from tune.reporting.matcher_learning import matcher_learning
 from tune.study.folder import CONFIRM, StudyError, StudyFolder
 from tune.verdict.judgement import Judgement, Verdict
 from tune.verdict.wording import by_seed, method, next_steps, sentence
@@ -85,6 +86,7 @@ def verdict_section(folder: StudyFolder) -> list[str]:
         _judged_sentence(choice, judged),
         "",
         *(f"- {sentence(judgement)}" for judgement in _primary_first(verdict)),
+        *(f"- {line}" for line in _learning(folder, choice, judged)),
         "",
         verdict_table(verdict),
         "",
@@ -102,18 +104,32 @@ def _judged_sentence(choice: Mapping[str, Any], judged: Mapping[str, Runs]) -> s
     seeds = list(dict.fromkeys(seed for runs in judged.values() for seed in runs))
     sentences = [
         f"Judged on the test lines{f', with the seeds {listed(seeds)}' if seeds else ''}. CER and "
-        "WER are the judge's. Each run is measured at the epoch with the best search-validation "
-        "value, by the same rule in all arms."
+        "WER are the judge's. Each run is measured with the weights that it kept: those of its last "
+        "epoch if the learning rates fall to 0, else of its best epoch on search-validation lines."
     ]
     arms = [f"`{arm}` is {cell(chosen[arm])}" for arm in (ON, OFF) if arm in chosen]
     if arms:
         sentences.append(f"{listed(arms)}.")
+    if off_epochs := choice.get("off_epochs"):
+        sentences.append(
+            f"`off` trained for {off_epochs} epochs, in about the time of `on` (budget.match)."
+        )
     if "shuffled" in judged:
         sentences.append(
             "`shuffled` is `on` with transcriptions that belong to other lines. If it does as well "
             "as `on`, the content of the transcriptions is not what helps."
         )
     return " ".join(sentences)
+
+
+def _learning(
+    folder: StudyFolder, choice: Mapping[str, Any], judged: Mapping[str, Runs]
+) -> list[str]:
+    """Return whether the matcher of the judged runs learned; empty if they have none."""
+    runs = [f"{CONFIRM}/trials/{choice['chosen'][ON]}-s{seed}" for seed in judged.get(ON, ())]
+    config = folder.read_json(f"{runs[0]}/config.json").get("config", {}) if runs else {}
+    metrics = [folder.read_json(f"{run}/result.json").get("metrics", {}) for run in runs]
+    return matcher_learning(metrics, config.get("train.batch_size", 1))
 
 
 def choice_lines(choice: Mapping[str, Any], judged: Mapping[str, Runs]) -> list[str]:

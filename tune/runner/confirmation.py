@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ class Candidate:
     arm: str
     values: dict[str, Any]
     search_value: float | None
+    seconds_per_epoch: float | None = None
 
     def run(self, seed: int, arm: str | None = None, **changed: Any) -> Proposal:
         """A run of this configuration with another seed."""
@@ -74,7 +75,8 @@ def candidates(space: Space, rows: Sequence[Row], top: int) -> dict[str, list[Ca
         for row in ranked(rows, arm):
             values = {key: value for key, value in row.values.items() if key != "train.seed"}
             key = repr(sorted(values.items()))
-            distinct.setdefault(key, Candidate(row.id, arm, values, row.value))
+            seconds = row.seconds / row.epochs if row.epochs else None
+            distinct.setdefault(key, Candidate(row.id, arm, values, row.value, seconds))
         by_arm[arm] = list(distinct.values())[: top if arm == ON or space.off_searches else 1]
     return by_arm
 
@@ -134,14 +136,34 @@ class Confirmation:
             ]
             order = sorted(range(len(arm_candidates)), key=lambda i: rank(summaries[arm][i]))
             chosen[arm] = arm_candidates[order[0] if len(arm_candidates) > 1 else 0]
+        epochs = self.off_epochs(chosen)
         choice = {
             "seeds": seeds,
             "objective": self.plan.objective,
             "arms": summaries,
             "chosen": {arm: candidate.id for arm, candidate in chosen.items()},
+            **({"off_epochs": epochs} if epochs else {}),
         }
         self.write("choice.json", choice)
+        if epochs:
+            self.say(f"confirm: OFF trains for {epochs} epochs, in about the time of ON")
+            off = chosen[OFF]
+            chosen[OFF] = replace(off, values={**off.values, "train.epochs": epochs})
         return chosen
+
+    def off_epochs(self, chosen: dict[str, Candidate]) -> int | None:
+        """The epochs that OFF trains in the time of ON, at least as many; None to match steps.
+
+        The times are those of the two trials in the search.
+        """
+        if self.space.budget.match == "steps":
+            return None
+        seconds = {
+            arm: candidate.seconds_per_epoch or math.nan for arm, candidate in chosen.items()
+        }
+        epochs = self.plan.config.train.epochs
+        ratio = seconds[ON] / seconds[OFF]
+        return max(epochs, round(epochs * ratio)) if math.isfinite(ratio) else epochs
 
     def judge(
         self, chosen: dict[str, Candidate], seeds: int, shuffled: bool, test: Callable[[], Lines]

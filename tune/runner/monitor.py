@@ -85,8 +85,8 @@ class Monitor(Callback):
             return
         self.epochs_trained += 1
         self.running[trial.trial_id] = (result["trial"], result)
-        if self.best is None or result["best_value"] > self.best[0]:
-            self.best = (result["best_value"], result["trial"])
+        if self.best is None or result["best_so_far"] > self.best[0]:
+            self.best = (result["best_so_far"], result["trial"])
         if not self.console.is_terminal and time.monotonic() - self.last_line > EVERY:
             self.last_line = time.monotonic()
             self.say(self.progress())
@@ -154,7 +154,7 @@ class Monitor(Callback):
                 f"{result.get('epoch', 0)}/{self.epochs}",
                 *(
                     self.shown(result[key]) if key in result else "-"
-                    for key in ("value", "best_value")
+                    for key in ("value", "best_so_far")
                 ),
                 f"{metrics['psnr']:.2f}" if metrics else "-",
                 f"{metrics['cer']:.3f}" if metrics else "-",

@@ -28,6 +28,7 @@ from ganhtr.train.evaluate import by_generator, evaluate
 from ganhtr.train.fit import Bench, fit, samples
 from ganhtr.train.inputs import TrialInputs
 from ganhtr.train.model_folder import read_generator
+from ganhtr.train.retrieval import measure_retrieval
 from ganhtr.train.state import build_state
 from tune.metric import objective_value
 from tune.runner.patience import Patience
@@ -187,6 +188,9 @@ class GanHtrTrial(Trainable):
         if status != TrialStatus.RUNNING and partly_measured:
             best_metrics = {**best_metrics, **self._kept_metrics()}
             best_value = self.value_of(best_metrics)
+        if status != TrialStatus.RUNNING:
+            bench = self.bench
+            metrics = {**metrics, **measure_retrieval(self.state, bench.guide, bench.validation)}
         self.seconds += time.perf_counter() - started
         accuracy = (metrics["accuracy_real"] + metrics["accuracy_fake"]) / 2
         memory = metrics["peak_memory_mb"]

@@ -318,7 +318,7 @@ class OptunaSearcher(Searcher):
 
 
 def best_metrics(result: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics of the best epoch in a result, also in one that Ray has flattened."""
+    """The metrics of the kept epoch in a result, also in one that Ray has flattened."""
     prefix = "best_metrics/"
     return result.get("best_metrics") or {
         key.removeprefix(prefix): value for key, value in result.items() if key.startswith(prefix)

@@ -29,6 +29,9 @@ def plain_of(space: Space) -> dict[str, Any]:
         if setting.metadata["kind_of_study"] != other_kind
         and getattr(space.budget, setting.name) is not None
     }
+    verdict = {**dataclasses.asdict(space.verdict), "margins": dict(space.verdict.margins)}
+    if space.verdict.primary is None:
+        del verdict["primary"]
     optional = {
         "constraints": constraints,
         "derived": {key: expression.text for key, expression in space.derived.items()},
@@ -41,7 +44,7 @@ def plain_of(space: Space) -> dict[str, Any]:
         "budget": budget,
         "early_stopping": dataclasses.asdict(space.early_stopping),
         **({} if space.experiment else {"search": dataclasses.asdict(space.search)}),
-        "verdict": {**dataclasses.asdict(space.verdict), "margins": dict(space.verdict.margins)},
+        "verdict": verdict,
         "baseline": dict(space.baseline),
         "fixed": dict(space.fixed),
         **{name: section for name, section in optional.items() if section},

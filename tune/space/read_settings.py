@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ganhtr.config import PRESETS, RULES
-from tune.metric import BY_KEY
+from tune.metric import BY_KEY, MEASURED
 from tune.space.constraint import CONSTRAINT_RULES, Constraint
 from tune.space.settings import (
     AMOUNT,
@@ -147,7 +147,7 @@ def _constraints(source: Source) -> tuple[Constraint, ...]:
     constraints = []
     for metric, rules in section(source, "constraints").items():
         path = ("constraints", metric)
-        if not _check_metric(source, path):
+        if not _check_metric(source, path, MEASURED):
             continue
         if not isinstance(rules, dict) or not rules:
             known = f"Rules: {', '.join(CONSTRAINT_RULES)}."
@@ -161,11 +161,11 @@ def _constraints(source: Source) -> tuple[Constraint, ...]:
     return tuple(constraints)
 
 
-def _check_metric(source: Source, path: KeyPath) -> bool:
-    """Whether the key at the end of `path` is a metric; else a fault."""
-    if path[-1] in BY_KEY:
+def _check_metric(source: Source, path: KeyPath, known: Collection[str]) -> bool:
+    """Whether the key at the end of `path` is one of the known metrics; else a fault."""
+    if path[-1] in known:
         return True
-    source.fault(path, f"unknown metric. {hint(path[-1], BY_KEY)}")
+    source.fault(path, f"unknown metric. {hint(path[-1], known)}")
     return False
 
 
@@ -182,7 +182,7 @@ def _verdict(source: Source) -> VerdictSettings:
     changed = {
         metric: float(amount)
         for metric, amount in margins.items()
-        if _check_metric(source, (*path, metric))
+        if _check_metric(source, (*path, metric), BY_KEY)
         and check_value(source, (*path, metric), MARGIN, amount)
     }
     return dataclasses.replace(verdict, margins={**verdict.margins, **changed})

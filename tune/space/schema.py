@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ganhtr.config import Rule
-from tune.metric import BY_KEY
+from tune.metric import BY_KEY, MEASURED
 from tune.space.constraint import CONSTRAINT_RULES
 from tune.space.parameter import KINDS
 from tune.space.read_parameters import OPTIONS
@@ -101,7 +101,7 @@ def _keys() -> dict[str, Schema]:
         "preset": _value(PRESET),
         "objective": {"anyOf": [_value(OBJECTIVE), {**_LIST, "items": _value(OBJECTIVE)}]},
         **sections,
-        "constraints": _mapping(dict.fromkeys(BY_KEY, constraint)),
+        "constraints": _mapping(dict.fromkeys(MEASURED, constraint)),
         "baseline": _mapping(baseline),
         "fixed": _mapping(_values(FIXABLE)),
         "derived": _mapping(derived),

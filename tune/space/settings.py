@@ -52,6 +52,12 @@ class Budget:
         high=1000,
         kind_of_study="experiment",
     )
+    match: str = _rule(
+        "steps",
+        "what OFF and ON have in common in the verdict: the steps, or the seconds, for which OFF "
+        "then trains more epochs",
+        choices=("steps", "seconds"),
+    )
     wall_hours: float | None = _rule(
         None, "hours that the sessions of a study may take in all", low=0.001, high=10_000
     )
@@ -106,7 +112,11 @@ class SearchSettings:
 class VerdictSettings:
     """How the verdict is reached."""
 
-    primary: str = _rule("psnr", "metric that decides the verdict", choices=VERDICT_METRICS)
+    primary: str | None = _rule(
+        None,
+        "metric that decides the verdict (default: that of the objective, read by the judge)",
+        choices=VERDICT_METRICS,
+    )
     seeds: int = _rule(
         3, "fresh seeds of the confirmation after a search; 0: no confirmation", low=0, high=1000
     )
@@ -114,6 +124,10 @@ class VerdictSettings:
         3, "best configurations that compete before one is confirmed", low=1, high=1000
     )
     margins: Mapping[str, float] = field(default_factory=lambda: dict(MARGINS))
+
+    def primary_of(self, objective: str) -> str:
+        """Return the metric that decides the verdict on a study with this objective."""
+        return self.primary or OBJECTIVES[objective].verdict
 
 
 def _rules(section: str, settings: type) -> dict[str, Rule]:

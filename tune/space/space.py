@@ -60,8 +60,13 @@ class Space:
 
     @property
     def objective(self) -> str:
-        """The first objective: it chooses the best epoch of a trial and drives its patience."""
+        """The first objective: it chooses the kept epoch of a trial and drives its patience."""
         return self.objectives[0]
+
+    @property
+    def primary(self) -> str:
+        """The metric that decides the verdict, if the objective can be measured."""
+        return self.verdict.primary_of(self.objective)
 
     @property
     def experiment(self) -> bool:

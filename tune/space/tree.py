@@ -95,6 +95,6 @@ def _verdict_line(space: Space) -> str:
     seeds = space.budget.seeds if space.experiment else verdict.seeds
     if not seeds:
         return "verdict    none"
-    margin = f"practically equal within ±{verdict.margins[verdict.primary]:g}"
+    margin = f"practically equal within ±{verdict.margins[space.primary]:g}"
     chosen = "" if space.experiment else f" for one of the best {verdict.top} configurations"
-    return f"verdict    on {verdict.primary}, {margin}; {seeds} seeds{chosen}"
+    return f"verdict    on {space.primary}, {margin}; {seeds} seeds{chosen}"

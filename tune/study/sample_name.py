@@ -11,7 +11,7 @@ _COMPARISON = re.compile(r"comparison_(?:epoch_(\d+)|best)_sample_(\d+)\.png")
 def sample_name(sample: int, epoch: int | None, comparison: bool = False) -> str:
     """Return the file name of a sample image.
 
-    sample: number of the line. epoch: None for the best epoch. comparison: whether it shows the
+    sample: number of the line. epoch: None for the kept epoch. comparison: whether it shows the
     degraded, restored and clean line side by side, or the restored line alone.
     """
     when = "best" if epoch is None else f"epoch_{epoch:04d}"

@@ -56,7 +56,7 @@ class TrialFolder:
     ) -> None:
         """Add an epoch to the metrics file, in the layout of the original, and its line values.
 
-        best_epoch, waited: the best epoch so far, and the epochs since it.
+        best_epoch, waited: the kept epoch so far, and the epochs since it.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         metrics = self.metrics() or {
@@ -105,7 +105,7 @@ class TrialFolder:
         self.write_result({**self.result(), "status": status, **reason})
 
     def write_samples(self, epoch: int | None, images: np.ndarray, widths: np.ndarray) -> None:
-        """Write restored lines and their comparisons as PNG. epoch: None for the best epoch.
+        """Write restored lines and their comparisons as PNG. epoch: None for the kept epoch.
 
         Shapes: images (n, 3, H, W) uint8: degraded, restored, clean; widths (N,).
         """

@@ -45,12 +45,15 @@ if TYPE_CHECKING:
 def judge(table: LineTable, settings: VerdictSettings, primary: str | None = None) -> Verdict:
     """Return the verdict on a table.
 
-    primary: the primary metric; by default that of the settings, or the only one of the table.
+    primary: the primary metric; by default that of the settings, or the only one of the table, or
+    the score where the table has it, else PSNR.
     Raises: ValueError if the table lacks the primary metric.
     """
     metrics = list(table.metrics)
+    primary = primary or settings.primary
     if primary is None:
-        primary = metrics[0] if len(metrics) == 1 else settings.primary
+        usual = "score" if "score" in metrics else "psnr"
+        primary = metrics[0] if len(metrics) == 1 else usual
     if primary not in metrics:
         raise ValueError(
             f"{table.source}: the table has no lines of the primary metric {primary}; its metrics "

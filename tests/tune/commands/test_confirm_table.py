@@ -30,7 +30,7 @@ def test_a_chosen_primary_metric_must_be_in_the_table(table):
 def test_the_primary_metric_of_a_space_must_be_there(table):
     space = Path(__file__).parents[3] / "search_spaces/contrastive.yaml"
     with pytest.raises(
-        ValueError, match="no lines of the primary metric psnr; its metrics are cer"
+        ValueError, match="no lines of the primary metric score; its metrics are cer"
     ):
         judged(table, space, None)
     assert judged(table, space, "cer")

@@ -21,7 +21,7 @@ SECTIONS = [
     "Summary",
     "Set-up",
     "The arms",
-    "Best epoch",
+    "Kept epoch",
     "Loss components at the end",
     "Stability",
     "Convergence",
@@ -104,7 +104,7 @@ def test_an_experiment_has_every_part_in_the_originals_order(report_of):
         "2.00",
         "-",
     ]
-    assert row(parts["Best epoch"], "OFF", "off-001") == [
+    assert row(parts["Kept epoch"], "OFF", "off-001") == [
         "OFF",
         "off-001",
         "1",

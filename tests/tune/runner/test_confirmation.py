@@ -220,7 +220,8 @@ def test_a_run_that_fails_counts_in_every_metric(work, unseen):
     }
     values = confirmation.judge(chosen, 1, False, lambda: unseen)
     lost = [value for value in values if value.arm == "on"]
-    assert {value.metric for value in lost} == {"psnr", "ssim", "judge_cer", "judge_wer"} and all(
+    metrics = {"score", "psnr", "ssim", "judge_cer", "judge_wer"}
+    assert {value.metric for value in lost} == metrics and all(
         np.isnan(value.value) for value in lost
     )
     assert json.loads((confirmation.path / "judged.json").read_text())["on"] == {"2000": None}
@@ -238,3 +239,35 @@ def test_off_is_chosen_too_where_it_searches(request_of):
     space = replace(request_of().space)
     rows = [row("off-000", 1.0, **OFF_VALUES), row("off-001", 2.0, a=1), row("on-000", 3.0, a=2)]
     assert [each.id for each in candidates(space, rows, 3)["off"]] == ["off-001"]
+
+
+def test_off_may_have_the_time_of_on(work, unseen):
+    """The times are those of the search: ON took 1.5 times as long as OFF for each epoch."""
+    confirmation, messages = work()
+    space = confirmation.space
+    chosen = {
+        "off": Candidate("off-000", "off", OFF_VALUES, -30.0, 2.0),
+        "on": Candidate("on-002", "on", {"contrastive.weight": 1.0}, -29.0, 3.0),
+    }
+    assert confirmation.off_epochs(chosen) is None, "steps are matched by default"
+    confirmation.space = replace(space, budget=replace(space.budget, match="seconds"))
+    by_arm = {arm: [candidate] for arm, candidate in chosen.items()}
+    longer = confirmation.choose(by_arm)
+    epochs = confirmation.plan.config.train.epochs
+    assert longer["off"].values == {**OFF_VALUES, "train.epochs": round(1.5 * epochs)}
+    assert longer["on"] == chosen["on"] and "OFF trains for 4 epochs" in messages[-1]
+    choice = json.loads((confirmation.path / "choice.json").read_text())
+    assert choice["off_epochs"] == round(1.5 * epochs)
+    confirmation.judge(longer, 1, False, lambda: unseen)
+    results = {
+        path.parent.name: json.loads(path.read_text())
+        for path in (confirmation.path / "trials").glob("*/result.json")
+    }
+    assert {name: result["epoch"] for name, result in results.items()} == {
+        "off-000-s2000": 4,
+        "on-002-s2000": epochs,
+    }
+    slower = {**chosen, "off": replace(chosen["off"], seconds_per_epoch=9.0)}
+    assert confirmation.off_epochs(slower) == epochs, "never fewer than ON"
+    unknown = {**chosen, "on": replace(chosen["on"], seconds_per_epoch=None)}
+    assert confirmation.off_epochs(unknown) == epochs

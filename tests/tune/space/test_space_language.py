@@ -318,6 +318,8 @@ def test_settings_are_read_and_the_rest_has_its_default():
     assert space.verdict == VerdictSettings(
         "ssim", 3, 3, {**VerdictSettings().margins, "psnr": 0.3}
     )
+    assert (space.primary, space_of().primary) == ("ssim", "score")
+    assert space_of(objective="cer").primary == "judge_cer"
     assert (
         space_of().search == SearchSettings()
         and space_of().budget == Budget()
@@ -346,7 +348,7 @@ def test_settings_are_read_and_the_rest_has_its_default():
         ({"constraints": {"loss": {"max": 1}}}, "unknown metric"),
         ({"constraints": {"psnr": {"least": 1}}}, "constraints.psnr.least: unknown key"),
         ({"constraints": {"psnr": 3}}, "a mapping such as"),
-        ({"verdict": {"primary": "cer"}}, "one of psnr"),
+        ({"verdict": {"primary": "cer"}}, "one of score, psnr"),
         ({"verdict": {"margins": {"psnr": -1}}}, "from 0"),
         ({"verdict": {"margins": 1}}, "a mapping"),
         ({"budget": {"wall_hours": 0}}, "from 0.001"),

@@ -168,9 +168,9 @@ def parameters(draw, key):
         )
         options = {"float": [low / 10, (low + step * steps) / 10], "step": step / 10}
     else:
-        low, high = sorted(
-            draw(st.lists(st.floats(1, FLOATS[key]), min_size=2, max_size=2, unique=True))
-        )
+        ends = st.lists(st.floats(1, FLOATS[key]), min_size=2, max_size=2)
+        # conditions name the middle of the range, which lies inside it
+        low, high = draw(ends.map(sorted).filter(lambda ends: ends[1] - ends[0] > 1e-6))
         options = {"float": [low, high], "log": draw(st.booleans())}
     if (values := values_of(options)) and draw(st.booleans()):
         options["default"] = draw(st.sampled_from(values))

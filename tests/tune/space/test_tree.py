@@ -56,7 +56,7 @@ def test_every_rule_has_its_line():
 
 def test_an_experiment_has_no_search_and_a_search_may_have_no_verdict():
     assert rule_lines(space_from_plain({"budget": {"seeds": 4}})) == [
-        "verdict    on psnr, practically equal within ±0.2; 4 seeds"
+        "verdict    on score, practically equal within ±0.3; 4 seeds"
     ]
     lines = rule_lines(
         space_from_plain(

@@ -1,0 +1,103 @@
+"""Retrieval of transcriptions by the trained matcher, on the lines of a split.
+
+Legend: B lines of a batch, N lines of the split, M other transcriptions, P size of a vector.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.special import gammaln
+
+from ganhtr.data.batches import Batch, LineBatches, chunks
+from ganhtr.losses.contrastive import LineLoss
+from ganhtr.models.matcher import Matcher
+from ganhtr.models.recognizer import LineRecognizer
+from ganhtr.train.contrast import level_shares
+from ganhtr.train.evaluate import EVALUATION_BATCH
+from ganhtr.train.state import TrainState
+from ganhtr.train.view import Levels, target_levels, view_batch
+
+
+@torch.no_grad()
+def measure_retrieval(
+    state: TrainState, guide: LineRecognizer, lines: LineBatches
+) -> dict[str, float]:
+    """Measure how often the matcher picks a line's transcription from a batch of the split.
+
+    `validation_top1` is that of the restored lines, `clean_top1` that of the clean ones; empty
+    without a loss that compares lines with transcriptions.
+    """
+    matcher = state.matcher
+    if matcher is None or not isinstance(state.contrastive, LineLoss):
+        return {}
+    was_training = matcher.training
+    matcher.eval()
+    state.restorer.eval()
+    shares = level_shares(state.config.contrastive)
+    texts = list[torch.Tensor]()
+    images: dict[str, list[torch.Tensor]] = {"validation_top1": [], "clean_top1": []}
+    for indices in chunks(len(lines), EVALUATION_BATCH):
+        batch = lines.take(indices)
+        texts.append(_embed_texts(matcher, batch, shares))
+        restored = view_batch(state.restorer, guide, batch).levels
+        clean = target_levels(guide, [batch], "clean", shares)
+        for name, levels in (("validation_top1", restored), ("clean_top1", clean)):
+            images[name].append(_embed_images(matcher, batch.frames(guide.stride), levels, shares))
+    matcher.train(was_training)
+    texts_NP = torch.cat(texts)
+    ids_N = np.unique(lines.lines.transcripts, return_inverse=True)[1]
+    batch_size = state.config.train.batch_size
+    return {
+        name: expected_top1((torch.cat(parts) @ texts_NP.t()).cpu().numpy(), ids_N, batch_size)
+        for name, parts in images.items()
+    }
+
+
+def _embed_texts(matcher: Matcher, batch: Batch, shares: dict[str, float]) -> torch.Tensor:
+    """Embed the transcriptions; windows and weighted levels side by side in a vector (B, ...)."""
+    assert matcher.text_encoder is not None
+    states_BLD = matcher.text_encoder(batch.text, batch.text_lengths)
+    levels = matcher.level_matchers()
+    vectors = [
+        share * levels[name].embed_texts(states_BLD, batch.text_lengths).reshape(len(batch), -1)
+        for name, share in shares.items()
+    ]
+    return torch.cat(vectors, dim=1)
+
+
+def _embed_images(
+    matcher: Matcher, frames_B: torch.Tensor, features: Levels, shares: dict[str, float]
+) -> torch.Tensor:
+    """Embed lines; windows and levels side by side in a vector (B, ...)."""
+    levels = matcher.level_matchers()
+    vectors = [
+        levels[name].embed_images(features[name], frames_B).reshape(len(frames_B), -1)
+        for name in shares
+    ]
+    return torch.cat(vectors, dim=1)
+
+
+def expected_top1(similarities_NN: np.ndarray, ids_N: np.ndarray, batch_size: int) -> float:
+    """Return the retrieval top-1 in a random batch, the mean over all lines and batches, exactly.
+
+    A line with r of the M other transcriptions at least as similar as its own is matched if none of
+    them is among the other batch_size - 1 lines: C(M - r, k) / C(M, k). A split that is smaller
+    than a batch is one batch. Lines with the same transcription are never drawn together.
+    Shapes: similarities (N, N), ids (N,), equal for equal transcriptions.
+    """
+    other_NN = ids_N[:, None] != ids_N[None, :]
+    own_N1 = np.where(other_NN, -np.inf, similarities_NN).max(axis=1, keepdims=True)
+    ahead_N = (other_NN & (similarities_NN >= own_N1)).sum(axis=1)
+    others_N = other_NN.sum(axis=1)
+    drawn_N = np.minimum(batch_size - 1, others_N)
+    behind_N = others_N - ahead_N
+    possible_N = behind_N >= drawn_N
+    behind_N = np.where(possible_N, behind_N, drawn_N)
+    log_share_N = _log_choices(behind_N, drawn_N) - _log_choices(others_N, drawn_N)
+    return float(np.where(possible_N, np.exp(log_share_N), 0.0).mean())
+
+
+def _log_choices(count_N: np.ndarray, drawn_N: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the binomial coefficient."""
+    return gammaln(count_N + 1) - gammaln(drawn_N + 1) - gammaln(count_N - drawn_N + 1)
