@@ -317,7 +317,11 @@ class TrainConfig:
         0.001, "learning rate of text encoder, heads and temperature (Adam)", low=1e-7, high=1
     )
     clip_norm: float = _key(
-        1.0, "largest gradient norm of the generator and of the discriminator", low=1e-6, high=1e6
+        1.0,
+        "largest gradient norm of the generator and of the discriminator; nearly every step is "
+        "above 1, so its gradient is normalised, which trains better than a higher limit",
+        low=1e-6,
+        high=1e6,
     )
     contrastive_clip_norm: float = _key(
         1.0, "largest gradient norm of text encoder, heads and temperature", low=1e-6, high=1e6

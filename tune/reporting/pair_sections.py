@@ -95,7 +95,8 @@ def summary_section(pair: Pair, objective: str) -> list[str]:
     notes += [f"95 % interval: t-interval over the {count} seeds"] * (count >= MIN_SEEDS)
     return [
         f"{first} against {second} on the search-validation lines, each trial at its kept epoch: "
-        f"the best by `{objective}`, or the last if the learning rates fall to 0. {seeds_sentence(pair)} By the sign of the difference alone, "
+        f"the best by `{objective}`, or the last if the learning rates fall to 0. "
+        f"{seeds_sentence(pair)} By the sign of the difference alone, "
         f"{' and '.join(wins) or 'neither arm is better in any metric'}. A difference is "
         f"{second} minus {first}; *relative* is its percentage of {first}.",
         "",

@@ -1,4 +1,4 @@
-"""How a metric differs between two arms: means with the kept weights, differences paired by seed."""
+"""How a metric differs between two arms: means of the kept weights, and paired differences."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Difference:
 
 
 def difference(pair: Pair, key: str) -> Difference:
-    """Compare a metric with the kept weights. A seed without the metric in one arm does not count."""
+    """Compare a metric of the kept weights. A seed needs the metric in both arms."""
     first, second = (_metric(side, key) for side in pair.compared)
     if not pair.seeds:
         return Difference(mean(first), mean(second), 0)
@@ -68,7 +68,7 @@ def paired(first: np.ndarray, second: np.ndarray) -> Difference:
 
 
 def best_means(trials: list[ArmTrial]) -> dict[str, float]:
-    """Return the mean of each metric over the trials with their kept weights, if any trial has it."""
+    """Return the mean of each metric of the kept weights, over the trials that have it."""
     keys = dict.fromkeys(key for trial in trials for key in trial.row.metrics)
     means = {key: mean(_metric(trials, key)) for key in keys}
     return {key: value for key, value in means.items() if math.isfinite(value)}

@@ -86,8 +86,8 @@ def pareto_section(rows: Sequence[Row], objectives: Sequence[str]) -> list[str]:
     ]
     trials = "trial is" if len(best) == 1 else "trials are"
     text = (
-        f"{len(best)} finished {trials} not dominated by another in {listed(objectives)}, each with "
-        "the weights that it kept."
+        f"{len(best)} finished {trials} not dominated by another in {listed(objectives)}, each "
+        "with the weights that it kept."
     )
     if not best[0].feasible:
         text += " No trial meets the constraints; these are the best of the others."

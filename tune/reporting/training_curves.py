@@ -208,10 +208,9 @@ def convergence_section(pair: Pair, objective: str) -> list[str]:
             means = [mean(np.array(column, dtype=float)) for column in zip(*figures, strict=True)]
             rows.append([arm.name, "mean", "", *(shown(value, "{:.1f}") for value in means)])
     return [
-        f"The kept epoch is the best by `{objective}`, or the last if the learning rates fall to 0. "
-        f"*95 % of the gain* is the first epoch whose `{objective}` has at least 95 % of the gain "
-        "from the trial's first epoch to the kept one. "
-        "Epochs count from 1.",
+        f"The kept epoch is the best by `{objective}`, or the last if the learning rates fall to "
+        f"0. *95 % of the gain* is the first epoch whose `{objective}` has at least 95 % of the "
+        "gain from the trial's first epoch to the kept one. Epochs count from 1.",
         "",
         table(
             ["arm", "trial", "seed", "kept epoch", "95 % of the gain", "epochs run"],

@@ -15,9 +15,10 @@ from tune.study.trial_table import Row, best_row
 MAX_SHOWN = 50  # trials in the table; all are in trials.csv
 METRICS = [BY_KEY[key] for key in ("psnr", "cer", "judge_cer")]
 DIAGNOSTICS = {"retrieval_top1": "top-1", "length_top1": "length", "contrastive_ratio": "ratio"}
+UNFINISHED = "shown at its best epoch, on the lines of an epoch"
 STATUSES = {
-    TrialStatus.PRUNED: "stopped by the pruner, cannot win; shown as of its best epoch, on the lines of an epoch",
-    TrialStatus.HALTED: "stopped by the user, cannot win; shown as of its best epoch, on the lines of an epoch",
+    TrialStatus.PRUNED: f"stopped by the pruner, cannot win; {UNFINISHED}",
+    TrialStatus.HALTED: f"stopped by the user, cannot win; {UNFINISHED}",
     TrialStatus.WAITING: "continues when the search is resumed",
 }
 

@@ -104,8 +104,9 @@ def _judged_sentence(choice: Mapping[str, Any], judged: Mapping[str, Runs]) -> s
     seeds = list(dict.fromkeys(seed for runs in judged.values() for seed in runs))
     sentences = [
         f"Judged on the test lines{f', with the seeds {listed(seeds)}' if seeds else ''}. CER and "
-        "WER are the judge's. Each run is measured with the weights that it kept: those of its last "
-        "epoch if the learning rates fall to 0, else of its best epoch on search-validation lines."
+        "WER are the judge's. Each run is measured with the weights that it kept: those of its "
+        "last epoch if the learning rates fall to 0, else of its best epoch on search-validation "
+        "lines."
     ]
     arms = [f"`{arm}` is {cell(chosen[arm])}" for arm in (ON, OFF) if arm in chosen]
     if arms:

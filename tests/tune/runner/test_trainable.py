@@ -123,6 +123,17 @@ def test_the_kept_weights_are_measured_on_all_lines(study, inputs, schedule):
     assert results[0]["best_value"] == results[0]["value"] != last["best_value"]
 
 
+def test_a_trial_ends_with_its_retrieval_on_search_validation_lines(study, inputs):
+    folder, request = study(epochs=2)
+    make = trial_class(plan_of(request, folder, "score"), inputs)
+    *earlier, last = drive(make(config_of()))
+    names = {"validation_top1", "clean_top1"}
+    assert names <= set(last["metrics"]) and all(0 <= last["metrics"][name] <= 1 for name in names)
+    assert not any(names & set(result["metrics"]) for result in earlier)
+    *_, off = drive(make(config_of("off-000", **{"contrastive.formulation": "none"})))
+    assert not names & set(off["metrics"])
+
+
 def test_a_trial_cut_and_set_up_again_ends_with_the_same_bits(study, inputs):
     whole, request = study("whole", epochs=4)
     drive(trial_class(plan_of(request, whole, "score"), inputs)(config_of()))

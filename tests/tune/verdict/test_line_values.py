@@ -175,7 +175,8 @@ def test_columns_may_stand_in_any_order_beside_others(read):
         ("<b>,2,a,psnr,1,1", "arm '<b>' is not a name of at most 100 letters"),
         (
             "on,2,a,loss,1,1",
-            "unknown metric 'loss'. Known: score, psnr, ssim, cer, wer, judge_cer, judge_wer. Rename it",
+            "unknown metric 'loss'. Known: score, psnr, ssim, cer, wer, judge_cer, judge_wer. "
+            "Rename it",
         ),
         ("on,2,a,psnr,good,1", "value 'good' is not a number from -1e+06 to 1e+06"),
         ("on,2,a,psnr,inf,1", "value 'inf' is not a number from -1e+06 to 1e+06"),
