@@ -171,6 +171,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train.steps_per_epoch": 100,
         "train.batch_size": 4,
         "train.generator_lr": 0.0002,
+        "train.ema": 0.0,
         "train.discriminator_lr": 0.0002,
         "train.contrastive_lr": 0.0002,
     },

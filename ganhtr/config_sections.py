@@ -295,9 +295,9 @@ class TrainConfig:
     warmup_epochs: float = _key(
         0.0, "epochs of linear warm-up of the learning rates", low=0, high=1000
     )
-    generator_lr: float = _key(0.002, "learning rate of the generator (Adam)", low=1e-7, high=1)
+    generator_lr: float = _key(0.005, "learning rate of the generator (Adam)", low=1e-7, high=1)
     ema: float = _key(
-        0.0,
+        0.99,
         "decay of the moving average of the generator's weights, which is evaluated and kept "
         "instead of the last weights; 0 keeps the last weights",
         low=0,

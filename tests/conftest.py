@@ -52,6 +52,7 @@ SMALL = {
     "train.batch_size": 4,
     "train.epochs": 2,
     "train.steps_per_epoch": 3,
+    "train.ema": 0.0,  # with an average: tests/train/test_fit.py, tests/tune/runner
 }
 TRAIN = ("abc", "dead", "face", "bad cab", "abc", "ace", "decade", "a", "fade", "bead")
 VALIDATION = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from ganhtr.data.batches import Batch, LineBatches, step_indices
 from ganhtr.metrics.text import infeasible
 from ganhtr.models.recognizer import LineRecognizer
 from ganhtr.train.evaluate import Evaluation, by_generator, evaluate
+from ganhtr.train.finite import Diverged, StepValues
 from ganhtr.train.inputs import TrialInputs
 from ganhtr.train.pretraining import pretrain_matcher
 from ganhtr.train.state import TrainState
@@ -25,31 +26,6 @@ from ganhtr.train.step import train_step
 from ganhtr.train.view import restore
 
 LOSSES = ("total", "pixel", "feature", "ctc", "adversarial", "contrastive", "discriminator")
-NORMS = ("generator_norm", "discriminator_norm", "matcher_norm")
-PRETRAINING = 0  # in place of an epoch
-CHECKED_EVERY = 25  # steps; a check waits for the device, which hands over their values
-CAUSES = (
-    "pixel",
-    "feature",
-    "ctc",
-    "discriminator",
-    "adversarial",
-    "contrastive",
-    *NORMS,
-    "total",
-)  # causes before the values they contaminate
-
-
-class Diverged(ArithmeticError):
-    """A loss or gradient that is not finite. `part` names it; epoch 0 is pretraining."""
-
-    def __init__(self, epoch: int, step: int, part: str):
-        self.epoch, self.step, self.part = epoch, step, part
-        where = "pretraining" if epoch == PRETRAINING else f"epoch {epoch}"
-        super().__init__(f"diverged: {part} was not finite in {where}, step {step}")
-
-    def __reduce__(self):
-        return Diverged, (self.epoch, self.step, self.part)
 
 
 @dataclass(frozen=True)
@@ -63,6 +39,7 @@ class EpochReport:
     seconds: float
     validation_seconds: float
     peak_memory_mb: float  # on the device; 0 without CUDA
+    pretraining_seconds: float = 0.0  # before this epoch
 
     def mean(self, name: str) -> float:
         """Mean over the steps of the epoch; NaN if the value was not computed."""
@@ -79,6 +56,7 @@ class EpochReport:
             "train_infeasible": self.infeasible,
             "seconds": self.seconds,
             "validation_seconds": self.validation_seconds,
+            "pretraining_seconds": self.pretraining_seconds,
             "peak_memory_mb": self.peak_memory_mb,
         }
 
@@ -127,12 +105,14 @@ def fit(state: TrainState, bench: Bench) -> Iterator[EpochReport]:
     """
     contrastive = state.config.contrastive
     pretrains = contrastive.pretrain and contrastive.weight
+    started = time.perf_counter()
     if pretrains and state.step == 0 and state.matcher is not None:
-        steps = pretrain_matcher(state, state.matcher, bench.guide, bench.train)
-        _require_finite(PRETRAINING, contrastive.pretrain, steps)
+        pretrain_matcher(state, state.matcher, bench.guide, bench.train)
+    pretraining = time.perf_counter() - started
     with closing(training_batches(state, bench.train)) as batches:
         for epoch in range(state.epoch + 1, state.config.train.epochs + 1):
-            yield _train_epoch(state, bench, epoch, batches)
+            report = _train_epoch(state, bench, epoch, batches)
+            yield report if epoch > 1 else replace(report, pretraining_seconds=pretraining)
 
 
 def _train_epoch(
@@ -142,23 +122,13 @@ def _train_epoch(
     started = time.perf_counter()
     if state.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(state.device)
-    step_values: dict[str, list[float]] = {}
-    unchecked: dict[str, list[torch.Tensor]] = {}  # still on the device
+    steps = StepValues(epoch, train.steps_per_epoch)
     lines_seen = []
     for number in range(train.steps_per_epoch):
         indices, batch = next(batches)
         lines_seen.append(indices)
         measure = train.measure == "step" or (train.measure == "epoch" and number == 0)
-        values = train_step(state, bench.guide, batch, bench.pixels_per_character, measure)
-        for name, value in values.items():
-            unchecked.setdefault(name, []).append(value.detach())
-        done = number + 1
-        if done % CHECKED_EVERY == 0 or done == train.steps_per_epoch:
-            checked = {key: torch.stack(each).tolist() for key, each in unchecked.items()}
-            _require_finite(epoch, done, checked)
-            for name, numbers in checked.items():
-                step_values.setdefault(name, []).extend(numbers)
-            unchecked.clear()
+        steps.add(train_step(state, bench.guide, batch, bench.pixels_per_character, measure))
     trained = time.perf_counter()
     evaluation = evaluate(by_generator(state.restorer), bench.epoch_lines, bench.guide, bench.judge)
     for name, figure in evaluation.metrics().items():
@@ -171,26 +141,13 @@ def _train_epoch(
         peak = torch.cuda.max_memory_allocated(state.device) / 2**20
     return EpochReport(
         epoch,
-        step_values,
+        steps.checked,
         float(bench.infeasible[np.concatenate(lines_seen)].mean()),
         evaluation,
         ended - started,
         ended - trained,
         peak,
     )
-
-
-def _require_finite(epoch: int, last: int, steps: dict[str, list[float]]) -> None:
-    """Check the values of the steps up to step `last` (from 1).
-
-    Raises: Diverged with the first step that has a non-finite value, and its first cause.
-    """
-    names = [name for name in CAUSES if name in steps]
-    finite = np.isfinite([steps[name] for name in names])
-    if not finite.all():
-        column = int(np.argmin(finite.all(axis=0)))
-        step = last - finite.shape[1] + column + 1
-        raise Diverged(epoch, step, names[int(np.argmin(finite[:, column]))])
 
 
 def training_batches(

@@ -25,11 +25,13 @@ def measure_retrieval(
 ) -> dict[str, float]:
     """Measure how often the matcher picks a line's transcription from a batch of the split.
 
-    `validation_top1` is that of the restored lines, `clean_top1` that of the clean ones; empty
-    without a loss that compares lines with transcriptions.
+    `validation_top1` is that of the restored lines, `clean_top1` that of the clean ones. The
+    similarity of a line is the sum over its windows and levels. Empty without a loss that compares
+    lines with transcriptions, or where its weight is 0.
     """
     matcher = state.matcher
-    if matcher is None or not isinstance(state.contrastive, LineLoss):
+    learns = state.config.contrastive.weight > 0
+    if matcher is None or not learns or not isinstance(state.contrastive, LineLoss):
         return {}
     was_training = matcher.training
     matcher.eval()
@@ -85,7 +87,10 @@ def expected_top1(similarities_NN: np.ndarray, ids_N: np.ndarray, batch_size: in
     them is among the other batch_size - 1 lines: C(M - r, k) / C(M, k). A split that is smaller
     than a batch is one batch. Lines with the same transcription are never drawn together.
     Shapes: similarities (N, N), ids (N,), equal for equal transcriptions.
+    Raises: ArithmeticError for a similarity that is not finite.
     """
+    if not np.isfinite(similarities_NN).all():
+        raise ArithmeticError("a similarity of a line and a transcription is not finite")
     other_NN = ids_N[:, None] != ids_N[None, :]
     own_N1 = np.where(other_NN, -np.inf, similarities_NN).max(axis=1, keepdims=True)
     ahead_N = (other_NN & (similarities_NN >= own_N1)).sum(axis=1)

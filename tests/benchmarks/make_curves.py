@@ -69,7 +69,8 @@ def points() -> list[dict]:
 
 def curve(config, inputs, bench, torch):
     """The metrics of every epoch of a run; what a diverged run did not reach is left out."""
-    from ganhtr.train.fit import Diverged, fit
+    from ganhtr.train.finite import Diverged
+    from ganhtr.train.fit import fit
     from ganhtr.train.state import build_state
 
     try:

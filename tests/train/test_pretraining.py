@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from ganhtr.config import ConfigError, build_config
-from ganhtr.train.fit import Diverged, fit
+from ganhtr.train.finite import Diverged
+from ganhtr.train.fit import fit
 from ganhtr.train.pretraining import pretrain_matcher
 
 LEARNING = {"text_encoder.dropout": 0.0, "train.contrastive_lr": 0.01}

@@ -39,8 +39,13 @@ def test_a_constant_similarity_matches_nothing():
 
 @pytest.mark.parametrize(
     "overrides",
-    [{}, {"contrastive.pooling": "window"}, {"contrastive.anchor": "all"}],
-    ids=["mean", "windows", "levels"],
+    [
+        {},
+        {"contrastive.pooling": "window"},
+        {"contrastive.anchor": "all"},
+        {"head.kind": "mlp_bn", "contrastive.queue": 8},
+    ],
+    ids=["mean", "windows", "levels", "batch norm and queue"],
 )
 def test_a_matcher_that_learned_finds_the_transcriptions_of_its_lines(
     overrides, bench, new_state, small
@@ -60,9 +65,17 @@ def test_a_matcher_that_learned_finds_the_transcriptions_of_its_lines(
     assert all(same) and state.matcher.training
 
 
-@pytest.mark.parametrize("formulation", ["none", "ratio", "frame"])
-def test_there_is_no_retrieval_without_a_loss_on_transcriptions(
-    formulation, bench, new_state, small
-):
-    state = new_state(small(**{"contrastive.formulation": formulation}))
+def test_a_similarity_that_is_not_finite_is_an_error():
+    with pytest.raises(ArithmeticError, match="not finite"):
+        expected_top1(np.full((3, 3), np.nan), np.arange(3), 2)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [{"contrastive.formulation": name} for name in ("none", "ratio", "frame")]
+    + [{"contrastive.weight": 0.0}],
+    ids=["none", "ratio", "frame", "weight 0"],
+)
+def test_there_is_no_retrieval_without_a_loss_on_transcriptions(overrides, bench, new_state, small):
+    state = new_state(small(**overrides))
     assert measure_retrieval(state, bench.guide, bench.train) == {}

@@ -94,10 +94,13 @@ def judged(lines: Path, space: Path | None, primary: str | None) -> str:
     from tune.verdict.line_values import read_line_values
     from tune.verdict.wording import report
 
-    loaded = load_space(space) if space else None
-    settings = loaded.verdict if loaded else VerdictSettings()
-    primary = primary or (loaded.primary if loaded else None)
-    return report(judge(read_line_values(lines), settings, primary))
+    table, settings = read_line_values(lines), VerdictSettings()
+    if space:
+        loaded = load_space(space)
+        settings = loaded.verdict
+        if loaded.primary in table.metrics:
+            primary = primary or loaded.primary
+    return report(judge(table, settings, primary))
 
 
 def confirmed(

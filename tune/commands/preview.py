@@ -87,10 +87,10 @@ def early_stop(patience: int, epochs: int) -> str:
     """Return which trials the patience ends before their last epoch."""
     latest = epochs - 1 - patience  # best epoch of a trial that stops before its last epoch
     if latest < 1:
-        return f"patience {patience} of {epochs} epochs: every trial runs to its last epoch"
+        return f"patience {patience} of {epochs} epochs: it ends no trial early"
     first = "epoch 1" if latest == 1 else f"the first {latest} epochs"
     return (
-        f"patience {patience} of {epochs} epochs: a trial stops early only if its best epoch is "
+        f"patience {patience} of {epochs} epochs: it ends a trial early only if the best epoch is "
         f"{'' if latest == 1 else 'one of '}{first}"
     )
 

@@ -118,7 +118,8 @@ def learning(pair: Pair) -> list[str]:
     if not side:
         return []
     batch_size = side[0].config.get("train.batch_size", 1)
-    return matcher_learning([trial.row.last_metrics for trial in side], batch_size)
+    metrics = [trial.row.last_metrics for trial in side]
+    return matcher_learning(metrics, [trial.epochs for trial in side], batch_size)
 
 
 def published(pair: Pair, preset: str) -> list[str]:

@@ -70,8 +70,8 @@ def weak_recognizers(environment: Mapping[str, Any], objective: str) -> Iterator
         yield Problem(
             "weak recognizers",
             f"The recognizers are too weak to judge text: CER on clean lines is {text}, above "
-            f"{WEAK_RECOGNIZER:.2f}. Ignore CER and WER here; the search maximised {objective}, "
-            "and the result rests on PSNR and SSIM.",
+            f"{WEAK_RECOGNIZER:.2f}. Ignore CER, WER and the score here; the search maximised "
+            f"{objective}, and the result rests on PSNR and SSIM.",
         )
 
 

@@ -10,6 +10,7 @@ from tune.metric import OBJECTIVES
 from tune.report_markup import cell, listed, short, shown, table
 from tune.reporting.matcher_learning import matcher_learning
 from tune.study.folder import CONFIRM, StudyError, StudyFolder
+from tune.study.trial_folder import METRICS_FILE
 from tune.verdict.judgement import Judgement, Verdict
 from tune.verdict.wording import by_seed, method, next_steps, sentence
 from tune.verdict.wording import table as verdict_table
@@ -83,7 +84,7 @@ def verdict_section(folder: StudyFolder) -> list[str]:
     judged = folder.read_json(f"{CONFIRM}/judged.json")
     steps = next_steps(verdict, f"{_command(folder)} {_seeds_option(folder, verdict)}")
     return [
-        _judged_sentence(choice, judged),
+        _judged_sentence(choice, judged, folder.read_json(f"{CONFIRM}/seconds.json")),
         "",
         *(f"- {sentence(judgement)}" for judgement in _primary_first(verdict)),
         *(f"- {line}" for line in _learning(folder, choice, judged)),
@@ -98,8 +99,10 @@ def verdict_section(folder: StudyFolder) -> list[str]:
     ]
 
 
-def _judged_sentence(choice: Mapping[str, Any], judged: Mapping[str, Runs]) -> str:
-    """Return what the arms are, and on what they are judged."""
+def _judged_sentence(
+    choice: Mapping[str, Any], judged: Mapping[str, Runs], seconds: Mapping[str, float]
+) -> str:
+    """Return what the arms are, on what they are judged, and how long their runs took."""
     chosen = choice.get("chosen", {})
     seeds = list(dict.fromkeys(seed for runs in judged.values() for seed in runs))
     sentences = [
@@ -111,10 +114,11 @@ def _judged_sentence(choice: Mapping[str, Any], judged: Mapping[str, Runs]) -> s
     arms = [f"`{arm}` is {cell(chosen[arm])}" for arm in (ON, OFF) if arm in chosen]
     if arms:
         sentences.append(f"{listed(arms)}.")
+    if seconds:
+        times = [f"{time:.0f} s (`{cell(arm)}`)" for arm, time in seconds.items()]
+        sentences.append(f"A run took {listed(times)} in the mean.")
     if off_epochs := choice.get("off_epochs"):
-        sentences.append(
-            f"`off` trained for {off_epochs} epochs, in about the time of `on` (budget.match)."
-        )
+        sentences.append(f"`off` trained for {off_epochs} epochs, to match the time of `on`.")
     if "shuffled" in judged:
         sentences.append(
             "`shuffled` is `on` with transcriptions that belong to other lines. If it does as well "
@@ -130,7 +134,8 @@ def _learning(
     runs = [f"{CONFIRM}/trials/{choice['chosen'][ON]}-s{seed}" for seed in judged.get(ON, ())]
     config = folder.read_json(f"{runs[0]}/config.json").get("config", {}) if runs else {}
     metrics = [folder.read_json(f"{run}/result.json").get("metrics", {}) for run in runs]
-    return matcher_learning(metrics, config.get("train.batch_size", 1))
+    epochs = [folder.read_json(f"{run}/{METRICS_FILE}").get("epochs", []) for run in runs]
+    return matcher_learning(metrics, epochs, config.get("train.batch_size", 1))
 
 
 def choice_lines(choice: Mapping[str, Any], judged: Mapping[str, Runs]) -> list[str]:

@@ -5,6 +5,7 @@
     confirm/openings.json             when and why the test lines were opened
     confirm/lines.csv                 every test line of every judged run
     confirm/judged.json               search-validation values of the judged runs
+    confirm/seconds.json              mean time of the judged runs of each arm
     confirm/verdict.json              the verdict
 
 Choosing and judging share no seed with each other or with the search, and choosing never uses a
@@ -14,6 +15,7 @@ test line.
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +36,7 @@ from tune.runner.trainable import TrialPlan, local_device
 from tune.searcher.proposal import Proposal
 from tune.space.space import Space
 from tune.study.folder import CONFIRM, StudyFolder
-from tune.study.trial_folder import line_arrays
+from tune.study.trial_folder import METRICS_FILE, line_arrays
 from tune.study.trial_status import FINISHED
 from tune.study.trial_table import Row, ranked
 from tune.verdict.line_table import LineValue
@@ -55,7 +57,6 @@ class Candidate:
     arm: str
     values: dict[str, Any]
     search_value: float | None
-    seconds_per_epoch: float | None = None
 
     def run(self, seed: int, arm: str | None = None, **changed: Any) -> Proposal:
         """A run of this configuration with another seed."""
@@ -75,8 +76,7 @@ def candidates(space: Space, rows: Sequence[Row], top: int) -> dict[str, list[Ca
         for row in ranked(rows, arm):
             values = {key: value for key, value in row.values.items() if key != "train.seed"}
             key = repr(sorted(values.items()))
-            seconds = row.seconds / row.epochs if row.epochs else None
-            distinct.setdefault(key, Candidate(row.id, arm, values, row.value, seconds))
+            distinct.setdefault(key, Candidate(row.id, arm, values, row.value))
         by_arm[arm] = list(distinct.values())[: top if arm == ON or space.off_searches else 1]
     return by_arm
 
@@ -148,22 +148,26 @@ class Confirmation:
         if epochs:
             self.say(f"confirm: OFF trains for {epochs} epochs, in about the time of ON")
             off = chosen[OFF]
-            chosen[OFF] = replace(off, values={**off.values, "train.epochs": epochs})
+            # The number is part of the name: runs of another length are other runs.
+            values = {**off.values, "train.epochs": epochs}
+            chosen[OFF] = replace(off, id=f"{off.id}-e{epochs}", values=values)
         return chosen
 
     def off_epochs(self, chosen: dict[str, Candidate]) -> int | None:
         """The epochs that OFF trains in the time of ON, at least as many; None to match steps.
 
-        The times are those of the two trials in the search.
+        The time of an epoch is the median over the epochs of the chosen trial in the search.
         """
         if self.space.budget.match == "steps":
             return None
-        seconds = {
-            arm: candidate.seconds_per_epoch or math.nan for arm, candidate in chosen.items()
-        }
-        epochs = self.plan.config.train.epochs
-        ratio = seconds[ON] / seconds[OFF]
-        return max(epochs, round(epochs * ratio)) if math.isfinite(ratio) else epochs
+        epochs, seconds = self.plan.config.train.epochs, {}
+        for arm, candidate in chosen.items():
+            entries = self.folder.read_json(f"trials/{candidate.id}/{METRICS_FILE}")["epochs"]
+            times = [entry["diagnostics"] for entry in entries]
+            epoch = statistics.median(each["seconds"] for each in times)
+            seconds[arm] = epoch, times[0]["pretraining_seconds"]
+        epoch, pretraining = seconds[ON]
+        return max(epochs, round((epochs * epoch + pretraining) / seconds[OFF][0]))
 
     def judge(
         self, chosen: dict[str, Candidate], seeds: int, shuffled: bool, test: Callable[[], Lines]
@@ -214,6 +218,7 @@ class Confirmation:
             else:
                 values += diverged_rows(arm, seed)
         self.write("judged.json", search_values)
+        self.write("seconds.json", mean_seconds(runs, results))
         return values
 
     def measure(self, run: Proposal, lines: LineBatches) -> Evaluation:
@@ -239,6 +244,17 @@ class Confirmation:
         """Write one of the confirmation's JSON files."""
         self.path.mkdir(exist_ok=True)
         write_atomically(self.path / name, to_json(plain))
+
+
+def mean_seconds(
+    runs: dict[tuple[str, int], Proposal], results: dict[str, dict[str, Any]]
+) -> dict[str, float]:
+    """The mean time of each arm's finished runs, in seconds."""
+    by_arm: dict[str, list[float]] = {}
+    for (arm, _), run in runs.items():
+        if results[run.id].get("status") in FINISHED:
+            by_arm.setdefault(arm, []).append(results[run.id]["seconds"])
+    return {arm: statistics.fmean(times) for arm, times in by_arm.items()}
 
 
 def summary(results: dict[int, dict[str, Any]]) -> dict[str, Any]:

@@ -37,8 +37,8 @@ class Monitor(Callback):
         self.console = Console(file=stream, highlight=False, soft_wrap=True)
         self.trials, self.epochs, self.objective, self.ended = trials, epochs, objective, done
         self.stopped = {} if stopped is None else stopped
-        # Ray's trial id -> the trial's name and latest result
-        self.running: dict[str, tuple[str, dict[str, Any]]] = {}
+        # Ray's trial id -> the trial's name, its epochs and its latest result
+        self.running: dict[str, tuple[str, int, dict[str, Any]]] = {}
         self.best: tuple[float, str] | None = None
         self.started = self.last_line = time.monotonic()
         self.epochs_trained = 0  # since this search started
@@ -74,7 +74,8 @@ class Monitor(Callback):
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         config = trial.config
         if trial.trial_id not in self.running:
-            self.running[trial.trial_id] = (config["id"], {})
+            epochs = config["values"].get("train.epochs", self.epochs)
+            self.running[trial.trial_id] = (config["id"], epochs, {})
             self.say(f"{config['id']} starts ({config['proposed_by']}): {short(config['values'])}")
 
     def on_trial_result(
@@ -84,7 +85,8 @@ class Monitor(Callback):
         if "value" not in result:
             return
         self.epochs_trained += 1
-        self.running[trial.trial_id] = (result["trial"], result)
+        _, epochs, _ = self.running.get(trial.trial_id, ("", self.epochs, {}))
+        self.running[trial.trial_id] = (result["trial"], epochs, result)
         if self.best is None or result["best_so_far"] > self.best[0]:
             self.best = (result["best_so_far"], result["trial"])
         if not self.console.is_terminal and time.monotonic() - self.last_line > EVERY:
@@ -93,7 +95,8 @@ class Monitor(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """Print how a trial ended."""
-        name, _ = self.running.pop(trial.trial_id, (trial.config["id"], {}))
+        self.running.pop(trial.trial_id, None)
+        name = trial.config["id"]
         result = trial.last_result or {}
         self.ended += 1
         if result.get("status") == TrialStatus.FAILED:
@@ -110,9 +113,9 @@ class Monitor(Callback):
             )
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        name, _ = self.running.pop(trial.trial_id, (trial.config["id"], {}))
+        self.running.pop(trial.trial_id, None)
         self.ended += 1
-        self.say(f"{name} FAILED: its worker died (see logs/ray.log)")
+        self.say(f"{trial.config['id']} FAILED: its worker died (see logs/ray.log)")
 
     def progress(self) -> str:
         """One line: trials done and running, the best trial, and the time left."""
@@ -123,9 +126,9 @@ class Monitor(Callback):
 
     def _running(self) -> str:
         trials = []
-        for name, result in self.running.values():
+        for name, epochs, result in self.running.values():
             value = f" {self.shown(result['value'])}" if "value" in result else ""
-            trials.append(f"{name} {result.get('epoch', 0)}/{self.epochs}{value}")
+            trials.append(f"{name} {result.get('epoch', 0)}/{epochs}{value}")
         return "  ".join(trials)
 
     def _outlook(self) -> list[str]:
@@ -136,8 +139,9 @@ class Monitor(Callback):
         """The time left, from the pace since the search started."""
         if not self.epochs_trained:
             return "ETA -"
-        in_progress = sum(result.get("epoch", 0) for _, result in self.running.values())
-        epochs_left = (self.trials - self.ended) * self.epochs - in_progress
+        epochs_left = (self.trials - self.ended - len(self.running)) * self.epochs
+        for _, epochs, result in self.running.values():
+            epochs_left += epochs - result.get("epoch", 0)
         pace = (time.monotonic() - self.started) / self.epochs_trained
         return f"ETA {clock(epochs_left * pace)}"
 
@@ -147,11 +151,11 @@ class Monitor(Callback):
         table = Table(box=None, padding=(0, 2, 0, 0), caption=caption, caption_justify="left")
         for column in ("trial", "epoch", self.objective, "best", "PSNR", "CER"):
             table.add_column(column, justify="left" if column == "trial" else "right")
-        for name, result in list(self.running.values()):
+        for name, epochs, result in list(self.running.values()):
             metrics = result.get("metrics", {})
             table.add_row(
                 name,
-                f"{result.get('epoch', 0)}/{self.epochs}",
+                f"{result.get('epoch', 0)}/{epochs}",
                 *(
                     self.shown(result[key]) if key in result else "-"
                     for key in ("value", "best_so_far")

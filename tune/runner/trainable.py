@@ -188,10 +188,10 @@ class GanHtrTrial(Trainable):
         if status != TrialStatus.RUNNING and partly_measured:
             best_metrics = {**best_metrics, **self._kept_metrics()}
             best_value = self.value_of(best_metrics)
+        self.seconds += time.perf_counter() - started  # without the retrieval, which OFF has not
         if status != TrialStatus.RUNNING:
             bench = self.bench
             metrics = {**metrics, **measure_retrieval(self.state, bench.guide, bench.validation)}
-        self.seconds += time.perf_counter() - started
         accuracy = (metrics["accuracy_real"] + metrics["accuracy_fake"]) / 2
         memory = metrics["peak_memory_mb"]
         self.last = {

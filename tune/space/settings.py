@@ -57,6 +57,7 @@ class Budget:
         "what OFF and ON have in common in the verdict: the steps, or the seconds, for which OFF "
         "then trains more epochs",
         choices=("steps", "seconds"),
+        kind_of_study="search",
     )
     wall_hours: float | None = _rule(
         None, "hours that the sessions of a study may take in all", low=0.001, high=10_000

@@ -97,4 +97,5 @@ def _verdict_line(space: Space) -> str:
         return "verdict    none"
     margin = f"practically equal within ±{verdict.margins[space.primary]:g}"
     chosen = "" if space.experiment else f" for one of the best {verdict.top} configurations"
-    return f"verdict    on {space.primary}, {margin}; {seeds} seeds{chosen}"
+    matched = "; OFF trains as long as ON, in seconds" if space.budget.match == "seconds" else ""
+    return f"verdict    on {space.primary}, {margin}; {seeds} seeds{chosen}{matched}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganhtr.atomic import to_json, write_atomically, write_png
-from ganhtr.train.fit import NORMS
+from ganhtr.train.finite import NORMS
 from tune.metric import ORIGINAL_METRICS
 from tune.study.sample_name import sample_name
 from tune.study.trial_status import TrialStatus

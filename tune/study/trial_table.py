@@ -26,7 +26,7 @@ class Row:
     """A trial with its latest result.
 
     value: its best, higher is better. metrics: those of its kept epoch.
-    peak_accuracy: of the discriminator in its best epoch, mean of real and fake lines.
+    peak_accuracy: of the discriminator, the largest of its epochs, mean of real and fake lines.
     peak_memory_mb: on the device, in the epoch that took most; None without CUDA.
     feasible: whether the trial keeps the space's constraints. Only such a trial can win.
     """

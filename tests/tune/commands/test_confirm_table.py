@@ -27,13 +27,27 @@ def test_a_chosen_primary_metric_must_be_in_the_table(table):
             judged(table, None, name)
 
 
-def test_the_primary_metric_of_a_space_must_be_there(table):
-    space = Path(__file__).parents[3] / "search_spaces/contrastive.yaml"
+def test_the_primary_metric_that_a_space_names_must_be_there(table, tmp_path):
+    space = tmp_path / "mine.yaml"
+    space.write_text("verdict: {primary: ssim}")
     with pytest.raises(
-        ValueError, match="no lines of the primary metric score; its metrics are cer"
+        ValueError, match="no lines of the primary metric ssim; its metrics are cer"
     ):
         judged(table, space, None)
     assert judged(table, space, "cer")
+
+
+@pytest.mark.parametrize(
+    ("metrics", "primary"), [("psnr score", "score"), ("psnr wer", "PSNR"), ("cer", "CER guide")]
+)
+def test_without_a_name_it_is_that_of_the_objective_or_psnr(metrics, primary, tmp_path):
+    space = Path(__file__).parents[3] / "search_spaces/contrastive.yaml"
+    rows = [row for name in metrics.split() for row in runs({"on": 1.0}, name, start=30)]
+    write_line_values(tmp_path / "lines.csv", rows)
+    for name in (space, None):
+        text = judged(tmp_path / "lines.csv", name, None)
+        (row,) = [line for line in text.splitlines() if "(primary)" in line and "|" in line]
+        assert primary in row
 
 
 def test_an_ascii_terminal_gets_the_report(table, monkeypatch):

@@ -24,4 +24,4 @@ def test_the_epochs_named_are_those_after_which_patience_saves_something(patienc
 
 def test_the_default_space():
     text = early_stop(15, 20)
-    assert text.endswith("stops early only if its best epoch is one of the first 4 epochs")
+    assert text.endswith("ends a trial early only if the best epoch is one of the first 4 epochs")

@@ -14,6 +14,7 @@ import pytest
 from ganhtr.train.rehearsal import random_lines
 from tune.runner.confirmation import CHOOSING_SEEDS, Candidate, Confirmation, candidates
 from tune.runner.trainable import TrialPlan, local_trial
+from tune.study.trial_folder import METRICS_FILE
 from tune.study.trial_table import Row
 
 OFF_VALUES = {"contrastive.formulation": "none"}
@@ -241,33 +242,44 @@ def test_off_is_chosen_too_where_it_searches(request_of):
     assert [each.id for each in candidates(space, rows, 3)["off"]] == ["off-001"]
 
 
+def times(confirmation, name, pretraining, *seconds):
+    """A trial of the search whose epochs took these times."""
+    path = confirmation.folder.path / "trials" / name / METRICS_FILE
+    path.parent.mkdir(parents=True)
+    entries = [
+        {"diagnostics": {"seconds": each, "pretraining_seconds": pretraining}} for each in seconds
+    ]
+    path.write_text(json.dumps({"epochs": entries}))
+
+
 def test_off_may_have_the_time_of_on(work, unseen):
-    """The times are those of the search: ON took 1.5 times as long as OFF for each epoch."""
+    """In the search an epoch of ON took 1.5 times as long as one of OFF."""
     confirmation, messages = work()
     space = confirmation.space
-    chosen = {
-        "off": Candidate("off-000", "off", OFF_VALUES, -30.0, 2.0),
-        "on": Candidate("on-002", "on", {"contrastive.weight": 1.0}, -29.0, 3.0),
-    }
-    assert confirmation.off_epochs(chosen) is None, "steps are matched by default"
+    by_arm = {"off": FOUND["off"], "on": FOUND["on"][:1]}
+    times(confirmation, "off-000", 0.0, 9.0, 2.0, 2.0)
+    times(confirmation, "on-002", 2.0, 9.0, 3.0, 3.0)
+    assert confirmation.choose(by_arm)["off"] == FOUND["off"][0], "steps are matched by default"
     confirmation.space = replace(space, budget=replace(space.budget, match="seconds"))
-    by_arm = {arm: [candidate] for arm, candidate in chosen.items()}
-    longer = confirmation.choose(by_arm)
-    epochs = confirmation.plan.config.train.epochs
-    assert longer["off"].values == {**OFF_VALUES, "train.epochs": round(1.5 * epochs)}
-    assert longer["on"] == chosen["on"] and "OFF trains for 4 epochs" in messages[-1]
+    chosen = confirmation.choose(by_arm)
+    assert confirmation.plan.config.train.epochs == 3, "11 seconds of ON are 5.5 epochs of OFF"
+    assert chosen["off"].values == {**OFF_VALUES, "train.epochs": 6}
+    assert chosen["on"] == FOUND["on"][0] and "OFF trains for 6 epochs" in messages[-1]
     choice = json.loads((confirmation.path / "choice.json").read_text())
-    assert choice["off_epochs"] == round(1.5 * epochs)
-    confirmation.judge(longer, 1, False, lambda: unseen)
-    results = {
-        path.parent.name: json.loads(path.read_text())
+    assert choice["off_epochs"] == 6 and choice["chosen"]["off"] == "off-000"
+    confirmation.judge(chosen, 1, False, lambda: unseen)
+    seconds = json.loads((confirmation.path / "seconds.json").read_text())
+    assert seconds["off"] > 0 and seconds["on"] > 0
+    times(confirmation, "on-001", 0.0, 1.0, 1.0)
+    faster = confirmation.choose({"off": FOUND["off"], "on": FOUND["on"][1:]})
+    confirmation.judge(faster, 1, False, lambda: unseen)
+    epochs = {
+        path.parent.name: json.loads(path.read_text())["epoch"]
         for path in (confirmation.path / "trials").glob("*/result.json")
     }
-    assert {name: result["epoch"] for name, result in results.items()} == {
-        "off-000-s2000": 4,
-        "on-002-s2000": epochs,
+    assert epochs == {
+        "off-000-e6-s2000": 6,
+        "on-002-s2000": 3,
+        "off-000-e3-s2000": 3,  # never fewer than ON, and not the runs of the other length
+        "on-001-s2000": 3,
     }
-    slower = {**chosen, "off": replace(chosen["off"], seconds_per_epoch=9.0)}
-    assert confirmation.off_epochs(slower) == epochs, "never fewer than ON"
-    unknown = {**chosen, "on": replace(chosen["on"], seconds_per_epoch=None)}
-    assert confirmation.off_epochs(unknown) == epochs

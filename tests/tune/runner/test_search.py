@@ -405,7 +405,7 @@ def test_a_dry_run_shows_everything_and_leaves_nothing(space_file, tmp_path):
         "0.5",
         "contrastive.weight: float 0.01 to 30, log",
         "[mlp] head.layers: int 1 to 3",
-        "every trial runs to its last epoch",
+        "it ends no trial early",
         "5 random trials",
         "expected:",
     )

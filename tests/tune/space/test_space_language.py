@@ -303,13 +303,13 @@ def test_settings_are_read_and_the_rest_has_its_default():
     space = space_of(
         objective=["psnr", "cer"],
         search={"sampler": "nsga2", "duplicates": "repeat"},
-        budget={"trials": 9, "wall_hours": 1, "total_epochs": 90, "no_improvement": 4},
+        budget={"trials": 9, "match": "seconds", "total_epochs": 90, "no_improvement": 4},
         constraints={"psnr": {"below_off": 0.5}, "cer": {"max": 0.3, "above_off": 0}},
         verdict={"primary": "ssim", "margins": {"psnr": 0.3}},
     )
     assert (space.objective, space.objectives) == ("psnr", ("psnr", "cer"))
     assert space.search == SearchSettings("nsga2", "none", 5, "repeat")
-    assert space.budget == Budget(9, wall_hours=1.0, total_epochs=90, no_improvement=4)
+    assert space.budget == Budget(9, match="seconds", total_epochs=90, no_improvement=4)
     assert space.constraints == (
         Constraint("psnr", "below_off", 0.5),
         Constraint("cer", "max", 0.3),
@@ -348,6 +348,7 @@ def test_settings_are_read_and_the_rest_has_its_default():
         ({"constraints": {"loss": {"max": 1}}}, "unknown metric"),
         ({"constraints": {"psnr": {"least": 1}}}, "constraints.psnr.least: unknown key"),
         ({"constraints": {"psnr": 3}}, "a mapping such as"),
+        ({"constraints": {"score": {"min": 3}}}, "unknown metric"),
         ({"verdict": {"primary": "cer"}}, "one of score, psnr"),
         ({"verdict": {"margins": {"psnr": -1}}}, "from 0"),
         ({"verdict": {"margins": 1}}, "a mapping"),

@@ -36,7 +36,12 @@ def test_every_rule_has_its_line():
                 "forbidden": [{"head.dim": [64, 128], "contrastive.weight": {"min": 2, "max": 3}}],
                 "first": {"flat": {"head.kind": "none"}},
                 "constraints": {"psnr": {"below_off": 0.5}},
-                "budget": {"trials": 30, "wall_hours": 2.5, "no_improvement": 8},
+                "budget": {
+                    "trials": 30,
+                    "wall_hours": 2.5,
+                    "no_improvement": 8,
+                    "match": "seconds",
+                },
                 "search": {"sampler": "nsga2", "duplicates": "repeat"},
                 "verdict": {"primary": "ssim", "seeds": 5, "top": 2},
             }
@@ -50,7 +55,7 @@ def test_every_rule_has_its_line():
         "search     sampler nsga2, no pruner; a configuration may run again with another seed",
         "budget     ends early after 2.5 hours or after 8 trials without a better one",
         "verdict    on ssim, practically equal within ±0.005; 5 seeds for one of the best 2 "
-        "configurations",
+        "configurations; OFF trains as long as ON, in seconds",
     ]
 
 
