@@ -4,9 +4,13 @@
 with each learning rate and schedule, follows several moving averages of the generator at once, and
 measures all of them after the last step on search-validation and test lines.
 
-`... --paired constant 0.005 0.99 [--seeds 10]` trains OFF and ON (InfoNCE, weight 1, temperature
-0.1, mlp head) with one schedule, learning rate and average, as a trial does, and measures the kept
-and the last weights. Several settings may be in one folder.
+`... --paired constant 0.005 [--seeds 10]` trains OFF and ON (InfoNCE, weight 1, temperature 0.1,
+mlp head) with one schedule and learning rate, and measures all averages after the last step.
+
+`... --trials constant 0.005 0.99 [--seeds 10]` trains OFF and ON with one average, as a trial does,
+and measures the kept and the last weights.
+
+Several settings may be in one folder.
 
 Each run writes a JSON file to FOLDER; runs that are there are not repeated. Then the table of
 FOLDER is printed. With `--parts`, several processes share the runs.
@@ -83,8 +87,8 @@ class Runs:
         }
 
     def averages(self, overrides):
-        """Metrics after the last step of OFF: {weights: {"validation": ..., "test": ...}}."""
-        state = self.state({**ARMS["off"], "train.ema": 0.0, **overrides})
+        """Metrics after the last step: {weights: {"validation": ..., "test": ...}}."""
+        state = self.state({"train.ema": 0.0, **overrides})
         averages = {decay: averaged_copy(state.generator) for decay in DECAYS}
         for step, (_, batch) in enumerate(training_batches(state, self.bench.train)):
             train_step(state, self.bench.guide, batch, self.bench.pixels_per_character)
@@ -112,16 +116,24 @@ def grid(seeds):
     """Name and run of each cell of the grid."""
     for seed, schedule, rate in itertools.product(range(seeds), SCHEDULES, RATES):
         settings = {"train.schedule": schedule, "train.generator_lr": rate}
-        yield f"{schedule}_{rate}_{seed}", Runs.averages, {**settings, "train.seed": seed}
+        values = {**ARMS["off"], **settings, "train.seed": seed}
+        yield f"{schedule}_{rate}_{seed}", Runs.averages, values
 
 
 def pairs(settings, seeds):
-    """Name and run of both arms, for each of the paired settings and seeds."""
-    for seed, (schedule, rate, ema) in itertools.product(range(seeds), settings):
+    """Name and run of both arms, for each of the paired settings and seeds.
+
+    settings: schedule, rate and, for a run as a trial does it, average.
+    """
+    for seed, (schedule, rate, *ema) in itertools.product(range(seeds), settings):
         for arm, values in ARMS.items():
             values = {**values, "train.schedule": schedule, "train.generator_lr": float(rate)}
-            values |= {"train.ema": float(ema), "train.seed": 100 + seed}
-            yield f"paired_{schedule}_{rate}_{ema}_{arm}_{seed}", Runs.trial, values
+            values["train.seed"] = 100 + seed
+            name = f"paired_{schedule}_{rate}_{ema[0] if ema else 'all'}_{arm}_{seed}"
+            if ema:
+                yield name, Runs.trial, {**values, "train.ema": float(ema[0])}
+            else:
+                yield name, Runs.averages, values
 
 
 def table(folder):
@@ -160,7 +172,7 @@ def paired_table(folder):
         if len(seeds) < 2:
             continue
         yield f"{' '.join(setting)}: {len(seeds)} paired seeds"
-        for weights in ("kept", "last"):
+        for weights in arms["off"][seeds[0]]:
             off = [arms["off"][seed][weights]["validation"]["psnr"] for seed in seeds]
             yield f"  {weights}: OFF {statistics.mean(off):.2f} dB on search-validation"
             for metric in ("psnr", "ssim", "judge_cer", "judge_wer", "score"):
@@ -196,12 +208,16 @@ def main():
     options.add_argument("--part", type=int, default=0)
     options.add_argument("--parts", type=int, default=1)
     options.add_argument(
-        "--paired", nargs=3, action="append", metavar=("SCHEDULE", "RATE", "EMA"), default=[]
+        "--paired", nargs=2, action="append", metavar=("SCHEDULE", "RATE"), default=[]
+    )
+    options.add_argument(
+        "--trials", nargs=3, action="append", metavar=("SCHEDULE", "RATE", "EMA"), default=[]
     )
     arguments = options.parse_args()
     torch.set_num_threads(1)
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    chosen = pairs(arguments.paired, arguments.seeds) if arguments.paired else grid(arguments.seeds)
+    settings = [*arguments.paired, *arguments.trials]
+    chosen = pairs(settings, arguments.seeds) if settings else grid(arguments.seeds)
     runs = None
     for number, (name, method, overrides) in enumerate(chosen):
         path = arguments.folder / f"{name}.json"
