@@ -39,7 +39,7 @@ def test_what_differs_stands_side_by_side_and_the_seed_does_not(made):
         "contrastive.weight"
     ] == ["-", "2"]
     assert (
-        differ["train.generator_lr"] == ["0.002", "0.003"]
+        differ["train.generator_lr"] == ["0.005", "0.003"]
         and "train.seed" not in differ
         and "head.layers" not in differ
     )

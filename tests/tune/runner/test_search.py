@@ -152,12 +152,10 @@ def test_a_search_ends_with_a_verdict_and_can_be_extended(search_here, space_fil
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "r/judged"
     verdict = json.loads((folder / "confirm/verdict.json").read_text())
-    assert {judgement["metric"] for judgement in verdict["judgements"]} == {
-        "psnr",
-        "ssim",
-        "judge_cer",
-        "judge_wer",
-    }
+    judged = {judgement["metric"] for judgement in verdict["judgements"]}
+    assert judged == {"score", "psnr", "ssim", "judge_cer", "judge_wer"}
+    objective = json.loads((folder / "environment.json").read_text())["objective"]
+    assert verdict["primary"] == objective, "psnr where the recognizers are too weak, else score"
     assert all(
         judgement["seeds"] == [2000, 2001, 2002] and judgement["lines"] == 400
         for judgement in verdict["judgements"]
