@@ -1,7 +1,7 @@
 """The objective of a simulated search: recorded learning curves, or a synthetic function.
 
-`Curves` holds 240 configurations x 4 seeds, trained for real by make_curves.py; a search of its
-space is continuous, and each value counts as the nearest one that was trained. `Synthetic` has a
+`Curves` holds configurations x 4 seeds, trained for real by make_curves.py; a search of its space
+is continuous, and each value counts as the nearest one that was trained. `Synthetic` has a
 known best point and no end of configurations.
 """
 
@@ -20,10 +20,10 @@ from ganhtr.config import RULES
 from ganhtr.seeds import generator
 from tune.metric import objective_value
 from tune.space.load import space_from_plain
-from tune.space.space import Space
+from tune.space.settings import FORMULATION
+from tune.space.space import CONTRASTIVE_SECTIONS, Space
 
 TABLE = Path(__file__).with_name("learning_curves.csv.gz")
-KEYS = ("train.generator_lr", "contrastive.weight", "loss.pixel", "generator.bn_momentum")
 METRICS = ("psnr", "ssim", "cer", "judge_cer")
 Metrics = dict[str, float]
 
@@ -43,32 +43,58 @@ class Landscape(Protocol):
 class Curves:
     """The trained grid. A run that diverged ends before the last epoch.
 
-    Its continuous space reaches half a cell beyond the grid's ends, as far as the keys' rules
-    allow, so that the first and the last value are as likely as one between them.
+    The columns of the table before the seed are its parameters. An empty cell means that the
+    formulation does not have the parameter. The space reaches half a cell beyond the ends of a grid
+    of numbers, as far as the rule of its key allows, so that the first and the last value are as
+    likely as one between them.
     """
 
     def __init__(self, path: Path = TABLE):
         runs: dict[tuple, dict[int, list[Metrics]]] = defaultdict(lambda: defaultdict(list))
         with gzip.open(path, "rt", encoding="utf-8") as file:
-            for row in csv.DictReader(line for line in file if not line.startswith("#")):
-                point = tuple(float(row[key]) for key in KEYS)
+            table = csv.DictReader(line for line in file if not line.startswith("#"))
+            columns = list(table.fieldnames or ())
+            self.keys = columns[: columns.index("seed")]
+            for row in table:
+                point = tuple(_value(row[key]) for key in self.keys)
                 runs[point][int(row["seed"])].append({name: float(row[name]) for name in METRICS})
         self.runs = {
             point: [seeds[seed] for seed in sorted(seeds)] for point, seeds in runs.items()
         }
         self.epochs = max(len(run) for seeds in self.runs.values() for run in seeds)
-        self.grid = [sorted({point[i] for point in self.runs}) for i in range(len(KEYS))]
+        self.grid = [
+            sorted({point[i] for point in self.runs if point[i] is not None})
+            for i in range(len(self.keys))
+        ]
+        self.when = self._conditions()
         self.worth = {
             point: float(np.mean([max(map(score, run)) for run in seeds]))
             for point, seeds in self.runs.items()
         }
 
+    def _conditions(self) -> dict[str, list[str]]:
+        """The formulations that have a parameter, for parameters that not all have."""
+        if FORMULATION not in self.keys:
+            return {}
+        of = self.keys.index(FORMULATION)
+        having = {
+            key: sorted({point[of] for point in self.runs if point[i] is not None})
+            for i, key in enumerate(self.keys)
+        }
+        return {key: some for key, some in having.items() if some != self.grid[of]}
+
     def point(self, values: dict[str, Any]) -> tuple:
         """The nearest trained configuration, in the logarithm of each number."""
         return tuple(
-            min(grid, key=lambda number, key=key: abs(math.log(number / values[key])))  # type: ignore[misc]
-            for key, grid in zip(KEYS, self.grid, strict=True)
+            self._nearest(key, grid, values) for key, grid in zip(self.keys, self.grid, strict=True)
         )
+
+    def _nearest(self, key: str, grid: list, values: dict[str, Any]) -> Any:
+        if key in self.when and values[FORMULATION] not in self.when[key]:
+            return None
+        if isinstance(grid[0], str):
+            return values[key]
+        return min(grid, key=lambda number: abs(math.log(number / values[key])))
 
     def run(self, values: dict[str, Any], seed: int) -> list[Metrics]:
         """The metrics of every epoch of a run."""
@@ -92,27 +118,35 @@ class Curves:
     def space(self, trials: int = 100_000, **search: Any) -> Space:
         """The space of the table. OFF, which is not in it, is one trial."""
         parameters: dict[str, Any] = {}
-        for key, grid in zip(KEYS, self.grid, strict=True):
-            ends = [
-                grid[0] * math.sqrt(grid[0] / grid[1]),
-                grid[-1] * math.sqrt(grid[-1] / grid[-2]),
-            ]
-            parameters[key] = {
-                "float": np.clip(ends, RULES[key].low, RULES[key].high).tolist(),
-                "log": True,
-            }
+        for key, grid in zip(self.keys, self.grid, strict=True):
+            condition = {"when": {FORMULATION: self.when[key]}} if key in self.when else {}
+            parameters[key] = {**_options(key, grid), **condition}
+        contrastive = [key for key in self.keys if key.split(".")[0] in CONTRASTIVE_SECTIONS]
         return space_from_plain(
             {
                 "budget": {"epochs": self.epochs, "trials": trials},
                 "search": search,
                 "baseline": {
-                    "contrastive.formulation": "none",
-                    **{key: 1.0 for key in KEYS if key != "contrastive.weight"},
+                    FORMULATION: "none",
+                    **{key: 1.0 for key in self.keys if key not in contrastive},
                 },
                 "space": parameters,
             },
             "curves",
         )
+
+
+def _value(cell: str) -> float | str | None:
+    """A cell of the table: a number, a word, or nothing."""
+    return (float(cell) if cell[0].isdigit() else cell) if cell else None
+
+
+def _options(key: str, grid: list) -> dict[str, Any]:
+    """The values of a parameter as a space file has them."""
+    if isinstance(grid[0], str):
+        return {"choice": grid}
+    ends = [grid[0] * math.sqrt(grid[0] / grid[1]), grid[-1] * math.sqrt(grid[-1] / grid[-2])]
+    return {"float": np.clip(ends, RULES[key].low, RULES[key].high).tolist(), "log": True}
 
 
 NUMBERS = {

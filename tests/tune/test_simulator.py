@@ -149,6 +149,29 @@ def test_off_has_nothing_to_search_in_the_table(curves):
     )
 
 
+def test_a_table_may_have_words_and_parameters_that_not_all_formulations_have(tmp_path):
+    head = "train.generator_lr,contrastive.formulation,contrastive.temperature,seed,epoch,"
+    rows = [
+        f"{rate},{words},0,1,{psnr},0.5,0.1,0.1"
+        for rate, more in ((0.01, 0), (0.04, 2))
+        for words, psnr in (("frame,0.1", 1 + more), ("frame,0.4", 2 + more), ("ratio,", 9 + more))
+    ]
+    with gzip.open(tmp_path / "table.csv.gz", "wt") as file:
+        file.write("\n".join([head + "psnr,ssim,cer,judge_cer", *rows]) + "\n")
+    table = Curves(tmp_path / "table.csv.gz")
+    space = table.space()
+    rate, formulation, temperature = space.parameters
+    assert formulation.choices == ("frame", "ratio") and rate.low == pytest.approx(0.005)
+    assert temperature.when == {"contrastive.formulation": ("frame",)}
+    values = {"train.generator_lr": 0.019, "contrastive.formulation": "ratio"}
+    assert table.point(values) == (0.01, "ratio", None)
+    framed = {**values, "contrastive.formulation": "frame", "contrastive.temperature": 0.3}
+    assert table.point(framed) == (0.01, "frame", 0.4)
+    assert table.run(framed, 3) == [{"psnr": 2.0, "ssim": 0.5, "cer": 0.1, "judge_cer": 0.1}]
+    assert table.truth({**values, "train.generator_lr": 0.021}) == table.best == 6.0
+    assert {len(space.random_values(number)) for number in range(20)} == {2, 3}
+
+
 # --- the made-up function ---
 
 
