@@ -1,13 +1,12 @@
 """Retrieval of transcriptions by the trained matcher, on the lines of a split.
 
-Legend: B lines of a batch, N lines of the split, M other transcriptions, P size of a vector.
+Legend: B lines of a batch, N lines of the split, K other lines of a batch, P size of a vector.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.special import gammaln
 
 from ganhtr.data.batches import Batch, LineBatches, chunks
 from ganhtr.losses.contrastive import LineLoss
@@ -45,7 +44,7 @@ def measure_retrieval(
         restored = view_batch(state.restorer, guide, batch).levels
         clean = target_levels(guide, [batch], "clean", shares)
         for name, levels in (("validation_top1", restored), ("clean_top1", clean)):
-            images[name].append(_embed_images(matcher, batch.frames(guide.stride), levels, shares))
+            images[name].append(_embed_images(matcher, levels, batch.frames(guide.stride)))
     matcher.train(was_training)
     texts_NP = torch.cat(texts)
     ids_N = np.unique(lines.lines.transcripts, return_inverse=True)[1]
@@ -57,35 +56,32 @@ def measure_retrieval(
 
 
 def _embed_texts(matcher: Matcher, batch: Batch, shares: dict[str, float]) -> torch.Tensor:
-    """Embed the transcriptions; windows and weighted levels side by side in a vector (B, ...)."""
+    """Embed the transcriptions, with the share of each level: (B, P)."""
     assert matcher.text_encoder is not None
-    states_BLD = matcher.text_encoder(batch.text, batch.text_lengths)
-    levels = matcher.level_matchers()
-    vectors = [
-        share * levels[name].embed_texts(states_BLD, batch.text_lengths).reshape(len(batch), -1)
-        for name, share in shares.items()
-    ]
-    return torch.cat(vectors, dim=1)
+    states_BLD, lengths_B = matcher.text_encoder(batch.text, batch.text_lengths), batch.text_lengths
+    levels = matcher.level_matchers().items()
+    vectors = [shares[name] * level.embed_texts(states_BLD, lengths_B) for name, level in levels]
+    return _side_by_side(vectors, len(batch))
 
 
-def _embed_images(
-    matcher: Matcher, frames_B: torch.Tensor, features: Levels, shares: dict[str, float]
-) -> torch.Tensor:
-    """Embed lines; windows and levels side by side in a vector (B, ...)."""
-    levels = matcher.level_matchers()
-    vectors = [
-        levels[name].embed_images(features[name], frames_B).reshape(len(frames_B), -1)
-        for name in shares
-    ]
-    return torch.cat(vectors, dim=1)
+def _embed_images(matcher: Matcher, features: Levels, frames_B: torch.Tensor) -> torch.Tensor:
+    """Embed lines: (B, P)."""
+    levels = matcher.level_matchers().items()
+    vectors = [level.embed_images(features[name], frames_B) for name, level in levels]
+    return _side_by_side(vectors, len(frames_B))
+
+
+def _side_by_side(vectors: list[torch.Tensor], lines: int) -> torch.Tensor:
+    """Join the windows and levels of each line in one vector: (B, P)."""
+    return torch.cat([each.reshape(lines, -1) for each in vectors], dim=1)
 
 
 def expected_top1(similarities_NN: np.ndarray, ids_N: np.ndarray, batch_size: int) -> float:
     """Return the retrieval top-1 in a random batch, the mean over all lines and batches, exactly.
 
-    A line with r of the M other transcriptions at least as similar as its own is matched if none of
-    them is among the other batch_size - 1 lines: C(M - r, k) / C(M, k). A split that is smaller
-    than a batch is one batch. Lines with the same transcription are never drawn together.
+    A line is matched if none of the r other transcriptions that are at least as similar as its own
+    is among the other batch_size - 1 lines, which are drawn one after another. A split that is
+    smaller than a batch is one batch. Lines with the same transcription are never drawn together.
     Shapes: similarities (N, N), ids (N,), equal for equal transcriptions.
     Raises: ArithmeticError for a similarity that is not finite.
     """
@@ -94,15 +90,8 @@ def expected_top1(similarities_NN: np.ndarray, ids_N: np.ndarray, batch_size: in
     other_NN = ids_N[:, None] != ids_N[None, :]
     own_N1 = np.where(other_NN, -np.inf, similarities_NN).max(axis=1, keepdims=True)
     ahead_N = (other_NN & (similarities_NN >= own_N1)).sum(axis=1)
-    others_N = other_NN.sum(axis=1)
-    drawn_N = np.minimum(batch_size - 1, others_N)
-    behind_N = others_N - ahead_N
-    possible_N = behind_N >= drawn_N
-    behind_N = np.where(possible_N, behind_N, drawn_N)
-    log_share_N = _log_choices(behind_N, drawn_N) - _log_choices(others_N, drawn_N)
-    return float(np.where(possible_N, np.exp(log_share_N), 0.0).mean())
-
-
-def _log_choices(count_N: np.ndarray, drawn_N: np.ndarray) -> np.ndarray:
-    """Return the logarithm of the binomial coefficient."""
-    return gammaln(count_N + 1) - gammaln(drawn_N + 1) - gammaln(count_N - drawn_N + 1)
+    others_N1 = other_NN.sum(axis=1)[:, None]
+    behind_N1 = others_N1 - ahead_N[:, None]
+    draws_K = np.arange(batch_size - 1)
+    shares_NK = np.maximum(behind_N1 - draws_K, 0) / np.maximum(others_N1 - draws_K, 1)
+    return float(np.where(draws_K < others_N1, shares_NK, 1.0).prod(axis=1).mean())

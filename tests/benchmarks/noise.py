@@ -23,7 +23,6 @@ import copy
 import itertools
 import json
 import math
-import os
 import statistics
 import sys
 from pathlib import Path
@@ -33,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import torch
 from scipy.stats import chi2
 
+from ganhtr.atomic import to_json, write_atomically
 from ganhtr.config import build_config
 from ganhtr.data.batches import LineBatches
 from ganhtr.data.source import BUILTIN, load_pairs, load_test
@@ -200,13 +200,31 @@ def interval_of_sd(values):
     return math.sqrt(squares / chi2.ppf(0.975, df)), math.sqrt(squares / chi2.ppf(0.025, df))
 
 
-def main():
-    """Runs what is missing, and prints the table."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def common_options(description, seeds):
+    """A parser of the options that the benchmarks of runs have in common."""
+    options = argparse.ArgumentParser(description=description.splitlines()[0])
     options.add_argument("folder", type=Path)
-    options.add_argument("--seeds", type=int, default=4)
+    options.add_argument("--seeds", type=int, default=seeds)
     options.add_argument("--part", type=int, default=0)
     options.add_argument("--parts", type=int, default=1)
+    return options
+
+
+def make_missing(jobs, make, arguments):
+    """Write NAME.json for this part of the jobs (name, ...): what `make(runs, ...)` returns."""
+    torch.set_num_threads(1)
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    runs = None
+    for name, *job in list(jobs)[arguments.part :: arguments.parts]:
+        path = arguments.folder / f"{name}.json"
+        if not path.exists():
+            runs = runs or Runs()
+            write_atomically(path, to_json(make(runs, *job)))
+
+
+def main():
+    """Runs what is missing, and prints the table."""
+    options = common_options(__doc__, seeds=4)
     options.add_argument(
         "--paired", nargs=2, action="append", metavar=("SCHEDULE", "RATE"), default=[]
     )
@@ -214,19 +232,9 @@ def main():
         "--trials", nargs=3, action="append", metavar=("SCHEDULE", "RATE", "EMA"), default=[]
     )
     arguments = options.parse_args()
-    torch.set_num_threads(1)
-    arguments.folder.mkdir(parents=True, exist_ok=True)
     settings = [*arguments.paired, *arguments.trials]
     chosen = pairs(settings, arguments.seeds) if settings else grid(arguments.seeds)
-    runs = None
-    for number, (name, method, overrides) in enumerate(chosen):
-        path = arguments.folder / f"{name}.json"
-        if number % arguments.parts != arguments.part or path.exists():
-            continue
-        runs = runs or Runs()
-        made = method(runs, overrides)
-        path.with_suffix(".writing").write_text(json.dumps(made))
-        os.replace(path.with_suffix(".writing"), path)
+    make_missing(chosen, lambda runs, method, overrides: method(runs, overrides), arguments)
     print("\n".join([*table(arguments.folder), *paired_table(arguments.folder)]))
 
 

@@ -9,9 +9,7 @@ that are there are not repeated. A variant that the project does not have replac
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +18,7 @@ from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
-from noise import ARMS, Runs
+from noise import ARMS, Runs, common_options, make_missing
 from torch import nn
 from torch.nn.utils import clip_grad_norm_, parametrizations
 
@@ -141,8 +139,14 @@ VARIANTS = {
 }
 
 
-def run(runs: Runs, overrides: dict) -> dict:
+def run(runs: Runs, name: str, seed: int) -> dict:
     """Metrics of the averaged weights after the last step, and the discriminator's accuracies."""
+    variant, overrides = VARIANTS[name]
+    with variant():
+        return _train(runs, {**overrides, "train.seed": seed})
+
+
+def _train(runs: Runs, overrides: dict) -> dict:
     settings = {"train.generator_lr": 0.005, "train.schedule": "constant", "train.ema": DECAY}
     state = runs.state({**ARMS["off"], **settings, "train.measure": "never", **overrides})
     accuracies: dict[str, list[float]] = {"accuracy_real": [], "accuracy_fake": []}
@@ -177,24 +181,9 @@ def table(folder: Path) -> Iterator[str]:
 
 def main() -> None:
     """Runs what is missing, and prints the table."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("folder", type=Path)
-    options.add_argument("--seeds", type=int, default=3)
-    options.add_argument("--part", type=int, default=0)
-    options.add_argument("--parts", type=int, default=1)
-    arguments = options.parse_args()
-    torch.set_num_threads(1)
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    runs = Runs()
-    jobs = [(seed, name) for seed in range(arguments.seeds) for name in VARIANTS]
-    for seed, name in jobs[arguments.part :: arguments.parts]:
-        path = arguments.folder / f"{name}_{seed}.json"
-        if not path.exists():
-            variant, overrides = VARIANTS[name]
-            with variant():
-                made = run(runs, {**overrides, "train.seed": seed})
-            path.with_suffix(".writing").write_text(json.dumps(made))
-            os.replace(path.with_suffix(".writing"), path)
+    arguments = common_options(str(__doc__), seeds=3).parse_args()
+    jobs = [(f"{name}_{seed}", name, seed) for seed in range(arguments.seeds) for name in VARIANTS]
+    make_missing(jobs, run, arguments)
     print("\n".join(table(arguments.folder)))
 
 

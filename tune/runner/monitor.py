@@ -63,6 +63,10 @@ class Monitor(Callback):
     def __exit__(self, *_: object) -> None:
         self.live.stop()
 
+    def _epochs_of(self, trial: Any) -> int:
+        """The epochs of a trial, which may be others than those of the study."""
+        return trial.config["values"].get("train.epochs", self.epochs)
+
     def shown(self, value: float) -> str:
         """A value in the objective's own unit."""
         return OBJECTIVES[self.objective].shown(value)
@@ -74,8 +78,7 @@ class Monitor(Callback):
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         config = trial.config
         if trial.trial_id not in self.running:
-            epochs = config["values"].get("train.epochs", self.epochs)
-            self.running[trial.trial_id] = (config["id"], epochs, {})
+            self.running[trial.trial_id] = (config["id"], self._epochs_of(trial), {})
             self.say(f"{config['id']} starts ({config['proposed_by']}): {short(config['values'])}")
 
     def on_trial_result(
@@ -85,8 +88,7 @@ class Monitor(Callback):
         if "value" not in result:
             return
         self.epochs_trained += 1
-        _, epochs, _ = self.running.get(trial.trial_id, ("", self.epochs, {}))
-        self.running[trial.trial_id] = (result["trial"], epochs, result)
+        self.running[trial.trial_id] = (result["trial"], self._epochs_of(trial), result)
         if self.best is None or result["best_so_far"] > self.best[0]:
             self.best = (result["best_so_far"], result["trial"])
         if not self.console.is_terminal and time.monotonic() - self.last_line > EVERY:
